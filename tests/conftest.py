@@ -1,0 +1,82 @@
+"""What tests share: the option --slow, a maker of archives, a launch, one cluster."""
+
+import gzip
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from distributed import Client, LocalCluster
+
+Body = bytes | list[bytes | dict[str, Any]]
+MakeArchive = Callable[..., Path]
+MakeLaunch = Callable[..., dict[str, Any]]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="run the tests marked slow too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--slow"):
+        return
+    for item in items:
+        if "slow" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason="slow: run with --slow"))
+
+
+@pytest.fixture(scope="session")
+def make_archive(tmp_path_factory: pytest.TempPathFactory) -> MakeArchive:
+    """Write day files to a new folder: bytes as they stand, or a list of lines and events."""
+
+    def make(days: Mapping[date | str, Body], gz: Collection[date | str] = ()) -> Path:
+        folder = tmp_path_factory.mktemp("archive")
+        packed = {str(day) for day in gz}
+        for day, body in days.items():
+            content = body if isinstance(body, bytes) else b"".join(map(_line, body))
+            if str(day) in packed:
+                (folder / f"events-{day}.jsonl.gz").write_bytes(gzip.compress(content, mtime=0))
+            else:
+                (folder / f"events-{day}.jsonl").write_bytes(content)
+        return folder
+
+    return make
+
+
+def _line(line: bytes | dict[str, Any]) -> bytes:
+    return (line if isinstance(line, bytes) else json.dumps(line).encode()) + b"\n"
+
+
+@pytest.fixture(scope="session")
+def launch() -> MakeLaunch:
+    """Make a plain event; name a field to change it, give it as None to leave it out."""
+
+    def make(timestamp: str = "2021-03-04T10:17:00+00:00", **fields: Any) -> dict[str, Any]:
+        event = {
+            "timestamp": timestamp,
+            "schema": "binderhub.jupyter.org/launch",
+            "version": 5,
+            "provider": "GitHub",
+            "spec": "ipython/ipython-in-depth/master",
+            "ref": "24b9f6d6b9e6a9c8d0d2b1b0e1ffd54f0ea72f3d",
+            "status": "success",
+            "origin": "gke.mybinder.org",
+            "build_token": False,
+        } | fields
+        return {name: value for name, value in event.items() if value is not None}
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def client() -> Iterator[Client]:
+    """Give the one cluster of the session: two threads in this process."""
+    with (
+        LocalCluster(
+            n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
