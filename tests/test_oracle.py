@@ -150,6 +150,7 @@ def test_timestamps_become_utc(launch: MakeLaunch, stamp: str, utc: str) -> None
         ("2021-03-04T10:17+24:00", "bad-timestamp"),
         ("2021-03-04T10:17+00:60", "bad-timestamp"),
         ("2021-03-04T10:17+1", "bad-timestamp"),
+        ("2021-03-04T10:17+00:", "bad-timestamp"),
         ("2021-02-29T10:17", "bad-timestamp"),
         ("2021-03-04T10:17 Z", "bad-timestamp"),
         (" 2021-03-04T10:17", "bad-timestamp"),
