@@ -1,0 +1,50 @@
+"""Every launch on mybinder.org, counted exactly, with Dask."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from daskbinder.archive import Archive
+    from daskbinder.errors import InputError, JobError
+    from daskbinder.federation import Federation
+    from daskbinder.graph import Plan, plan
+    from daskbinder.job import Result, run
+    from daskbinder.sample import write_sample
+    from daskbinder.store import Rollups
+    from daskbinder.store import open_rollups as open
+
+_HOMES = {
+    "Archive": "archive",
+    "Federation": "federation",
+    "InputError": "errors",
+    "JobError": "errors",
+    "Plan": "graph",
+    "Result": "job",
+    "Rollups": "store",
+    "open": "store",
+    "plan": "graph",
+    "run": "job",
+    "write_sample": "sample",
+}
+
+__all__ = [
+    "Archive",
+    "Federation",
+    "InputError",
+    "JobError",
+    "Plan",
+    "Result",
+    "Rollups",
+    "open",
+    "plan",
+    "run",
+    "write_sample",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that importing the package costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f"{__name__}.{_HOMES[name]}")
+    return getattr(module, "open_rollups" if name == "open" else name)

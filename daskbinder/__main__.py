@@ -1,0 +1,6 @@
+"""``python -m daskbinder``."""
+
+from daskbinder.cli import main
+
+if __name__ == "__main__":
+    main()

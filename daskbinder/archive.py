@@ -1,0 +1,127 @@
+"""The archive as people meet it: which days there are, and its launches as a Dask DataFrame."""
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, date, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from daskbinder.dayfile import DayFile, list_day_files, read_index
+from daskbinder.errors import InputError
+from daskbinder.place import Place
+
+if TYPE_CHECKING:
+    import dask.dataframe as dd
+
+PUBLIC = "gs://binder-events-archive"
+"""Where mybinder.org publishes its archive."""
+
+
+class Archive:
+    """The day files of a place, listed and not read.
+
+    Parameters
+    ----------
+    url : str or Path
+        A local folder or any fsspec URL.
+    storage_options : mapping, optional
+        Arguments of the file system, as fsspec takes them.
+
+    Attributes
+    ----------
+    place : Place
+        Where the files are.
+    files : tuple of DayFile
+        The day files, by date. Only names of the exact form are days.
+
+    Raises
+    ------
+    InputError
+        When there is nothing at `url`, or one date has two files.
+    """
+
+    def __init__(
+        self,
+        url: str | os.PathLike[str] = PUBLIC,
+        *,
+        storage_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.place = Place.at(url, storage_options)
+        self.files: tuple[DayFile, ...] = list_day_files(self.place)
+
+    def __repr__(self) -> str:
+        if not self.files:
+            return f"<Archive {self.place}: no day files>"
+        first, last = self.files[0].date, self.files[-1].date
+        return f"<Archive {self.place}: {len(self.files):,} day files, {first} to {last}>"
+
+    @cached_property
+    def index(self) -> dict[date, int]:
+        """Launches of each date as the archive's own index gives them; read when first asked."""
+        return read_index(self.place)
+
+    def select(
+        self, start: date | str | None = None, end: date | str | None = None
+    ) -> tuple[DayFile, ...]:
+        """Day files from one date to another, both included."""
+        first, last = _date(start) or date.min, _date(end) or date.max
+        if first > last:
+            raise InputError(f"the range ends ({last}) before it starts ({first})")
+        return tuple(file for file in self.files if first <= file.date <= last)
+
+    def events(
+        self, start: date | str | None = None, end: date | str | None = None
+    ) -> "dd.DataFrame":
+        """Launches as a lazy Dask DataFrame.
+
+        Parameters
+        ----------
+        start, end : datetime.date or str, optional
+            First and last file date, both included.
+
+        Returns
+        -------
+        dask.dataframe.DataFrame
+            Indexed by ``timestamp`` (datetime64[us, UTC], sorted), with a partition a day file and
+            known divisions. Columns are ``schema``, ``provider``, ``status``, ``origin``,
+            ``request_origin`` (categorical), ``version`` (int64), ``spec``, ``ref`` (string) and
+            ``build_token`` (boolean). Rejected lines are left out.
+
+        Notes
+        -----
+        A launch stands in the partition of its own UTC date, whichever file it stood in; launches
+        of a date that has no file stand in the partition before it.
+        """
+        import dask
+        import dask.dataframe as dd
+        import pandas as pd
+        from dask.dataframe.utils import clear_known_categories
+
+        from daskbinder import frame
+
+        files = self.select(start, end)
+        if not files:
+            raise InputError(f"{self.place} has no day file in the range asked for")
+        reach = [files[0].date - timedelta(days=1), *(file.date for file in files[1:])]
+        divisions = [
+            pd.Timestamp(day, tz=UTC).as_unit("us")
+            for day in (*reach, files[-1].date + timedelta(days=2))
+        ]
+        read = [dask.delayed(frame.read_day, pure=True)(self.place, file) for file in files]
+        parts = [
+            dask.delayed(frame.between, pure=True)(
+                read[max(i - 1, 0) : i + 2], *divisions[i : i + 2]
+            )
+            for i in range(len(files))
+        ]
+        meta = clear_known_categories(frame.META)
+        return dd.from_delayed(parts, meta=meta, divisions=divisions, prefix="launches")
+
+
+def _date(given: date | str | None) -> date | None:
+    if given is None or isinstance(given, date):
+        return given
+    try:
+        return date.fromisoformat(given)
+    except ValueError as error:
+        raise InputError(f"{given!r} is not a date; write it as YYYY-MM-DD") from error

@@ -1,0 +1,328 @@
+"""The command line: flags in, a call of the Python interface, an exit code out.
+
+Everything heavy is imported when a command runs, so that ``--help`` is instant.
+"""
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from daskbinder.errors import InputError, JobError
+
+if TYPE_CHECKING:
+    from daskbinder.graph import Plan
+    from daskbinder.job import Result
+
+_DATE = click.DateTime(["%Y-%m-%d"])
+
+
+class _Commands(click.Group):
+    """Turns the errors a user can cause into one sentence and an exit status."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (InputError, JobError) as error:
+            click.echo(f"daskbinder: {error}", err=True)
+            ctx.exit(2 if isinstance(error, InputError) else 1)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="daskbinder", message="%(prog)s %(version)s")
+def main() -> None:
+    """Count every launch on mybinder.org.
+
+    daskbinder reads the archive of launches and writes exact counts by hour and day, for every
+    day, week and month, and the series of each federation member. Start with 'daskbinder demo'.
+    """
+
+
+def _storage_options(
+    _ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]
+) -> dict[str, str]:
+    options = {}
+    for pair in given:
+        key, equals, value = pair.partition("=")
+        if not (key and equals):
+            raise click.BadParameter(f"write KEY=VALUE, not {pair!r}")
+        options[key] = value
+    return options
+
+
+@main.command()
+@click.argument("source", required=False)
+@click.argument("dest", required=False)
+@click.option("--start", type=_DATE, help="First file date to read.")
+@click.option("--end", type=_DATE, help="Last file date to read.")
+@click.option(
+    "--window",
+    "windows",
+    multiple=True,
+    type=click.Choice(["daily", "weekly", "monthly"]),
+    help="Write only these windows; may be repeated.  [default: all]",
+)
+@click.option(
+    "--by",
+    "grains",
+    multiple=True,
+    type=click.Choice(["hour", "day"]),
+    help="Write only these grains; may be repeated.  [default: both]",
+)
+@click.option(
+    "--errors",
+    type=click.Choice(["record", "raise"]),
+    default="record",
+    show_default=True,
+    help="Record lines that cannot be used, or stop at the first.",
+)
+@click.option(
+    "--compat",
+    type=click.Choice(["notebook"]),
+    help="Reproduce the rollups of the older pandas notebook.",
+)
+@click.option(
+    "--federation",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A table of hosts and members (TOML) in place of the packaged one.",
+)
+@click.option(
+    "--accept-version",
+    "versions",
+    multiple=True,
+    type=int,
+    help="Accept this schema version too; may be repeated.",
+)
+@click.option("--full", is_flag=True, help="Ignore what an earlier run left in DEST.")
+@click.option("--dry-run", is_flag=True, help="Show what would be read and written, and stop.")
+@click.option("--blocksize", default="64MiB", show_default=True, help="Bytes one task reads.")
+@click.option("--scheduler", help="Address of a Dask scheduler to run on.")
+@click.option(
+    "--tls-ca", type=click.Path(exists=True), help="Certificate authority of the scheduler."
+)
+@click.option(
+    "--tls-cert", type=click.Path(exists=True), help="Certificate to show to the scheduler."
+)
+@click.option("--tls-key", type=click.Path(exists=True), help="Key of that certificate.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Worker processes on this machine; one lives in this process.",
+)
+@click.option("--threads", type=click.IntRange(1), help="Threads a worker.  [default: all cores]")
+@click.option("--memory-limit", default="auto", show_default=True, help="Memory a worker.")
+@click.option(
+    "--storage-option",
+    "storage_options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=_storage_options,
+    help="For the file systems of SOURCE and DEST.",
+)
+def run(**given: Any) -> None:
+    """Count the launches of SOURCE into DEST.
+
+    SOURCE is a folder, gs://, https:// or any fsspec URL; with only one argument it is DEST, and
+    SOURCE is the public archive of mybinder.org.
+    """
+    from daskbinder.archive import PUBLIC
+
+    source, dest = given.pop("source"), given.pop("dest")
+    if dest is None:
+        source, dest = PUBLIC, source
+    if dest is None:
+        raise click.UsageError("Give DEST, the folder for the results.")
+    _run(source, dest, **given)
+
+
+@main.command()
+@click.argument("folder", required=False, type=click.Path(path_type=Path), metavar="[DIR]")
+def demo(folder: Path | None) -> None:
+    """Make a small sample archive, count it and show what comes out.
+
+    Everything lands in DIR, a new temporary folder by default. Needs no network.
+    """
+    import tempfile
+
+    from daskbinder.sample import write_sample
+
+    folder = folder or Path(tempfile.mkdtemp(prefix="daskbinder-"))
+    source, dest = folder / "archive", folder / "rollups"
+    if not source.exists():
+        write_sample(source, flaws=True)
+    result = _run(str(source), str(dest))
+    _show_findings(result)
+    click.echo(f"\nThe results are in {dest}. In Python:\n")
+    click.echo("    import daskbinder")
+    click.echo(f"    rollups = daskbinder.open({str(dest)!r})")
+    click.echo('    rollups.load("weekly", by="day")')
+
+
+@main.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--days", type=click.IntRange(1), default=30, show_default=True)
+@click.option("--start", type=_DATE, default="2021-02-22", show_default=True)
+@click.option("--events-per-day", type=click.IntRange(1), default=20_000, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--flaws", is_flag=True, help="With some lines that cannot be used.")
+def sample(out: Path, start: datetime, **given: Any) -> None:
+    """Make an archive of any size in OUT, from a seed."""
+    from daskbinder.sample import write_sample
+
+    try:
+        launches = write_sample(out, start=start.date(), **given)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    click.echo(f"{launches:,} launches in {out}")
+
+
+def _run(source: str, dest: str, **given: Any) -> "Result":
+    from daskbinder.job import run
+
+    plan = _plan(source, dest, given)
+    if given.get("dry_run"):
+        click.echo(str(plan))
+        sys.exit(0)
+    cluster = {
+        name: given[name] for name in ("workers", "threads", "memory_limit") if given.get(name)
+    }
+    security = _security(given)
+    with _Watch(plan) as watch:
+        result = run(
+            plan, given.get("scheduler"), progress=watch.advance, security=security, **cluster
+        )
+    _show_summary(result)
+    return result
+
+
+def _plan(source: str, dest: str, given: dict[str, Any]) -> "Plan":
+    from dask.utils import parse_bytes
+
+    from daskbinder.archive import Archive
+    from daskbinder.federation import Federation
+    from daskbinder.graph import plan
+
+    try:
+        blocksize = parse_bytes(given.get("blocksize", "64MiB"))
+    except ValueError as error:
+        raise InputError(f"{given['blocksize']!r} is no size; write it as 64MiB") from error
+    chosen: dict[str, Any] = {
+        name: given[name] for name in ("windows", "grains", "errors", "compat") if given.get(name)
+    }
+    for bound in ("start", "end"):
+        if given.get(bound):
+            chosen[bound] = given[bound].date()
+    options = given.get("storage_options")
+    return plan(
+        Archive(source, storage_options=options),
+        dest,
+        accept_versions=given.get("versions", ()),
+        federation=Federation.load(given.get("federation")),
+        blocksize=blocksize,
+        storage_options=options,
+        **chosen,
+    )
+
+
+def _security(given: dict[str, Any]) -> Any:
+    names = {"tls_ca": "tls_ca_file", "tls_cert": "tls_client_cert", "tls_key": "tls_client_key"}
+    files = {theirs: given[ours] for ours, theirs in names.items() if given.get(ours)}
+    if not files:
+        return None
+    from distributed.security import Security
+
+    return Security(require_encryption=True, **files)
+
+
+class _Watch:
+    """Shows how far a run is: a bar on a terminal, a line from time to time elsewhere."""
+
+    def __init__(self, plan: "Plan") -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.console = Console(stderr=True)
+        self.total, self.bytes, self.events, self.tenth = max(plan.bytes, 1), 0, 0, 0
+        self.bar = Progress(
+            TextColumn("counting"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}% {task.fields[events]:,} launches"),
+            TextColumn("{task.fields[rate]:,.0f} MB/s"),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        self.task = self.bar.add_task("", total=self.total, events=0, rate=0.0)
+
+    def __enter__(self) -> "_Watch":
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def advance(self, read: int, events: int) -> None:
+        self.bytes, self.events = self.bytes + read, self.events + events
+        rate = self.bar.tasks[0].speed or 0.0
+        self.bar.update(self.task, advance=read, events=self.events, rate=rate / 1e6)
+        if not self.console.is_terminal and 10 * self.bytes // self.total > self.tenth:
+            self.tenth = 10 * self.bytes // self.total
+            click.echo(f"{10 * self.tenth}% read, {self.events:,} launches", err=True)
+
+
+def _show_summary(result: "Result") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    manifest, totals = result.rollups.manifest, result.rollups.manifest["totals"]
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    rows = {
+        "days": f"{totals['files']:,}",
+        "days missing": f"{len(manifest['missing']):,}",
+        "launches": f"{totals['accepted']:,}",
+        "lines rejected": f"{totals['rejected']:,}",
+        **{f"  {reason}": f"{n:,}" for reason, n in totals["reasons"].items()},
+        "index mismatches": f"{totals['index_mismatches']:,}",
+        "files written": f"{len(manifest['files']):,}",
+        "seconds": f"{result.seconds:,.1f}",
+        "MB/s": f"{totals['bytes'] / 1e6 / result.seconds:,.0f}",
+        "launches/s": f"{totals['accepted'] / result.seconds:,.0f}",
+    }
+    for row in rows.items():
+        table.add_row(*row)
+    Console().print(table)
+    if manifest["unknown_origins"]:
+        click.echo(f"hosts of no known member: {_shown(manifest['unknown_origins'])}")
+
+
+def _show_findings(result: "Result") -> None:
+    """Show launches and mean of each member on the last day of the data."""
+    from rich.console import Console
+    from rich.table import Table
+
+    series = result.rollups.federation("day")
+    last = series[series["timestamp"] == series["timestamp"].max()].sort_values(
+        "n", ascending=False
+    )
+    table = Table(title=f"launches on {last['timestamp'].iloc[0]:%Y-%m-%d}", title_justify="left")
+    table.add_column("member")
+    table.add_column("launches", justify="right")
+    table.add_column("7-day mean", justify="right")
+    for row in last.itertuples():
+        table.add_row(_shown([row.federation]), f"{row.n:,}", f"{row.mean_7d:,.0f}")
+    Console().print(table)
+
+
+def _shown(names: list[str], most: int = 5) -> str:
+    """Names that strangers chose, safe on a terminal."""
+    from rich.markup import escape
+
+    safe = ["".join(c if c.isprintable() else "?" for c in name[:80]) for name in names[:most]]
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return escape(", ".join(safe)) + more

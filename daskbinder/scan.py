@@ -1,0 +1,480 @@
+"""Bytes to launches: the counting kernel.
+
+The bytes of most lines of a day repeat apart from their timestamp. So lines are cut into *before*,
+*stamp* and *after* and hashed, and only the distinct pieces are read:
+
+1. `_locate` learns from a few lines where the timestamp stands (so far from the start of a line, so
+   far from its end, or behind its key).
+2. Each distinct stamp is read once. Each distinct pair (before, after) becomes a *frame*: a line
+   with a probe in place of its timestamp.
+3. Frames are cut again, around the values of ``spec`` and ``ref``. What is left are few
+   *templates*, with a probe in each hole. A template is read by `daskbinder.events`, the one place
+   that knows the rules; if the probes come out as the values of those fields, whatever valid text
+   stands in the holes is their value. Probes are random, so no file can contain one.
+4. Every line not decided so (other shapes, blank, rejected) is read by `events.read_line`.
+
+Nothing here knows the shape of a line beyond a guess at where three values stand; a wrong guess
+costs time, never an answer. This module opens no file and knows nothing of Dask.
+"""
+
+import re
+import secrets
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from daskbinder.events import (
+    DAY,
+    HOUR,
+    VERSIONS,
+    Launch,
+    Reason,
+    read_fields,
+    read_line,
+    read_timestamp,
+)
+
+Ints = npt.NDArray[np.integer]
+
+REJECTS_KEPT = 100
+"""Rejected lines recorded one by one for each reason and file; the rest share one record."""
+
+TEXT_KEPT = 200
+"""Bytes of a rejected line that are recorded."""
+
+_SAMPLES = 32
+_SCAN = 1 << 20
+_STAMP_PROBE = secrets.token_hex(16).encode()
+_STAMP_AT = re.compile(rb'"timestamp"\s*:\s*"(?=([^"\\]*)")')
+_HOLES = {
+    name: (re.compile(rb'"%b"\s*:\s*"' % name.encode()), secrets.token_hex(16).encode())
+    for name in ("spec", "ref")
+}
+_USUAL_STAMP = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\+00:00$"
+_NOT_A_STAMP = np.iinfo(np.int64).min
+
+
+@dataclass(frozen=True)
+class Body:
+    """Whole lines of a day file: all of them, or those of a byte range.
+
+    Parameters
+    ----------
+    name : str
+        Name of the day file.
+    day : int
+        The file's date, in days from 1970-01-01.
+    data : bytes
+        The lines.
+    """
+
+    name: str
+    day: int
+    data: bytes
+
+
+@dataclass
+class Tally:
+    """What became of the lines of one `Body`.
+
+    Attributes
+    ----------
+    physical : int
+        Lines, blank ones included.
+    accepted : int
+        Lines that count as launches.
+    hours : int
+        Bit h is set when an accepted line falls into hour h of the file's own date.
+    rejected : Counter of Reason
+        Lines rejected, by reason.
+    records : list of (int, Reason, str)
+        Index, reason and start of rejected lines, at most ``REJECTS_KEPT + 1`` a reason.
+    """
+
+    name: str
+    day: int
+    physical: int = 0
+    accepted: int = 0
+    hours: int = 0
+    rejected: Counter[Reason] = field(default_factory=Counter)
+    records: list[tuple[int, Reason, str]] = field(default_factory=list)
+
+    def reject(self, index: int, reason: Reason, line: bytes) -> None:
+        """Count a rejected line and record it unless enough of its kind are."""
+        self.rejected[reason] += 1
+        if self.rejected[reason] <= REJECTS_KEPT + 1:
+            text = line[:TEXT_KEPT].decode(errors="backslashreplace")
+            self.records.append((index, reason, text))
+
+
+@dataclass(frozen=True)
+class Scan:
+    """The accepted lines of some bodies, in order.
+
+    Attributes
+    ----------
+    launches : pyarrow.Table
+        The distinct launches: the fields of `Launch`, text as dictionaries.
+    stamp : ndarray of int64
+        Microseconds from 1970-01-01 UTC, an entry a line.
+    launch : ndarray of int32
+        Row of `launches`, an entry a line.
+    tallies : list of Tally
+        One a body; line i belongs to the body whose ``accepted`` covers it.
+    """
+
+    launches: pa.Table
+    stamp: npt.NDArray[np.int64]
+    launch: npt.NDArray[np.int32]
+    tallies: list[Tally]
+
+
+def scan(bodies: Sequence[Body], versions: frozenset[int] = VERSIONS) -> Scan:
+    """Read every line of some bodies.
+
+    Parameters
+    ----------
+    bodies : sequence of Body
+        Day files or parts of them.
+    versions : frozenset of int
+        The schema versions that are accepted.
+
+    Returns
+    -------
+    Scan
+        Accepted lines, and the tally of each body.
+    """
+    lines = [_lines(body.data) for body in bodies]
+    sizes = [len(body_lines) for body_lines in lines]
+    days = np.repeat([body.day for body in bodies], sizes)
+    launches = _Launches(versions)
+    stamp, launch = _decide(lines, days, launches)
+
+    tallies = []
+    first = 0
+    for body, body_lines, size in zip(bodies, lines, sizes, strict=True):
+        part = slice(first, first + size)
+        tallies.append(_finish(body, body_lines, stamp[part], launch[part], launches))
+        first += size
+    accepted = launch >= 0
+    if not accepted.all():
+        stamp, launch = stamp[accepted], launch[accepted]
+    return Scan(launches.table(), stamp, launch, tallies)
+
+
+def _lines(data: bytes) -> pa.Array:
+    """Lines of `data` with their line ends, as slices of it: nothing is copied."""
+    buffer = np.frombuffer(data, np.uint8)
+    ends = [
+        np.flatnonzero(buffer[at : at + _SCAN] == ord("\n")) + (at + 1)
+        for at in range(0, len(buffer), _SCAN)
+    ]
+    if len(buffer) and buffer[-1] != ord("\n"):
+        ends.append(np.array([len(buffer)]))
+    return _slices(data, np.concatenate([np.zeros(1, np.int64), *ends]))
+
+
+def _slices(data: bytes | pa.Buffer, bounds: Ints) -> pa.Array:
+    """Adjacent slices of `data` as a binary array; `bounds` has one entry more than slices."""
+    large = len(bounds) > 0 and int(bounds[-1]) > np.iinfo(np.int32).max
+    dtype, width = (pa.large_binary(), np.int64) if large else (pa.binary(), np.int32)
+    offsets = pa.py_buffer(np.ascontiguousarray(bounds, width))
+    return pa.Array.from_buffers(dtype, len(bounds) - 1, [None, offsets, pa.py_buffer(data)])
+
+
+def _bounds(array: pa.Array) -> Ints:
+    """Bounds of the values of a binary array in its data buffer."""
+    width = np.int64 if pa.types.is_large_binary(array.type) else np.int32
+    offsets = np.frombuffer(array.buffers()[1], width)
+    return offsets[array.offset : array.offset + len(array) + 1]
+
+
+def _decide(
+    lines: list[pa.Array], days: Ints, launches: "_Launches"
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+    """Stamp and launch of every line that the fast path can decide; launch -1 for the others."""
+    stamp = np.full(len(days), _NOT_A_STAMP)
+    launch = np.full(len(days), -1, np.int32)
+    at, length = _locate(lines)
+    if not length:
+        return stamp, launch
+    pieces = pa.chunked_array(
+        [_cut(body_lines, where, length) for body_lines, where in zip(lines, at, strict=True)]
+    )
+    codes, values = _encode(pieces, 3)
+    size = len(values)
+
+    used, place = _distinct(codes[:, 1], size)
+    stamps = _read_stamps(values.take(pa.array(used)))[place]
+    near = np.abs(stamps // DAY - days) <= 1
+
+    before, after, frame = _pairs(codes[:, 0], codes[:, 2], size)
+    frames = pc.binary_join_element_wise(
+        values.take(pa.array(before)), _STAMP_PROBE, values.take(pa.array(after)), b""
+    )
+    launch[near] = launches.read(frames)[frame][near]
+    stamp[near] = stamps[near]
+    return stamp, launch
+
+
+def _locate(lines: list[pa.Array]) -> tuple[list[Ints], int]:
+    """Where the timestamp's value starts in each line, guessed from a few of them, and its length.
+
+    The length is 0 when no line gives a hint.
+    """
+    sizes = np.cumsum([0] + [len(body_lines) for body_lines in lines])
+    picked = np.unique(np.linspace(0, max(sizes[-1] - 1, 0), _SAMPLES).astype(int))
+    from_start: Counter[int] = Counter()
+    from_end: Counter[int] = Counter()
+    keys: Counter[bytes] = Counter()
+    lengths: Counter[int] = Counter()
+    for index in picked[: sizes[-1]]:
+        body = int(np.searchsorted(sizes, index, "right")) - 1
+        line = lines[body][index - sizes[body]].as_py()
+        found = _STAMP_AT.search(line)
+        if found:
+            from_start[found.end()] += 1
+            from_end[len(line) - found.end()] += 1
+            keys[found[0]] += 1
+            lengths[len(found[1])] += 1
+    if not keys:
+        return [], 0
+    (start, starts), (end, ends) = from_start.most_common(1)[0], from_end.most_common(1)[0]
+    key, length = keys.most_common(1)[0][0], lengths.most_common(1)[0][0]
+    at = []
+    for body_lines in lines:
+        bounds = _bounds(body_lines)
+        if 2 * max(starts, ends) <= keys.total():
+            found_at = pc.find_substring(body_lines, key).to_numpy(zero_copy_only=False)
+            at.append(bounds[:-1] + np.where(found_at < 0, 0, found_at + len(key)))
+        elif starts >= ends:
+            at.append(bounds[:-1] + start)
+        else:
+            at.append(bounds[1:] - end)
+    return at, length
+
+
+def _cut(lines: pa.Array, at: Ints, length: int) -> pa.Array:
+    """Cut each line into before, stamp and after: an array of three pieces a line."""
+    bounds = _bounds(lines)
+    cuts = np.empty(3 * len(lines) + 1, bounds.dtype)
+    cuts[::3] = bounds
+    cuts[1::3] = np.clip(at, bounds[:-1], bounds[1:])
+    cuts[2::3] = np.minimum(cuts[1::3] + length, bounds[1:])
+    return _slices(lines.buffers()[2], cuts)
+
+
+def _encode(pieces: pa.ChunkedArray, columns: int) -> tuple[Ints, pa.Array]:
+    """Hash pieces: a code a piece, shaped (pieces / columns, columns), and the distinct values."""
+    encoded = pieces.dictionary_encode().combine_chunks()
+    return encoded.indices.to_numpy().reshape(-1, columns), encoded.dictionary
+
+
+def _distinct(codes: Ints, size: int) -> tuple[Ints, Ints]:
+    """Sorted distinct values of `codes`, all below `size`, and the place of each code in them."""
+    if size > 8 * len(codes) + 4096:
+        values, inverse = np.unique(codes, return_inverse=True)
+        return values, inverse
+    seen = np.zeros(size, np.bool_)
+    seen[codes] = True
+    values = np.flatnonzero(seen)
+    place = np.empty(size, np.int32)
+    place[values] = np.arange(len(values), dtype=np.int32)
+    return values, place[codes]
+
+
+def _pairs(left: Ints, right: Ints, size: int) -> tuple[Ints, Ints, Ints]:
+    """Distinct pairs of codes below `size`: their left and right codes, and each row's pair."""
+    lefts, left = _distinct(left, size)
+    rights, right = _distinct(right, size)
+    pairs, place = _distinct(left.astype(np.int64) * len(rights) + right, len(lefts) * len(rights))
+    return lefts[pairs // max(len(rights), 1)], rights[pairs % max(len(rights), 1)], place
+
+
+def _read_stamps(stamps: pa.Array) -> npt.NDArray[np.int64]:
+    """Microseconds of each timestamp, or a number far from any day where it is none."""
+    if pc.all(pc.match_substring_regex(stamps, _USUAL_STAMP), min_count=0).as_py():
+        try:
+            read = stamps.cast(pa.string()).cast(pa.timestamp("us", "UTC"))
+            return np.asarray(read.cast(pa.int64()))
+        except pa.ArrowInvalid:
+            pass
+    each = (read_timestamp(text.decode(errors="replace")) for text in stamps.to_pylist())
+    return np.array([_NOT_A_STAMP if us is None else us for us in each], np.int64)
+
+
+class _Launches:
+    """The distinct launches of a scan, a row each: a template, a spec and a ref."""
+
+    def __init__(self, versions: frozenset[int]) -> None:
+        self.versions = versions
+        self.templates: dict[Launch, int] = {}
+        self.parts: list[tuple[Ints, pa.Array, pa.Array]] = []
+        self.size = 0
+        self.single: dict[Launch, int] = {}
+
+    def read(self, frames: pa.Array) -> Ints:
+        """Row of the launch that each frame is, or -1 where it is none or not surely one."""
+        rows = np.full(len(frames), -1)
+        data = np.frombuffer(frames.buffers()[2] or b"", np.uint8)
+        quotes = np.diff(np.searchsorted(np.flatnonzero(data == ord('"')), _bounds(frames)))
+        for count in np.flatnonzero(np.bincount(quotes) >= _SAMPLES):
+            chosen = np.flatnonzero(quotes == count)
+            group = frames.take(pa.array(chosen))
+            holes = _find_holes(group[0].as_py(), int(count))
+            rows[chosen] = self._read_group(group, holes, int(count))
+        chosen = np.flatnonzero(rows < 0)
+        rows[chosen] = self._read_group(frames.take(pa.array(chosen)), {}, 0)
+        return rows
+
+    def add(self, launch: Launch) -> int:
+        """Row of a launch that was read by itself. Call `read` first."""
+        return self.single.setdefault(launch, self.size + len(self.single))
+
+    def table(self) -> pa.Table:
+        """The rows, with the fields of `Launch` as columns."""
+        if self.single:
+            template = np.array([self._template(launch) for launch in self.single])
+            spec = pa.array([launch.spec for launch in self.single], pa.string())
+            ref = pa.array([launch.ref for launch in self.single], pa.string())
+            self.parts.append((template, spec, ref))
+        rows = pa.array(np.concatenate([np.empty(0, np.int64), *(part[0] for part in self.parts)]))
+        columns = {}
+        for name, dtype in _FIELDS.items():
+            if name in _HOLES:
+                place = 1 + list(_HOLES).index(name)
+                column = pa.chunked_array([part[place] for part in self.parts], dtype)
+            else:
+                column = pa.array([getattr(launch, name) for launch in self.templates], dtype)
+            if dtype == pa.string():
+                column = column.dictionary_encode()
+            columns[name] = column if name in _HOLES else column.take(rows)
+        return pa.table(columns)
+
+    def _template(self, launch: Launch) -> int:
+        return self.templates.setdefault(launch._replace(spec="", ref=None), len(self.templates))
+
+    def _read_group(self, frames: pa.Array, holes: dict[str, int], quotes: int) -> Ints:
+        """Rows of frames that have the same number of quotes.
+
+        `holes` names fields and the ordinal of the quote that opens each, in ascending order.
+        """
+        width = 2 * len(holes) + 1
+        data, bounds = frames.buffers()[2], _bounds(frames)
+        cuts = np.empty(width * len(frames) + 1, bounds.dtype)
+        cuts[::width] = bounds
+        if holes:
+            at = np.flatnonzero(np.frombuffer(data, np.uint8) == ord('"')).reshape(-1, quotes)
+            for column, opening in enumerate(holes.values()):
+                cuts[2 * column + 1 :: width] = at[:, opening] + 1
+                cuts[2 * column + 2 :: width] = at[:, opening + 1]
+        codes, values = _encode(pa.chunked_array([_slices(data or b"", cuts)]), width)
+
+        pieces, template = [], np.zeros(len(frames), np.int64)
+        for column in range(0, width, 2):
+            size = max(len(values), int(template.max(initial=0)) + 1)
+            left, right, template = _pairs(template, codes[:, column], size)
+            pieces = [piece[left] for piece in pieces] + [right]
+        texts = [values.take(pa.array(piece)).to_pylist() for piece in pieces]
+        read = [self._read_template(parts, holes) for parts in zip(*texts, strict=True)]
+
+        known = np.array([launch is not None for launch in read], np.bool_)[template]
+        strings = {}
+        for name in _HOLES:
+            if name in holes:
+                used, place = _distinct(codes[:, 2 * list(holes).index(name) + 1], len(values))
+                string = _read_strings(values.take(pa.array(used)))
+                known &= string.is_valid().to_numpy(zero_copy_only=False)[place]
+            else:
+                place = template
+                string = pa.array(
+                    [launch and getattr(launch, name) for launch in read], pa.string()
+                )
+            strings[name] = string.take(pa.array(place))
+        rows = np.full(len(frames), -1)
+        rows[known] = np.arange(self.size, self.size + np.count_nonzero(known))
+        self.size += np.count_nonzero(known)
+        ids = np.array([-1 if launch is None else self._template(launch) for launch in read], int)
+        mask = pa.array(known)
+        self.parts.append((ids[template][known], *(s.filter(mask) for s in strings.values())))
+        return rows
+
+    def _read_template(self, pieces: tuple[bytes, ...], holes: dict[str, int]) -> Launch | None:
+        """Launch that a template stands for, probes in its holes, or None where it is not one."""
+        filled = [pieces[0]]
+        for name, piece in zip(holes, pieces[1:], strict=True):
+            filled += [_HOLES[name][1], piece]
+        fields = read_fields(b"".join(filled), self.versions)
+        if not isinstance(fields, tuple) or fields[0] != _STAMP_PROBE.decode():
+            return None
+        launch = fields[1]
+        if any(getattr(launch, name) != _HOLES[name][1].decode() for name in holes):
+            return None
+        return launch
+
+
+_FIELDS = {
+    "schema": pa.string(),
+    "version": pa.int64(),
+    "provider": pa.string(),
+    "spec": pa.string(),
+    "status": pa.string(),
+    "origin": pa.string(),
+    "ref": pa.string(),
+    "build_token": pa.bool_(),
+    "request_origin": pa.string(),
+}
+
+
+def _find_holes(frame: bytes, quotes: int) -> dict[str, int]:
+    """Ordinals of the quotes that open the values of spec and ref, guessed, in ascending order."""
+    holes = {}
+    for name, (key, _) in _HOLES.items():
+        found = key.search(frame)
+        opening = found and frame.count(b'"', 0, found.end()) - 1
+        if opening is not None and opening + 1 < quotes:
+            holes[name] = opening
+    return dict(sorted(holes.items(), key=lambda hole: hole[1]))
+
+
+def _read_strings(values: pa.Array) -> pa.Array:
+    """What JSON strings with these bytes between their quotes mean; null where they are invalid."""
+    bounds = _bounds(values)
+    data = np.frombuffer(values.buffers()[2] or b"", np.uint8)
+    odd = np.flatnonzero((data < 0x20) | (data == ord("\\")) | (data >= 0x80))
+    texts = values.cast(pa.string(), safe=False) if not len(odd) else None
+    if texts is not None:
+        return texts
+    read: list[str | bytes | None] = values.to_pylist()
+    for index in np.unique(np.searchsorted(bounds, odd, "right") - 1):
+        try:
+            read[index] = orjson.loads(b'"%b"' % read[index])
+        except orjson.JSONDecodeError:
+            read[index] = None
+    return pa.array(read, pa.string())
+
+
+def _finish(body: Body, lines: pa.Array, stamp: Ints, launch: Ints, launches: _Launches) -> Tally:
+    """Read the lines that are not decided yet, in place, and take stock of all."""
+    tally = Tally(body.name, body.day, physical=len(lines))
+    undecided = np.flatnonzero(launch < 0)
+    bounds = _bounds(lines)
+    starts, ends = bounds[undecided].tolist(), bounds[undecided + 1].tolist()
+    for index, start, end in zip(undecided.tolist(), starts, ends, strict=True):
+        line = body.data[start:end].removesuffix(b"\n")
+        read = read_line(line, body.day, launches.versions)
+        if isinstance(read, Reason):
+            tally.reject(index, read, line)
+        elif read is not None:
+            stamp[index], launch[index] = read[0], launches.add(read[1])
+    hour = stamp[launch >= 0] // HOUR - body.day * 24
+    tally.accepted = len(hour)
+    for present in np.flatnonzero(np.bincount(hour[(hour >= 0) & (hour < 24)], minlength=24)):
+        tally.hours |= 1 << int(present)
+    return tally

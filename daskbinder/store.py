@@ -1,0 +1,255 @@
+"""Where results lie, how a file of them is written, and how they are read back.
+
+Knows the layout below DEST; never counts anything.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet as pq
+
+from daskbinder.errors import InputError
+from daskbinder.place import Place
+from daskbinder.windows import GRAINS, KINDS, Window
+
+if TYPE_CHECKING:
+    import dask.dataframe as dd
+    import pandas as pd
+
+MANIFEST = "manifest.json"
+DAYS = "days.parquet"
+REJECTS = "rejects.parquet"
+
+
+def rollup_name(window: Window, grain: str) -> str:
+    """Name below DEST of the rollup of a window."""
+    return f"rollups/{window.kind}/by-{grain}/{window.label}.parquet"
+
+
+def notebook_name(window: Window, grain: str) -> str:
+    """Name below DEST of the rollup of a window, as the older notebook has it."""
+    label = f"{window.kind}-by-{grain}-{window.label}"
+    return f"{window.kind}/by-{grain}/{label}.feather"
+
+
+def federation_name(grain: str) -> str:
+    """Name below DEST of a federation series."""
+    return f"federation/by-{grain}.parquet"
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file that was written.
+
+    Attributes
+    ----------
+    name : str
+        Its name below DEST.
+    bytes : int
+        Its size.
+    rows : int
+        Its rows.
+    n : int or None
+        Launches in it, None where it has no such column.
+    """
+
+    name: str
+    bytes: int
+    rows: int
+    n: int | None
+
+
+def write_table(place: Place, name: str, table: pa.Table) -> Written:
+    """Write a table as one whole file, Parquet or Feather by its name.
+
+    Statistics are kept for the timestamp alone: for the other columns they would double the time
+    of writing and help no query.
+    """
+    sink = pa.BufferOutputStream()
+    if name.endswith(".feather"):
+        pyarrow.feather.write_feather(table, sink)
+    else:
+        pq.write_table(table, sink, compression="zstd", write_statistics=["timestamp"])
+    data = sink.getvalue()
+    place.write(name, data)
+    n = sum(table["n"].to_numpy().tolist()) if "n" in table.column_names else None
+    return Written(name, data.size, len(table), n)
+
+
+def write_manifest(place: Place, manifest: Mapping[str, Any]) -> None:
+    """Write the manifest; the data set is what it names from then on."""
+    place.write(MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False).encode() + b"\n")
+
+
+def read_manifest(place: Place) -> dict[str, Any] | None:
+    """Read the manifest, None where there is none."""
+    try:
+        data = place.read(MANIFEST)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        manifest = json.loads(data)
+    except ValueError:
+        manifest = None
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
+        raise InputError(
+            f"{place}/{MANIFEST} is not a manifest of daskbinder; run again with --full"
+        )
+    return manifest
+
+
+def describe(written: Written) -> dict[str, Any]:
+    """Entry of a file in the manifest."""
+    return {key: value for key, value in asdict(written).items() if key != "name"}
+
+
+@dataclass(frozen=True)
+class Rollups:
+    """A finished data set.
+
+    Attributes
+    ----------
+    place : Place
+        Where it lies.
+    manifest : dict
+        What the run that made it left: source, options, totals, files, incomplete windows and
+        missing days.
+    """
+
+    place: Place
+    manifest: dict[str, Any]
+
+    def names(self, window: str, *, by: str) -> list[str]:
+        """Names of the rollup files of a kind of window, in order of time."""
+        if window not in KINDS or by not in GRAINS:
+            raise InputError(f"there are rollups {KINDS} by {GRAINS}, not {window!r} by {by!r}")
+        folders = f"rollups/{window}/by-{by}/", f"{window}/by-{by}/"
+        names = sorted(name for name in self.manifest["files"] if name.startswith(folders))
+        if not names:
+            raise InputError(f"{self.place} has no {window} rollups by {by}")
+        return names
+
+    def table(self, name: str) -> pa.Table:
+        """One file of the data set as an Arrow table.
+
+        Raises
+        ------
+        InputError
+            When the file is not the one the manifest names.
+        """
+        entry = self.manifest["files"].get(name)
+        if entry is None:
+            raise InputError(f"{self.place} has no {name}")
+        try:
+            data = self.place.read(name)
+        except FileNotFoundError:
+            data = b""
+        if len(data) != entry["bytes"]:
+            raise InputError(f"{self.place}/{name} is not the file of the last run; run again")
+        if name.endswith(".feather"):
+            return pyarrow.feather.read_table(BytesIO(data))
+        return pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
+
+    def load(self, window: str, *, by: str) -> "pd.DataFrame":
+        """Load all rollups of a kind of window.
+
+        Parameters
+        ----------
+        window : str
+            ``"daily"``, ``"weekly"`` or ``"monthly"``.
+        by : str
+            ``"hour"`` or ``"day"``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The rows of all windows, text as categoricals. Weeks and months tile the archive, so no
+            launch comes twice.
+        """
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor() as pool:
+            tables = list(pool.map(self.table, self.names(window, by=by)))
+        return pa.concat_tables(tables).unify_dictionaries().combine_chunks().to_pandas()
+
+    def dask(self, window: str, *, by: str) -> "dd.DataFrame":
+        """Like `load`, as a lazy Dask DataFrame with a partition a window."""
+        import dask.dataframe as dd
+
+        names = self.names(window, by=by)
+        meta = self._frame(names[0]).iloc[:0]
+        for column in meta.select_dtypes("category"):
+            meta[column] = meta[column].cat.remove_unused_categories().cat.as_unordered()
+        from dask.dataframe.utils import clear_known_categories
+
+        return dd.from_map(self._frame, names, meta=clear_known_categories(meta))
+
+    def _frame(self, name: str) -> "pd.DataFrame":
+        return self.table(name).to_pandas()
+
+    def federation(self, by: str = "day", *, wide: bool = False) -> "pd.DataFrame":
+        """Load a federation series.
+
+        Parameters
+        ----------
+        by : str
+            ``"hour"`` or ``"day"``.
+        wide : bool
+            One column of launches a member, with the timestamp as index.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Long by default: ``timestamp``, ``federation``, ``n`` and, by day, ``mean_7d``.
+        """
+        if by not in GRAINS:
+            raise InputError(f"the federation series come by {GRAINS}, not by {by!r}")
+        frame = self.table(federation_name(by)).to_pandas()
+        if wide:
+            return frame.pivot(index="timestamp", columns="federation", values="n")
+        return frame
+
+    @property
+    def days(self) -> "pd.DataFrame":
+        """The day table: a row a file."""
+        return self.table(DAYS).to_pandas()
+
+    @property
+    def rejects(self) -> "pd.DataFrame":
+        """The rejected lines."""
+        return self.table(REJECTS).to_pandas()
+
+    @property
+    def missing(self) -> list[date]:
+        """Dates between the first and the last day file that have none."""
+        return [date.fromisoformat(text) for text in self.manifest["missing"]]
+
+
+def open_rollups(dest: str, *, storage_options: Mapping[str, Any] | None = None) -> Rollups:
+    """Open what a run left.
+
+    Parameters
+    ----------
+    dest : str
+        The folder or URL given to the run.
+    storage_options : mapping, optional
+        Arguments of its file system, as fsspec takes them.
+
+    Raises
+    ------
+    InputError
+        When there is no finished data set.
+    """
+    place = Place.at(dest, storage_options)
+    manifest = read_manifest(place)
+    if manifest is None:
+        raise InputError(
+            f"{place} holds no finished data set: it has no {MANIFEST}; run into it first"
+        )
+    return Rollups(place, manifest)

@@ -1,0 +1,309 @@
+"""What the tasks of the graph do: plain functions from values to values or written files.
+
+Each may run on any worker and may be repeated; the same input gives the same value and the same
+file. Nothing here knows the graph that calls it.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from itertools import groupby
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from daskbinder.dayfile import DayFile, Part, read_index, read_part
+from daskbinder.errors import InputError
+from daskbinder.events import VERSIONS, Reason, day_number
+from daskbinder.federation import Federation
+from daskbinder.place import Place
+from daskbinder.rollup import KEY, Counts, count, count_rounded, merge, table
+from daskbinder.scan import REJECTS_KEPT, Body, Tally, scan
+from daskbinder.series import MemberCounts, member_series
+from daskbinder.store import (
+    DAYS,
+    REJECTS,
+    Written,
+    federation_name,
+    notebook_name,
+    rollup_name,
+    write_table,
+)
+from daskbinder.windows import Window
+
+HOURS = {"hour": 1, "day": 24}
+"""Hours in each grain."""
+
+TOPIC = "daskbinder"
+"""Topic of the events by which tasks tell how far they are."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How launches are counted.
+
+    Attributes
+    ----------
+    versions : frozenset of int
+        Schema versions that are accepted.
+    errors : {"record", "raise"}
+        Whether a rejected line is recorded or ends the job.
+    compat : {None, "notebook"}
+        Whether rollups are those of the contract or those of the older notebook.
+    blocksize : int
+        Bytes that are held at a time.
+    """
+
+    versions: frozenset[int] = VERSIONS
+    errors: Literal["record", "raise"] = "record"
+    compat: Literal["notebook"] | None = None
+    blocksize: int = 64 << 20
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What a block holds: counts by grain, and the tallies of its parts."""
+
+    counts: dict[str, Counts]
+    tallies: tuple[tuple[Part, Tally], ...]
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What a run read."""
+
+    files: int
+    bytes: int
+    lines: int
+    accepted: int
+    rejected: int
+    index_mismatches: int
+
+
+def count_block(source: Place, block: Sequence[Part], rules: Rules) -> Counted:
+    """Read some parts of day files and count their launches."""
+    counted: list[dict[str, Counts]] = []
+    tallies: list[tuple[Part, Tally]] = []
+    for bodies in _bodies(source, block, rules.blocksize):
+        read = scan([body for _, body in bodies], rules.versions)
+        for (part, _), tally in zip(bodies, read.tallies, strict=True):
+            if rules.errors == "raise":
+                _raise_first(part, tally)
+            tallies.append((part, tally))
+        if rules.compat == "notebook":
+            counted.append({grain: count_rounded(read, HOURS[grain]) for grain in HOURS})
+        else:
+            counted.append({"hour": count(read)})
+        _tell(bytes=sum(len(body.data) for _, body in bodies), events=len(read.stamp))
+    return Counted(_merged(counted), tuple(tallies))
+
+
+def _bodies(source: Place, block: Sequence[Part], size: int) -> Iterator[list[tuple[Part, Body]]]:
+    """Bodies of a block, as many at a time as make up about `size` bytes."""
+    group: list[tuple[Part, Body]] = []
+    held = 0
+    for part in block:
+        for data in read_part(source, part, size):
+            if group and held + len(data) > size:
+                yield group
+                group, held = [], 0
+            group.append((part, Body(part.file.name, day_number(part.file.date), data)))
+            held += len(data)
+    if group:
+        yield group
+
+
+def _raise_first(part: Part, tally: Tally) -> None:
+    if tally.records:
+        index, reason, text = min(tally.records)
+        where = f"line {index + 1}" + ("" if part.whole else f" after byte {part.start}")
+        raise InputError(f"{tally.name}, {where}: {reason}: {text!r}")
+
+
+def _merged(counted: Sequence[dict[str, Counts]]) -> dict[str, Counts]:
+    if len(counted) == 1:
+        return counted[0]
+    grains = {grain for counts in counted for grain in counts}
+    return {grain: merge([counts[grain] for counts in counted]) for grain in sorted(grains)}
+
+
+def _tell(**progress: int) -> None:
+    """Tell whoever watches this worker, if this is one, what has been done."""
+    from distributed import get_worker
+
+    try:
+        get_worker().log_event(TOPIC, progress)
+    except ValueError:
+        return
+
+
+def tallies_of(counted: Counted) -> tuple[tuple[Part, Tally], ...]:
+    """Keep the tallies of a block and let go of its counts."""
+    return counted.tallies
+
+
+def partition(first: date, last: date, blocks: Sequence[Counted]) -> dict[str, Counts]:
+    """Bring the counts of some dates together, from all blocks that may hold launches of them."""
+    bounds = day_number(first), day_number(last)
+    counts = _merged([{grain: c.between(*bounds) for grain, c in b.counts.items()} for b in blocks])
+    if "day" not in counts:
+        counts = {**counts, "day": counts["hour"].by_day()}
+    return counts
+
+
+def write_rollups(
+    dest: Place,
+    windows: Sequence[tuple[Window, bool]],
+    grains: Sequence[str],
+    compat: str | None,
+    partitions: Sequence[dict[str, Counts]],
+) -> list[Written]:
+    """Write windows whose dates lie in `partitions`.
+
+    A window marked False is left out when it holds no launch.
+    """
+    written = []
+    for window, always in windows:
+        bounds = day_number(window.first), day_number(window.last)
+        for grain in grains:
+            parts = [part[grain].between(*bounds) for part in partitions]
+            parts = [part for part in parts if len(part.n)]
+            counts = parts[0] if len(parts) == 1 else merge(parts)
+            if not (always or len(counts.n)):
+                continue
+            if compat == "notebook":
+                rows, name = _as_notebook(counts), notebook_name(window, grain)
+            else:
+                rows, name = table(counts), rollup_name(window, grain)
+            written.append(write_table(dest, name, rows))
+    return written
+
+
+def _as_notebook(counts: Counts) -> pa.Table:
+    """Rows as pandas' groupby gives them by default: none with a null, no column of nulls."""
+    together = merge([replace(counts, day=np.zeros_like(counts.day))])
+    rows = table(together)
+    empty = [name for name in KEY if rows[name].null_count == len(rows)]
+    rows = rows.drop_columns(empty).drop_null()
+    columns = {
+        name: rows[name].cast(KEY[name]) if pa.types.is_dictionary(rows[name].type) else rows[name]
+        for name in rows.column_names
+    }
+    return pa.table(columns)
+
+
+def write_series(
+    dest: Place,
+    parts: Sequence[MemberCounts],
+    present: Sequence[date],
+    federation: Federation,
+    grains: Sequence[str],
+) -> tuple[list[Written], list[str]]:
+    """Write the federation series; also return the origins that the table does not know."""
+    series = member_series(parts, [day_number(day) for day in present], federation)
+    written = [write_table(dest, federation_name(grain), series[grain]) for grain in grains]
+    return written, sorted({origin for part in parts for origin in part.unknown})
+
+
+def write_days(
+    source: Place, dest: Place, today: date, tallies: Iterable[Iterable[tuple[Part, Tally]]]
+) -> tuple[Written, Totals]:
+    """Write the day table."""
+    index = read_index(source)
+    rows = [_day_row(file, of_file, index, today) for file, of_file in _by_file(tallies)]
+    schema = pa.schema(
+        {
+            "date": pa.date32(),
+            "name": pa.string(),
+            "bytes": pa.int64(),
+            "fingerprint": pa.string(),
+            "lines": pa.int64(),
+            "accepted": pa.int64(),
+            "rejected": pa.int64(),
+            "indexed": pa.int64(),
+            "hours_present": pa.int8(),
+            "provisional": pa.bool_(),
+        }
+    )
+    days = pa.Table.from_pylist(rows, schema)
+    totals = Totals(
+        files=len(rows),
+        **{
+            name: sum(row[name] for row in rows)
+            for name in ("bytes", "lines", "accepted", "rejected")
+        },
+        index_mismatches=sum(row["indexed"] not in (None, row["lines"]) for row in rows),
+    )
+    return write_table(dest, DAYS, days), totals
+
+
+def _day_row(
+    file: DayFile, tallies: Sequence[Tally], index: dict[date, int], today: date
+) -> dict[str, Any]:
+    hours = 0
+    for tally in tallies:
+        hours |= tally.hours
+    accepted = sum(tally.accepted for tally in tallies)
+    rejected = sum(tally.rejected.total() for tally in tallies)
+    return {
+        "date": file.date,
+        "name": file.name,
+        "bytes": file.size,
+        "fingerprint": file.fingerprint,
+        "lines": accepted + rejected,
+        "accepted": accepted,
+        "rejected": rejected,
+        "indexed": index.get(file.date),
+        "hours_present": hours.bit_count(),
+        "provisional": file.date >= today - timedelta(days=1),
+    }
+
+
+def _by_file(
+    tallies: Iterable[Iterable[tuple[Part, Tally]]],
+) -> Iterator[tuple[DayFile, list[Tally]]]:
+    """Tallies of each file, files by date and the tallies in the order of its lines."""
+    flat = sorted((pair for block in tallies for pair in block), key=_place_of_part)
+    for file, pairs in groupby(flat, key=lambda pair: pair[0].file):
+        yield file, [tally for _, tally in pairs]
+
+
+def _place_of_part(pair: tuple[Part, Tally]) -> tuple[DayFile, int]:
+    return pair[0].file, pair[0].start
+
+
+def write_rejects(
+    dest: Place, tallies: Iterable[Iterable[tuple[Part, Tally]]]
+) -> tuple[Written, dict[str, int]]:
+    """Write the table of rejected lines; also return how many there are for each reason.
+
+    Of each reason, a file has so many rows of one line each, and one more that stands for the rest.
+    """
+    rows: list[dict[str, Any]] = []
+    reasons = dict.fromkeys(map(str, Reason), 0)
+    for file, of_file in _by_file(tallies):
+        rejects: dict[Reason, list[dict[str, Any]]] = {}
+        before = 0
+        for tally in of_file:
+            for index, reason, text in tally.records:
+                row = {"name": file.name, "line": before + index + 1, "reason": str(reason)}
+                rejects.setdefault(reason, []).append(row | {"text": text, "n": 1})
+            before += tally.physical
+        for reason, kept in rejects.items():
+            total = sum(tally.rejected[reason] for tally in of_file)
+            reasons[reason] += total
+            del kept[REJECTS_KEPT + 1 :]
+            kept[-1]["n"] = total - len(kept) + 1
+        rows += sorted((row for kept in rejects.values() for row in kept), key=lambda r: r["line"])
+    schema = pa.schema(
+        {
+            "name": pa.string(),
+            "line": pa.int64(),
+            "reason": pa.string(),
+            "text": pa.string(),
+            "n": pa.int64(),
+        }
+    )
+    written = write_table(dest, REJECTS, pa.Table.from_pylist(rows, schema))
+    return written, {reason: n for reason, n in reasons.items() if n}
