@@ -120,7 +120,7 @@ def read_index(place: Place) -> dict[date, int]:
     return counts
 
 
-def read_part(place: Place, part: Part, size: int) -> Iterator[bytes]:
+def read_part(place: Place, part: Part, size: int) -> Iterator[bytes | memoryview]:
     """Bytes of the lines of a part, in pieces of whole lines.
 
     A compressed file comes in pieces of about `size` bytes, any other part in one.
@@ -138,12 +138,12 @@ def read_part(place: Place, part: Part, size: int) -> Iterator[bytes]:
         yield _read_range(place, part)
 
 
-def _read_whole(place: Place, file: DayFile) -> bytes:
+def _read_whole(place: Place, file: DayFile) -> memoryview:
     for _ in range(_ATTEMPTS):
         try:
-            data = place.read(file.name)
+            data = place.read_into_memory(file.name, 0, file.size + 1)
             if len(data) != file.size:
-                seen = f"{len(data):,} bytes came instead of {file.size:,}"
+                seen = f"its size is not the {file.size:,} bytes listed"
             elif place.is_local and place.entry(file.name).fingerprint != file.fingerprint:
                 seen = "it was rewritten since"
             else:
@@ -171,13 +171,13 @@ def _read_range(place: Place, part: Part) -> bytes:
 
 
 def _read_exactly(place: Place, file: DayFile, start: int, stop: int) -> bytes:
-    data = place.read(file.name, start, stop)
+    data = bytes(place.read_into_memory(file.name, start, stop))
     if len(data) != stop - start:
         raise JobError(f"{file.name} is shorter than the {file.size:,} bytes listed; run again")
     return data
 
 
-def _decompress(file: DayFile, data: bytes, size: int) -> Iterator[bytes]:
+def _decompress(file: DayFile, data: memoryview, size: int) -> Iterator[bytes]:
     rest = b""
     try:
         with gzip.GzipFile(fileobj=BytesIO(data)) as stream:

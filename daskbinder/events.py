@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 import orjson
+import pyarrow as pa
 
 SCHEMA = "binderhub.jupyter.org/launch"
 VERSIONS = frozenset(range(1, 7))
@@ -49,6 +50,22 @@ class Launch(NamedTuple):
     build_token: bool | None
     request_origin: str | None
 
+
+FIELDS = {
+    "schema": pa.string(),
+    "version": pa.int64(),
+    "provider": pa.string(),
+    "spec": pa.string(),
+    "status": pa.string(),
+    "origin": pa.string(),
+    "ref": pa.string(),
+    "build_token": pa.bool_(),
+    "request_origin": pa.string(),
+}
+"""Types of the fields of `Launch` in tables."""
+
+TIMESTAMP = pa.timestamp("us", "UTC")
+"""Type of a timestamp in tables."""
 
 BLANK = b" \t\r\n"
 BOM = b"\xef\xbb\xbf"

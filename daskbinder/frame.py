@@ -6,9 +6,8 @@ import pandas as pd
 import pyarrow as pa
 
 from daskbinder.dayfile import DayFile, Part, read_part
-from daskbinder.events import day_number
+from daskbinder.events import TIMESTAMP, day_number
 from daskbinder.place import Place
-from daskbinder.rollup import TIMESTAMP
 from daskbinder.scan import Body, scan
 
 _PIECE = 64 << 20

@@ -132,7 +132,8 @@ class Plan:
                 f"from    {self.archive.place}",
                 f"blocks  {len(self.blocks):,} of at most {self.rules.blocksize:,} bytes",
                 f"tasks   {self.n_tasks:,}",
-                f"writes  {len(self.names):,} files: windows {windows}; by {', '.join(self.grains)}",
+                f"writes  {len(self.names):,} files",
+                f"windows {windows}; by {', '.join(self.grains)}",
                 f"to      {self.dest}",
             ]
         )
@@ -279,7 +280,7 @@ def _count_members(partition: dict[str, Any], federation: Federation) -> Any:
 
 
 def _lazy(token: str, task: Any, label: str) -> Any:
-    """Make a lazy call of `task`, named so that a reader of the dashboard knows what it is about."""
+    """Make a lazy call of `task`, named so that the dashboard tells what it is about."""
     name = task.__name__.strip("_").replace("_", "-")
     return partial(
         dask.delayed(task, pure=True, traverse=False), dask_key_name=f"{name}-{label}-{token}"
@@ -298,7 +299,7 @@ def _blocks(files: Sequence[DayFile], size: int) -> Iterable[tuple[Part, ...]]:
         block: list[Part] = []
         held = 0
         for file in of_month:
-            if block and held + file.size > size or held >= target:
+            if (block and held + file.size > size) or held >= target:
                 yield tuple(block)
                 block, held = [], 0
             if file.size > size and not file.compressed:

@@ -6,12 +6,14 @@ The one module that talks to storage. It knows names below its root, never what 
 import os
 import secrets
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import fsspec
+import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
 
 from daskbinder.errors import InputError
@@ -100,6 +102,22 @@ class Place:
         data: bytes = self._opened[0].cat_file(self.path(name), start=start, end=stop)
         return data
 
+    def read_into_memory(self, name: str, start: int, stop: int) -> memoryview:
+        """Bytes `start` to `stop` of a file, fewer if it ends before.
+
+        Local files are read into Arrow's memory pool, which hands pages out again without giving
+        them back to the kernel in between: reading took half the time of `read` in measurements.
+        """
+        if not self.is_local:
+            return memoryview(self.read(name, start, stop))
+        view = memoryview(pa.allocate_buffer(max(stop - start, 0))).cast("B")
+        with Path(self.path(name)).open("rb", buffering=0) as file:
+            file.seek(start)
+            filled = 0
+            while filled < len(view) and (got := file.readinto(view[filled:])):
+                filled += got
+        return view[:filled]
+
     def write(self, name: str, data: Any) -> None:
         """Put a whole file in place at once; a reader finds the old file or the new one."""
         fs, _ = self._opened
@@ -122,10 +140,8 @@ class Place:
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
-        try:
+        with suppress(FileNotFoundError):
             self._opened[0].rm_file(self.path(name))
-        except FileNotFoundError:
-            pass
 
     def __str__(self) -> str:
         return self.url

@@ -9,28 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from daskbinder.events import HOUR
-from daskbinder.scan import Scan
+from daskbinder.events import FIELDS, HOUR, TIMESTAMP
+from daskbinder.scan import Ints, Scan
 
-Ints = npt.NDArray[np.integer]
-
-KEY = {
-    "schema": pa.string(),
-    "version": pa.int64(),
-    "provider": pa.string(),
-    "spec": pa.string(),
-    "status": pa.string(),
-    "origin": pa.string(),
-    "build_token": pa.bool_(),
-    "request_origin": pa.string(),
-}
+KEY = {name: dtype for name, dtype in FIELDS.items() if name != "ref"}
 """The columns that tell one row of a rollup from another, beside its timestamp, and their types."""
-
-TIMESTAMP = pa.timestamp("us", "UTC")
 
 FIRST_ORIGIN = "gke.mybinder.org"
 """The origin of events that have none: before version 3 only that host published."""
@@ -143,11 +129,11 @@ def merge(parts: Sequence[Counts]) -> Counts:
 
 
 def _unify(tables: Sequence[pa.Table]) -> tuple[pa.Table, list[Ints]]:
-    """One sorted table of the distinct keys in `tables`, and the place of each table's rows in it."""
+    """Sorted distinct keys of all `tables`, and the place of the rows of each among them."""
     together = pa.concat_tables(tables).unify_dictionaries()
     place = np.zeros(len(together), np.int64)
     columns = {}
-    for name, dtype in KEY.items():
+    for name in KEY:
         column = together[name].combine_chunks()
         if not pa.types.is_dictionary(column.type):
             column = column.dictionary_encode()

@@ -22,6 +22,7 @@ import secrets
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,7 @@ import pyarrow.compute as pc
 
 from daskbinder.events import (
     DAY,
+    FIELDS,
     HOUR,
     VERSIONS,
     Launch,
@@ -40,7 +42,8 @@ from daskbinder.events import (
     read_timestamp,
 )
 
-Ints = npt.NDArray[np.integer]
+Ints = npt.NDArray[Any]
+"""An array of integers of any width."""
 
 REJECTS_KEPT = 100
 """Rejected lines recorded one by one for each reason and file; the rest share one record."""
@@ -70,13 +73,13 @@ class Body:
         Name of the day file.
     day : int
         The file's date, in days from 1970-01-01.
-    data : bytes
+    data : bytes or memoryview
         The lines.
     """
 
     name: str
     day: int
-    data: bytes
+    data: bytes | memoryview
 
 
 @dataclass
@@ -168,7 +171,7 @@ def scan(bodies: Sequence[Body], versions: frozenset[int] = VERSIONS) -> Scan:
     return Scan(launches.table(), stamp, launch, tallies)
 
 
-def _lines(data: bytes) -> pa.Array:
+def _lines(data: bytes | memoryview) -> pa.Array:
     """Lines of `data` with their line ends, as slices of it: nothing is copied."""
     buffer = np.frombuffer(data, np.uint8)
     ends = [
@@ -180,7 +183,7 @@ def _lines(data: bytes) -> pa.Array:
     return _slices(data, np.concatenate([np.zeros(1, np.int64), *ends]))
 
 
-def _slices(data: bytes | pa.Buffer, bounds: Ints) -> pa.Array:
+def _slices(data: bytes | memoryview | pa.Buffer, bounds: Ints) -> pa.Array:
     """Adjacent slices of `data` as a binary array; `bounds` has one entry more than slices."""
     large = len(bounds) > 0 and int(bounds[-1]) > np.iinfo(np.int32).max
     dtype, width = (pa.large_binary(), np.int64) if large else (pa.binary(), np.int32)
@@ -346,7 +349,7 @@ class _Launches:
             self.parts.append((template, spec, ref))
         rows = pa.array(np.concatenate([np.empty(0, np.int64), *(part[0] for part in self.parts)]))
         columns = {}
-        for name, dtype in _FIELDS.items():
+        for name, dtype in FIELDS.items():
             if name in _HOLES:
                 place = 1 + list(_HOLES).index(name)
                 column = pa.chunked_array([part[place] for part in self.parts], dtype)
@@ -376,7 +379,8 @@ class _Launches:
                 cuts[2 * column + 2 :: width] = at[:, opening + 1]
         codes, values = _encode(pa.chunked_array([_slices(data or b"", cuts)]), width)
 
-        pieces, template = [], np.zeros(len(frames), np.int64)
+        pieces: list[Ints] = []
+        template: Ints = np.zeros(len(frames), np.int64)
         for column in range(0, width, 2):
             size = max(len(values), int(template.max(initial=0)) + 1)
             left, right, template = _pairs(template, codes[:, column], size)
@@ -399,7 +403,7 @@ class _Launches:
             strings[name] = string.take(pa.array(place))
         rows = np.full(len(frames), -1)
         rows[known] = np.arange(self.size, self.size + np.count_nonzero(known))
-        self.size += np.count_nonzero(known)
+        self.size += int(np.count_nonzero(known))
         ids = np.array([-1 if launch is None else self._template(launch) for launch in read], int)
         mask = pa.array(known)
         self.parts.append((ids[template][known], *(s.filter(mask) for s in strings.values())))
@@ -417,19 +421,6 @@ class _Launches:
         if any(getattr(launch, name) != _HOLES[name][1].decode() for name in holes):
             return None
         return launch
-
-
-_FIELDS = {
-    "schema": pa.string(),
-    "version": pa.int64(),
-    "provider": pa.string(),
-    "spec": pa.string(),
-    "status": pa.string(),
-    "origin": pa.string(),
-    "ref": pa.string(),
-    "build_token": pa.bool_(),
-    "request_origin": pa.string(),
-}
 
 
 def _find_holes(frame: bytes, quotes: int) -> dict[str, int]:
@@ -467,7 +458,7 @@ def _finish(body: Body, lines: pa.Array, stamp: Ints, launch: Ints, launches: _L
     bounds = _bounds(lines)
     starts, ends = bounds[undecided].tolist(), bounds[undecided + 1].tolist()
     for index, start, end in zip(undecided.tolist(), starts, ends, strict=True):
-        line = body.data[start:end].removesuffix(b"\n")
+        line = bytes(body.data[start:end]).removesuffix(b"\n")
         read = read_line(line, body.day, launches.versions)
         if isinstance(read, Reason):
             tally.reject(index, read, line)

@@ -10,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from daskbinder.events import HOUR, day_number, day_of
+from daskbinder.events import HOUR, TIMESTAMP, day_number, day_of
 from daskbinder.federation import Federation
-from daskbinder.rollup import TIMESTAMP, Counts
-
-Ints = npt.NDArray[np.integer]
+from daskbinder.rollup import Counts
+from daskbinder.scan import Ints
 
 DAYS_OF_MEAN = 7
 
