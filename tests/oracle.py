@@ -48,7 +48,7 @@ STAMP = re.compile(
     r"(?::([0-9]{2})(?:[.,]([0-9]+))?)?"
     r"(?:[Zz]|([+-])([0-9]{2})(?::?([0-9]{2}))?)?"
 )
-FILE = re.compile(r"events-([0-9]{4}-[0-9]{2}-[0-9]{2})\.jsonl(\.gz)?")
+FILE = re.compile(r"events-([0-9]{4}-[0-9]{2}-[0-9]{2})\.jsonl(?:\.gz)?")
 
 Key = tuple[str, int, str, str, str, str | None, bool | None, str | None]
 Row = tuple[Any, ...]
@@ -373,24 +373,19 @@ class Oracle:
         return found
 
     def _active(self) -> dict[str, tuple[date, date]]:
-        """Return the first and the last day of every member."""
-        spans: dict[str, tuple[date, date]] = {}
-
-        def widen(member: str, first: date, last: date) -> None:
-            start, end = spans.get(member, (first, last))
-            spans[member] = min(start, first), max(end, last)
-
-        for intervals in self.hosts.values():
-            for member, start, end in intervals:
-                if start is not None:
-                    widen(member, start, start)
-                    widen(member, start, end or date.max)
-                elif end is not None:
-                    widen(member, date.min, end)
+        """Return the first and the last day of every member that has begun."""
+        begins: dict[str, list[date]] = {}
+        ends: dict[str, list[date]] = {}
+        for member, start, end in (interval for of in self.hosts.values() for interval in of):
+            if start is not None:
+                begins.setdefault(member, []).append(start)
+            if start is not None or end is not None:
+                ends.setdefault(member, []).append(end or date.max)
         for member, hour in self._members():
             day = EPOCH + DAY * (hour // DAY_MICROS)
-            widen(member, day, day)
-        return spans
+            begins.setdefault(member, []).append(day)
+            ends.setdefault(member, []).append(day)
+        return {member: (min(days), max(ends[member])) for member, days in begins.items()}
 
     def federation_by_hour(self) -> list[tuple[datetime, str, int]]:
         """Return the rows (timestamp, member, n) of the hourly series."""
@@ -433,12 +428,11 @@ def read_archive(
     days, rejects, reasons = [], [], Counter[str]()
     by_file: dict[date, list[Launch]] = {}
     for path in sorted(folder.iterdir()):
-        found = FILE.fullmatch(path.name)
-        if found is None or not start <= date.fromisoformat(found[1]) <= end:
+        day = date_of(path.name)
+        if day is None or not start <= day <= end:
             continue
-        day = date.fromisoformat(found[1])
         content = path.read_bytes()
-        body = gzip.decompress(content) if found[2] and content else content
+        body = gzip.decompress(content) if path.name.endswith(".gz") and content else content
         launches, rejected = read_body(body, day, versions)
         by_file[day] = launches
         reasons.update(reason for _, reason, _ in rejected)
@@ -456,6 +450,15 @@ def read_archive(
             )
         )
     return Oracle(days, rejects, reasons, by_file, read_federation(federation))
+
+
+def date_of(name: str) -> date | None:
+    """Return the date of a day file, or None if the name is not that of one."""
+    found = FILE.fullmatch(name)
+    try:
+        return date.fromisoformat(found[1]) if found else None
+    except ValueError:
+        return None
 
 
 def read_body(
