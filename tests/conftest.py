@@ -73,9 +73,14 @@ def launch() -> MakeLaunch:
 @pytest.fixture(scope="session")
 def client() -> Iterator[Client]:
     """Give the one cluster of the session: two threads in this process."""
+    local = "127.0.0.1:0"
     with (
         LocalCluster(
-            n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+            n_workers=1,
+            threads_per_worker=2,
+            processes=False,
+            dashboard_address=local,
+            worker_dashboard_address=local,
         ) as cluster,
         Client(cluster) as client,
     ):
