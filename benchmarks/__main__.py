@@ -1,0 +1,221 @@
+"""``python -m benchmarks``: compare, small, scale, track, check."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import data as archives
+from benchmarks.chart import line_chart
+from benchmarks.compare import AnswersDiffer, Case
+from benchmarks.compare import compare as compare_all
+from benchmarks.compare import scale as scale_all
+from benchmarks.history import regressions, trends
+from benchmarks.parts import PARTS
+from benchmarks.results import FOLDER, Row, append, load
+from benchmarks.small import small as time_parts
+from benchmarks.stopwatch import CommandFailed
+from benchmarks.workloads import OURS, PEERS, contenders, ours
+
+BLOCKS = ("16MiB", "32MiB", "64MiB", "128MiB", "256MiB")
+
+_DRAWN: tuple[tuple[str, str, Callable[[Row], float]], ...] = (
+    ("throughput", "MB/s", lambda row: row.bytes / row.time / 1e6),
+    ("ratio", "times our seconds", lambda row: row.ratio),
+)
+
+_repeat = click.option(
+    "--repeat", type=click.IntRange(1), default=5, show_default=True, help="Rounds."
+)
+_save = click.option(
+    "--save/--no-save", default=True, show_default=True, help="Keep the rows in benchmarks/results."
+)
+
+
+def _days(default: int) -> Callable[[Any], Any]:
+    return click.option(
+        "--days",
+        type=click.IntRange(1),
+        default=default,
+        show_default=True,
+        help="Days of the sample archive; made once.",
+    )
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Measure the whole job, its parts, and how both changed."""
+
+
+@main.command()
+@_days(100)
+@click.option(
+    "--data",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="An archive that is there, in place of a sample.",
+)
+@click.option(
+    "--peer",
+    "peers",
+    multiple=True,
+    type=click.Choice(list(PEERS)),
+    help="Only against this one; may be repeated.  [default: all that manage the days]",
+)
+@_repeat
+@_save
+def compare(
+    days: int, folder: Path | None, peers: tuple[str, ...], repeat: int, save: bool
+) -> None:
+    """Whole job, ours and the peers in turn; every answer is checked."""
+    data = archives.describe(folder) if folder else archives.make(days)
+    try:
+        rows = compare_all(data, contenders(data.days, peers), repeat, say=_say)
+    except (AnswersDiffer, CommandFailed) as error:
+        raise click.ClickException(str(error)) from error
+    _show(rows)
+    if save:
+        append(rows)
+
+
+@main.command()
+@_days(28)
+@click.option(
+    "--part",
+    "parts",
+    multiple=True,
+    type=click.Choice(list(PARTS)),
+    help="Only this one; may be repeated.  [default: all]",
+)
+@_repeat
+@_save
+def small(days: int, parts: tuple[str, ...], repeat: int, save: bool) -> None:
+    """Parts of the job, each in turn with its yardstick."""
+    rows = time_parts(archives.make(days), parts or PARTS, repeat)
+    table = Table("part", "seconds", "CPU s", "yardstick", "its seconds", "ratio")
+    for mine, plain in zip(rows[::2], rows[1::2], strict=True):
+        table.add_row(
+            mine.workload,
+            f"{mine.time:.4f}",
+            f"{median(mine.cpu_seconds):.3f}",
+            plain.contender,
+            f"{plain.time:.4f}",
+            f"{plain.ratio:.2f}",
+        )
+    Console().print(table)
+    if save:
+        append(rows)
+
+
+@main.command()
+@_days(100)
+@_repeat
+@_save
+def scale(days: int, repeat: int, save: bool) -> None:
+    """Our own cost as the work grows: more launches, more days, workers, block sizes."""
+    base = archives.make(days)
+    rate = archives.EVENTS_PER_DAY
+    cases = [
+        Case("base", ours(), base),
+        Case("3x launches", ours(), archives.make(days, events_per_day=3 * rate)),
+        Case("10x launches", ours(), archives.make(days, events_per_day=10 * rate)),
+        Case("3x days", ours(), archives.make(3 * days)),
+        *(Case(f"{n} workers", ours("--workers", str(n)), base) for n in (1, 2)),
+        *(Case(f"blocks {size}", ours("--blocksize", size), base) for size in BLOCKS),
+    ]
+    rows = scale_all(cases, repeat, say=_say)
+    _show(rows)
+    if save:
+        append(rows)
+
+
+@main.command()
+def track() -> None:
+    """Table and drawings of throughput and ratios over commits."""
+    for benchmark in ("compare", "small"):
+        rows = load(benchmark)
+        table = Table(title=benchmark)
+        for name in ("workload", "contender", "commit", "when", "seconds", "MB/s", "ratio"):
+            table.add_column(name)
+        for trend in trends(rows):
+            for row in trend.rows:
+                table.add_row(
+                    trend.workload,
+                    trend.contender,
+                    row.circumstances.commit,
+                    row.circumstances.when[:16],
+                    f"{row.time:.3f}",
+                    f"{row.bytes / row.time / 1e6:,.0f}",
+                    f"{row.ratio:.2f}",
+                )
+        Console().print(table)
+    for path in _draw(load("compare")):
+        _say(str(path))
+
+
+@main.command()
+def check() -> None:
+    """Fail if the newest run lost more against a peer or yardstick than noise explains."""
+    found = [line for name in ("compare", "small") for line in regressions(load(name))]
+    for line in found:
+        _say(line)
+    if found:
+        sys.exit(1)
+    _say("no ratio is worse than noise explains")
+
+
+def _draw(rows: Sequence[Row]) -> list[Path]:
+    """Draw throughput and ratios of each workload over its runs."""
+    written = []
+    for workload in dict.fromkeys(row.workload for row in rows):
+        of_workload = [row for row in rows if row.workload == workload]
+        runs = {row.circumstances.when: row.circumstances.commit for row in of_workload}
+        names = list(dict.fromkeys(row.contender for row in of_workload))
+        by_run = {(row.circumstances.when, row.contender): row for row in of_workload}
+        for what, unit, value in _DRAWN:
+            lines: dict[str, list[float | None]] = {}
+            for name in names:
+                if what == "throughput" or name != OURS:
+                    found = [by_run.get((when, name)) for when in runs]
+                    lines[name] = [None if row is None else value(row) for row in found]
+            path = FOLDER / f"{what}-{workload.replace(', ', '-').replace(' ', '')}.svg"
+            chart = line_chart(f"{what.capitalize()}, {workload}", unit, list(runs.values()), lines)
+            path.write_text(chart, encoding="utf-8")
+            written.append(path)
+    return written
+
+
+def _show(rows: Sequence[Row]) -> None:
+    first = rows[0].circumstances
+    machine = first.machine
+    table = Table(
+        title=f"{rows[0].workload} at {first.commit}, medians of {len(rows[0].seconds)}",
+        caption=f"{machine['cpu']}, {machine['cores']} cores, load {first.load} at the start",
+    )
+    table.add_column("")
+    for name in ("seconds", "CPU s", "peak MB", "MB/s", "launches/s", "ratio"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(
+            row.contender,
+            f"{row.time:.2f}",
+            f"{median(row.cpu_seconds):.1f}",
+            f"{median(row.peak_bytes) / 1e6:,.0f}",
+            f"{row.bytes / row.time / 1e6:,.0f}",
+            f"{row.events / row.time:,.0f}",
+            f"{row.ratio:.2f}",
+        )
+    Console().print(table)
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m benchmarks")
