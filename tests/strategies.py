@@ -42,7 +42,7 @@ HOSTS = (
     "gesis.mybinder.org",
     "gke.mybinder.org:443",
     "OVH.mybinder.org",
-    "turing.mybinder.org.",
+    "2i2c.mybinder.org.",
     "a.example.org",
     "",
 )

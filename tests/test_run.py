@@ -17,10 +17,12 @@ from conftest import MakeArchive, MakeLaunch
 from distributed import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from oracle import GRAINS, SCHEMA, WINDOWS, Oracle, read_archive
+from oracle import GRAINS, SCHEMA, WINDOWS, Launch, Oracle, read_archive, read_body
 from strategies import archives, bodies, plain
 
 import daskbinder as db
+from daskbinder.events import day_number
+from daskbinder.scan import Body, scan
 
 MICROS = "epoch_us(timestamp) as micros"
 KEY = "schema, version, provider, spec, status, origin, build_token, request_origin"
@@ -170,14 +172,17 @@ def ugly(make_archive: MakeArchive, launch: MakeLaunch) -> Path:
                 b'{"schema": "other"}',
                 b"[]",
                 b"\xff" * 300,
-                launch(version=7),
+                *[launch(version=version) for version in (7, True, 5.0, "5")],
                 launch("2020-12-31T24:00:00+00:00"),
                 launch(spec=5),
                 *[b"x"] * 102,
             ],
             "2021-01-03": json.dumps(launch("2021-01-03T23:00:00+00:00", origin="")).encode()
             + b'\n{"timestamp": "2021-01-03T23',
-            "2021-01-04": [launch("2021-01-04T00:00:00+00:00", origin="gesis.mybinder.org.")],
+            "2021-01-04": [
+                launch("2021-01-04T00:00:00+00:00", origin="gesis.mybinder.org."),
+                launch("2021-01-04T00:00:00+00:00", origin="2i2c.mybinder.org."),
+            ],
             "2021-01-05": b"\n\r\n \n",
             "2021-01-31": [launch("2021-02-01T00:00:00+00:00", origin="x.mybinder.org")],
         },
@@ -248,6 +253,23 @@ def test_todays_and_yesterdays_files_are_provisional(
     db.run(plan)
     provisional = {row[0] for row in rows(dest / "days.parquet") if row[9]}
     assert provisional == {plan.today, plan.today - timedelta(days=1)} & set(days)
+
+
+def counted(bodies_of_days: list[bytes], day: date) -> list[tuple[Any, ...]]:
+    """Return the launches of some bodies as the kernel reads them."""
+    numbered = [Body(f"{i}", day_number(day), body) for i, body in enumerate(bodies_of_days)]
+    found = scan(numbered)
+    launches = found.launches.select(Launch._fields[1:]).to_pylist()
+    pairs = zip(found.stamp.tolist(), found.launch.tolist(), strict=True)
+    return [(stamp, *launches[place].values()) for stamp, place in pairs]
+
+
+@settings(RUN, max_examples=150)
+@given(drawn=st.lists(bodies(date(2021, 3, 4)), min_size=1, max_size=3))
+def test_the_kernel_reads_lines_as_the_oracle_reads_them(drawn: list[bytes]) -> None:
+    day = date(2021, 3, 4)
+    wanted = [launch for body in drawn for launch in read_body(body, day)[0]]
+    assert counted(drawn, day) == wanted
 
 
 # What must add up -------------------------------------------------------------------------------
@@ -389,7 +411,7 @@ def test_launches_may_stand_in_the_file_of_any_day_beside_theirs(
     assert sum(row[-1] for row in answers[0][f"rollups/monthly/by-hour/{first:%Y-%m}.parquet"]) > 0
 
 
-@RUN
+@settings(RUN, max_examples=12)
 @given(body=bodies(date(2021, 3, 4)), blocksize=st.integers(20, 200))
 def test_a_day_cut_at_any_byte_is_the_same_day(
     make_archive: MakeArchive, client: Client, body: bytes, blocksize: int
