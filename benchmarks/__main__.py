@@ -97,12 +97,13 @@ def compare(
 def small(days: int, parts: tuple[str, ...], repeat: int, save: bool) -> None:
     """Parts of the job, each in turn with its yardstick."""
     rows = time_parts(archives.make(days), parts or PARTS, repeat)
-    table = Table("part", "seconds", "CPU s", "yardstick", "its seconds", "ratio")
+    table = Table("part", "seconds", "CPU s", "MB/s", "yardstick", "its seconds", "ratio")
     for mine, plain in zip(rows[::2], rows[1::2], strict=True):
         table.add_row(
             mine.workload,
             f"{mine.time:.4f}",
             f"{median(mine.cpu_seconds):.3f}",
+            f"{mine.bytes / mine.time / 1e6:,.0f}" if mine.bytes else "",
             plain.contender,
             f"{plain.time:.4f}",
             f"{plain.ratio:.2f}",
@@ -150,7 +151,7 @@ def track() -> None:
                     row.circumstances.commit,
                     row.circumstances.when[:16],
                     f"{row.time:.3f}",
-                    f"{row.bytes / row.time / 1e6:,.0f}",
+                    f"{row.bytes / row.time / 1e6:,.0f}" if row.bytes else "",
                     f"{row.ratio:.2f}",
                 )
         Console().print(table)

@@ -75,7 +75,7 @@ class Row:
     contender : str
         Who did it.
     days, bytes, events : int
-        Size of the input.
+        Size of the input; 0 where that is not what counts.
     seconds, cpu_seconds : list of float
         Of each repetition, in turn with the other contenders.
     peak_bytes : list of int
