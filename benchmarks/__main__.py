@@ -11,23 +11,18 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import data as archives
-from benchmarks.chart import line_chart
 from benchmarks.compare import AnswersDiffer, Case
 from benchmarks.compare import compare as compare_all
 from benchmarks.compare import scale as scale_all
+from benchmarks.draw import over_runs, over_size
 from benchmarks.history import regressions, trends
 from benchmarks.parts import PARTS
 from benchmarks.results import FOLDER, Row, append, load
 from benchmarks.small import small as time_parts
 from benchmarks.stopwatch import CommandFailed
-from benchmarks.workloads import OURS, PEERS, contenders, ours
+from benchmarks.workloads import PEERS, contenders, ours
 
 BLOCKS = ("16MiB", "32MiB", "64MiB", "128MiB", "256MiB")
-
-_DRAWN: tuple[tuple[str, str, Callable[[Row], float]], ...] = (
-    ("throughput", "MB/s", lambda row: row.bytes / row.time / 1e6),
-    ("ratio", "times our seconds", lambda row: row.ratio),
-)
 
 _repeat = click.option(
     "--repeat", type=click.IntRange(1), default=5, show_default=True, help="Rounds."
@@ -137,7 +132,7 @@ def scale(days: int, repeat: int, save: bool) -> None:
 
 @main.command()
 def track() -> None:
-    """Table and drawings of throughput and ratios over commits."""
+    """Table and drawings: throughput and ratios over commits, cost over size."""
     for benchmark in ("compare", "small"):
         rows = load(benchmark)
         table = Table(title=benchmark)
@@ -155,7 +150,9 @@ def track() -> None:
                     f"{row.ratio:.2f}",
                 )
         Console().print(table)
-    for path in _draw(load("compare")):
+    for name, drawing in (over_runs(load("compare")) | over_size(load("scale"))).items():
+        path = FOLDER / name
+        path.write_text(drawing, encoding="utf-8")
         _say(str(path))
 
 
@@ -168,27 +165,6 @@ def check() -> None:
     if found:
         sys.exit(1)
     _say("no ratio is worse than noise explains")
-
-
-def _draw(rows: Sequence[Row]) -> list[Path]:
-    """Draw throughput and ratios of each workload over its runs."""
-    written = []
-    for workload in dict.fromkeys(row.workload for row in rows):
-        of_workload = [row for row in rows if row.workload == workload]
-        runs = {row.circumstances.when: row.circumstances.commit for row in of_workload}
-        names = list(dict.fromkeys(row.contender for row in of_workload))
-        by_run = {(row.circumstances.when, row.contender): row for row in of_workload}
-        for what, unit, value in _DRAWN:
-            lines: dict[str, list[float | None]] = {}
-            for name in names:
-                if what == "throughput" or name != OURS:
-                    found = [by_run.get((when, name)) for when in runs]
-                    lines[name] = [None if row is None else value(row) for row in found]
-            path = FOLDER / f"{what}-{workload.replace(', ', '-').replace(' ', '')}.svg"
-            chart = line_chart(f"{what.capitalize()}, {workload}", unit, list(runs.values()), lines)
-            path.write_text(chart, encoding="utf-8")
-            written.append(path)
-    return written
 
 
 def _show(rows: Sequence[Row]) -> None:

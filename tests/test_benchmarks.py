@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from xml.etree import ElementTree
@@ -23,6 +24,7 @@ from benchmarks import data as archives
 from benchmarks.answers import differences
 from benchmarks.chart import line_chart
 from benchmarks.compare import AnswersDiffer, compare
+from benchmarks.draw import over_size
 from benchmarks.history import regressions
 from benchmarks.parts import PARTS
 from benchmarks.peers.members import lives, periods
@@ -188,6 +190,19 @@ def test_a_chart_is_well_formed() -> None:
     chart = line_chart("a & b", "<s>", ["x", "y"], {"one": [1.0, 250.0], "two": [None, 0.02]})
     assert ElementTree.fromstring(chart).tag.endswith("svg")
     assert ElementTree.fromstring(line_chart("nothing", "s", [], {})).tag.endswith("svg")
+
+
+def test_cost_over_size_is_drawn_from_the_newest_run() -> None:
+    def case(name: str, seconds: float, day: int) -> Row:
+        return replace(_row(1.0, day, name), seconds=[seconds], benchmark="scale")
+
+    old = [case("base", 1.0, 1), case("3x days", 9.0, 1)]
+    new = [case("base", 1.0, 2), case("3x days", 3.0, 2), case("blocks 16MiB", 2.0, 2)]
+    drawn = over_size(old + new)
+    assert set(drawn) == {f"scale-{what}.svg" for what in ("launches", "days", "workers", "blocks")}
+    assert over_size(new) == drawn
+    assert over_size(old) != drawn
+    assert over_size([]) == {}
 
 
 def test_the_command_measures_keeps_and_draws(
