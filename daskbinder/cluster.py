@@ -3,6 +3,7 @@
 Closes only what it opened.
 """
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -70,7 +71,11 @@ def connect(
             processes=workers > 1,
             memory_limit=memory_limit,
             host="127.0.0.1" if workers > 1 else None,
-            dashboard_address=None,
+            # None would still open a port, on every interface
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
+            # a task that fails is told by the exception, in one sentence
+            silence_logs=logging.ERROR,
         )
         stack.enter_context(cluster)
         yield stack.enter_context(Client(cluster, set_as_default=False))

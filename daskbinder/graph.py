@@ -23,7 +23,7 @@ from daskbinder.events import VERSIONS
 from daskbinder.federation import Federation
 from daskbinder.place import Place
 from daskbinder.series import count_members
-from daskbinder.store import DAYS, REJECTS, federation_name, notebook_name, rollup_name
+from daskbinder.store import DAYS, REJECTS, federation_name
 from daskbinder.tasks import Rules
 from daskbinder.windows import GRAINS, KINDS, Window, window_of, windows_of
 
@@ -90,11 +90,14 @@ class Plan:
         """Tasks of the graph."""
         return len(set().union(*(output.__dask_graph__().keys() for output in self.outputs)))
 
+    def name(self, window: Window, grain: str) -> str:
+        """Name below DEST of a rollup."""
+        return tasks.name_of(window, grain, self.rules.compat)
+
     @property
     def names(self) -> list[str]:
         """Files below DEST that are written, those left out when empty included."""
-        name = notebook_name if self.rules.compat == "notebook" else rollup_name
-        names = [name(window, grain) for window, _ in self.windows for grain in self.grains]
+        names = [self.name(window, grain) for window, _ in self.windows for grain in self.grains]
         if self.series is not None:
             names += [federation_name(grain) for grain in self.grains]
         return [*names, DAYS, REJECTS]
@@ -299,7 +302,7 @@ def _blocks(files: Sequence[DayFile], size: int) -> Iterable[tuple[Part, ...]]:
         block: list[Part] = []
         held = 0
         for file in of_month:
-            if (block and held + file.size > size) or held >= target:
+            if block and (held + file.size > size or held >= target):
                 yield tuple(block)
                 block, held = [], 0
             if file.size > size and not file.compressed:

@@ -4,13 +4,13 @@ The only module that computes.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from typing import Any
 
 from distributed import Client
 
+from daskbinder._version import __version__
 from daskbinder.cluster import connect
 from daskbinder.errors import InputError, JobError
 from daskbinder.graph import Plan
@@ -93,7 +93,7 @@ def run(
     if totals.accepted + totals.rejected != totals.lines:
         raise JobError("accepted and rejected lines do not add up; please report this")
     manifest = {
-        **_describe(plan),
+        **_describe(plan, {file.name for file in written}),
         "totals": {**asdict(totals), "reasons": reasons},
         "unknown_origins": unknown,
         "files": {file.name: describe(file) for file in sorted(written, key=lambda f: f.name)},
@@ -104,10 +104,15 @@ def run(
     return Result(Rollups(plan.dest, manifest), time.perf_counter() - started)
 
 
-def _describe(plan: Plan) -> Mapping[str, Any]:
-    """What the manifest says of the plan."""
+def _describe(plan: Plan, written: Container[str]) -> Mapping[str, Any]:
+    """What the manifest says of the plan, of whose files only some were `written`."""
+    incomplete = {
+        f"{window.kind}/{window.label}": [day.isoformat() for day in days]
+        for window, days in plan.incomplete().items()
+        if any(plan.name(window, grain) in written for grain in plan.grains)
+    }
     return {
-        "daskbinder": version("daskbinder"),
+        "daskbinder": __version__,
         "source": plan.archive.place.url,
         "options": {
             "start": plan.files[0].date.isoformat(),
@@ -120,10 +125,7 @@ def _describe(plan: Plan) -> Mapping[str, Any]:
             "federation": plan.federation.fingerprint,
         },
         "missing": [day.isoformat() for day in plan.missing],
-        "incomplete": {
-            f"{window.kind}/{window.label}": [day.isoformat() for day in days]
-            for window, days in plan.incomplete().items()
-        },
+        "incomplete": incomplete,
     }
 
 

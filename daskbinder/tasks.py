@@ -172,12 +172,14 @@ def write_rollups(
             counts = parts[0] if len(parts) == 1 else merge(parts)
             if not (always or len(counts.n)):
                 continue
-            if compat == "notebook":
-                rows, name = _as_notebook(counts), notebook_name(window, grain)
-            else:
-                rows, name = table(counts), rollup_name(window, grain)
-            written.append(write_table(dest, name, rows))
+            rows = _as_notebook(counts) if compat == "notebook" else table(counts)
+            written.append(write_table(dest, name_of(window, grain, compat), rows))
     return written
+
+
+def name_of(window: Window, grain: str, compat: str | None) -> str:
+    """Name below DEST of a rollup."""
+    return (notebook_name if compat == "notebook" else rollup_name)(window, grain)
 
 
 def _as_notebook(counts: Counts) -> pa.Table:

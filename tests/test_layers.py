@@ -13,7 +13,7 @@ import daskbinder
 PACKAGE = Path(daskbinder.__file__).parent
 
 RANKS = [
-    ["errors"],
+    ["errors", "_version"],
     ["events", "windows", "federation", "place", "sample"],
     ["dayfile", "scan", "store"],
     ["rollup", "frame"],
