@@ -75,7 +75,7 @@ def connect(
             dashboard_address="127.0.0.1:0",
             worker_dashboard_address="127.0.0.1:0",
             # a task that fails is told by the exception, in one sentence
-            silence_logs=logging.ERROR,
+            silence_logs=logging.CRITICAL,
         )
         stack.enter_context(cluster)
         yield stack.enter_context(Client(cluster, set_as_default=False))

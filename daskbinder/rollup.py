@@ -23,13 +23,33 @@ FIRST_ORIGIN = "gke.mybinder.org"
 
 
 @dataclass(frozen=True)
+class Keys:
+    """Distinct keys of rollup rows, sorted column by column, nulls last.
+
+    Attributes
+    ----------
+    codes : ndarray of int32, shape (keys, columns)
+        For each column of `KEY` the place of the key's value in `values`, and their number for a
+        null.
+    values : tuple of pyarrow.Array
+        The sorted distinct values of each column.
+    """
+
+    codes: Ints
+    values: tuple[pa.Array, ...]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+
+@dataclass(frozen=True)
 class Counts:
     """Launches by day, hour and key.
 
     Attributes
     ----------
-    keys : pyarrow.Table
-        The distinct keys, sorted, with the columns of `KEY`, each a dictionary in sorted order.
+    keys : Keys
+        The distinct keys.
     day : ndarray of int32
         The date a row belongs to, in days from 1970-01-01.
     hour : ndarray of int32
@@ -44,7 +64,7 @@ class Counts:
     Rows are unique and sorted by day, hour and key.
     """
 
-    keys: pa.Table
+    keys: Keys
     day: Ints
     hour: Ints
     key: Ints
@@ -61,7 +81,7 @@ class Counts:
 
 
 EMPTY = Counts(
-    pa.table({name: pa.array([], dtype).dictionary_encode() for name, dtype in KEY.items()}),
+    Keys(np.empty((0, len(KEY)), np.int32), tuple(pa.array([], dtype) for dtype in KEY.values())),
     *(np.empty(0, dtype) for dtype in (np.int32, np.int32, np.int32, np.int64)),
 )
 
@@ -96,21 +116,36 @@ def count_rounded(scan: Scan, grain: int) -> Counts:
 
 
 def _count(scan: Scan, day: Ints, hour: Ints, origin: str | None) -> Counts:
-    columns = {name: scan.launches[name] for name in KEY}
+    if not len(hour):
+        return EMPTY
+    columns = [_sorted(scan.launches[name].combine_chunks()) for name in KEY]
     if origin is not None:
-        columns["origin"] = _filled(columns["origin"], origin)
-    keys, ids = _unify([pa.table(columns)])
-    return _group(keys, day, hour, ids[0][scan.launch], np.ones(len(hour), np.int64))
+        place = list(KEY).index("origin")
+        columns[place] = _filled(*columns[place], origin)
+    codes = np.stack([codes for codes, _ in columns], axis=1)
+    keys, (key,) = _unify([Keys(codes, tuple(values for _, values in columns))])
+    return _group(keys, day, hour, key[scan.launch])
 
 
-def _filled(column: pa.ChunkedArray, value: str) -> pa.ChunkedArray:
-    """Replace the nulls of a dictionary column; the dictionary alone is looked at."""
-    if not column.null_count:
-        return column
-    column = column.combine_chunks()
-    names = [*column.dictionary.to_pylist(), value]
-    codes = column.indices.fill_null(names.index(value))
-    return pa.chunked_array([pa.DictionaryArray.from_arrays(codes, names)])
+def _sorted(column: pa.Array) -> tuple[Ints, pa.Array]:
+    """Codes of a column in its sorted distinct values, their number standing for null."""
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    order = pc.sort_indices(column.dictionary)
+    rank = np.empty(len(order) + 1, np.int32)
+    rank[order] = np.arange(len(order))
+    rank[-1] = len(order)
+    codes = column.indices.fill_null(len(order)).to_numpy(zero_copy_only=False)
+    return rank[codes], column.dictionary.take(order)
+
+
+def _filled(codes: Ints, values: pa.Array, value: str) -> tuple[Ints, pa.Array]:
+    """Replace the nulls of a column given as codes in sorted values."""
+    if not (codes == len(values)).any():
+        return codes, values
+    together = pa.concat_arrays([values, pa.array([value], values.type)])
+    place, values = _sorted(together)
+    return place[codes], values
 
 
 def merge(parts: Sequence[Counts]) -> Counts:
@@ -118,68 +153,67 @@ def merge(parts: Sequence[Counts]) -> Counts:
     parts = [part for part in parts if len(part.n)]
     if not parts:
         return EMPTY
-    keys, ids = _unify([part.keys for part in parts])
+    keys, places = _unify([part.keys for part in parts])
     return _group(
         keys,
         np.concatenate([part.day for part in parts]),
         np.concatenate([part.hour for part in parts]),
-        np.concatenate([place[part.key] for place, part in zip(ids, parts, strict=True)]),
+        np.concatenate([place[part.key] for place, part in zip(places, parts, strict=True)]),
         np.concatenate([part.n for part in parts]),
     )
 
 
-def _unify(tables: Sequence[pa.Table]) -> tuple[pa.Table, list[Ints]]:
-    """Sorted distinct keys of all `tables`, and the place of the rows of each among them."""
-    together = pa.concat_tables(tables).unify_dictionaries()
-    place = np.zeros(len(together), np.int64)
-    columns = {}
-    for name in KEY:
-        column = together[name].combine_chunks()
-        if not pa.types.is_dictionary(column.type):
-            column = column.dictionary_encode()
-        order = pc.sort_indices(column.dictionary)
-        rank = np.empty(len(order) + 1, np.int64)
-        rank[order] = np.arange(len(order))
-        rank[len(order)] = len(order)
-        codes = rank[column.indices.fill_null(len(order)).to_numpy(zero_copy_only=False)]
-        columns[name] = codes, column.dictionary.take(order)
-        if len(order) + (column.null_count > 0) > 1:
-            _, place = np.unique(place * (len(order) + 1) + codes, return_inverse=True)
-    _, first = np.unique(place, return_index=True)
-    keys = pa.table(
-        {
-            name: pa.DictionaryArray.from_arrays(
-                pa.array(codes[first], pa.int32(), mask=codes[first] == len(values)), values
-            )
-            for name, (codes, values) in columns.items()
-        }
-    )
-    bounds = np.cumsum([len(table) for table in tables])[:-1]
-    return keys, np.split(place.astype(np.int32), bounds)
+def _unify(parts: Sequence[Keys]) -> tuple[Keys, list[Ints]]:
+    """Distinct keys of all `parts`, and the place among them of the keys of each."""
+    codes = np.concatenate([part.codes for part in parts])
+    bounds = np.cumsum([len(part) for part in parts])[:-1]
+    values = []
+    for column, of_parts in enumerate(zip(*(part.values for part in parts), strict=True)):
+        if all(one.equals(of_parts[0]) for one in of_parts[1:]):
+            values.append(of_parts[0])
+            continue
+        place, together = _sorted(pa.concat_arrays(of_parts))
+        ends = np.cumsum([len(one) for one in of_parts])[:-1]
+        for rows, ranks in zip(np.split(codes, bounds), np.split(place, ends), strict=True):
+            rows[:, column] = np.append(ranks, len(together))[rows[:, column]]
+        values.append(together)
+
+    number, size = np.zeros(len(codes), np.int64), 1
+    for column, known in enumerate(values):
+        if size * (len(known) + 1) > np.iinfo(np.int64).max:
+            distinct, number = np.unique(number, return_inverse=True)
+            size = len(distinct)
+        number = number * (len(known) + 1) + codes[:, column]
+        size *= len(known) + 1
+    _, first, place = np.unique(number, return_index=True, return_inverse=True)
+    return Keys(codes[first], tuple(values)), np.split(place.astype(np.int32), bounds)
 
 
-def _group(keys: pa.Table, day: Ints, hour: Ints, key: Ints, n: Ints) -> Counts:
-    """Sort rows by day, hour and key, adding up those that agree in all three."""
-    if not len(n):
+def _group(keys: Keys, day: Ints, hour: Ints, key: Ints, n: Ints | None = None) -> Counts:
+    """Sort rows by day, hour and key and add up those that agree; each is one launch without n."""
+    if not len(key):
         return EMPTY
     day0, hour0 = int(day.min()), int(hour.min())
     days, hours = int(day.max()) - day0 + 1, int(hour.max()) - hour0 + 1
     width = max(len(keys), 1)
     if days * hours * width > np.iinfo(np.int64).max:
         raise OverflowError(f"{days} days x {hours} hours x {width} keys are too many to group")
-    place = ((day - day0).astype(np.int64) * hours + (hour - hour0)) * width + key
-    order = np.argsort(place, kind="stable")
-    place, n = place[order], n[order]
-    first = np.flatnonzero(np.concatenate([[True], place[1:] != place[:-1]]))
-    place = place[first]
-    rest, key = np.divmod(place, width)
+    number = ((day - day0).astype(np.int64) * hours + (hour - hour0)) * width + key
+    if n is None:
+        number.sort()
+    else:
+        order = np.argsort(number)
+        number, n = number[order], n[order]
+    first = np.flatnonzero(np.concatenate([[True], number[1:] != number[:-1]]))
+    n = np.diff(first, append=len(number)) if n is None else np.add.reduceat(n, first)
+    rest, key = np.divmod(number[first], width)
     day, hour = np.divmod(rest, hours)
     return Counts(
         keys,
         (day + day0).astype(np.int32),
         (hour + hour0).astype(np.int32),
         key.astype(np.int32),
-        np.add.reduceat(n, first),
+        n.astype(np.int64),
     )
 
 
@@ -200,24 +234,24 @@ def table(counts: Counts) -> pa.Table:
     """
     used = np.zeros(len(counts.keys), np.bool_)
     used[counts.key] = True
-    place = np.cumsum(used, dtype=np.int32) - 1
-    rows = place[counts.key]
-    keys = counts.keys.filter(pa.array(used))
-    columns = {"timestamp": pa.array(counts.hour.astype(np.int64) * HOUR, TIMESTAMP)}
-    for name, dtype in KEY.items():
-        column = _compact(keys[name].combine_chunks())
-        column = column.take(pa.array(rows))
-        columns[name] = column if dtype == pa.string() else column.dictionary_decode()
-    columns["n"] = pa.array(counts.n, pa.int64())
-    return pa.table(columns)
+    rows = (np.cumsum(used, dtype=np.int32) - 1)[counts.key]
+    keys = counts.keys.codes[used]
+    columns = [pa.array(counts.hour.astype(np.int64) * HOUR, TIMESTAMP)]
+    for codes, values in zip(keys.T, counts.keys.values, strict=True):
+        columns.append(_column(codes, values, rows))
+    columns.append(pa.array(counts.n))
+    return pa.table(columns, ["timestamp", *KEY, "n"])
 
 
-def _compact(column: pa.DictionaryArray) -> pa.DictionaryArray:
-    """Drop the values of a sorted dictionary that no row uses; the order stays."""
-    codes = column.indices.drop_null().to_numpy()
-    used = np.zeros(len(column.dictionary), np.bool_)
-    used[codes] = True
-    place = pa.array(np.cumsum(used, dtype=np.int32) - 1)
-    return pa.DictionaryArray.from_arrays(
-        place.take(column.indices), column.dictionary.filter(pa.array(used))
-    )
+def _column(codes: Ints, values: pa.Array, rows: Ints) -> pa.Array:
+    """Column of the values of `rows`; text as a dictionary that holds what `codes` use."""
+    seen = np.zeros(len(values) + 1, np.bool_)
+    seen[codes] = True
+    null = bool(seen[-1])
+    place = np.cumsum(seen, dtype=np.int32) - 1
+    indices = place[codes][rows]
+    if null:
+        indices = pa.array(indices, mask=indices == place[-1])
+    kept = values.filter(pa.array(seen[:-1]))
+    column = pa.DictionaryArray.from_arrays(indices, kept, safe=False)
+    return column if pa.types.is_string(values.type) else column.dictionary_decode()

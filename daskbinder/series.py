@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from daskbinder.events import HOUR, TIMESTAMP, day_number, day_of
 from daskbinder.federation import Federation
-from daskbinder.rollup import Counts
+from daskbinder.rollup import KEY, Counts
 from daskbinder.scan import Ints
 
 DAYS_OF_MEAN = 7
@@ -45,9 +45,9 @@ class MemberCounts:
 
 def count_members(counts: Counts, federation: Federation) -> MemberCounts:
     """Add up counts by member; who stands behind an origin depends on the date."""
-    column = counts.keys["origin"].combine_chunks()
-    origins = column.dictionary.to_pylist()
-    origin = column.indices.to_numpy()[counts.key]
+    column = list(KEY).index("origin")
+    origins = counts.keys.values[column].to_pylist()
+    origin = counts.keys.codes[counts.key, column]
     day0 = int(counts.day.min(initial=0))
     days = int(counts.day.max(initial=0)) - day0 + 1
     pairs, place = np.unique(
