@@ -3,7 +3,12 @@
 Everything heavy is imported when a command runs, so that ``--help`` is instant.
 """
 
+import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +23,8 @@ if TYPE_CHECKING:
     from daskbinder.job import Result
 
 _DATE = click.DateTime(["%Y-%m-%d"])
+_LAST_SECONDS = 5.0
+"""Seconds that a stopped command has to end."""
 
 
 class _Commands(click.Group):
@@ -25,10 +32,49 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with _stopped_by_signals():
+                return super().invoke(ctx)
         except (InputError, JobError) as error:
             click.echo(f"daskbinder: {error}", err=True)
             ctx.exit(2 if isinstance(error, InputError) else 1)
+        except OSError as error:
+            click.echo(f"daskbinder: {error}", err=True)
+            ctx.exit(1)
+        except _Stopped as stopped:
+            click.echo("daskbinder: stopped; run again to finish", err=True)
+            code = 128 + stopped.signal
+            # Python waits for its threads, and one may wait for a server that never answers
+            last = threading.Timer(_LAST_SECONDS, os._exit, [code])
+            last.daemon = True
+            last.start()
+            ctx.exit(code)
+
+
+class _Stopped(KeyboardInterrupt):
+    """The user or the system asked to stop."""
+
+    def __init__(self, number: int) -> None:
+        self.signal = number
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Raise `_Stopped` at the first SIGINT or SIGTERM; the second ends the process."""
+
+    def stop(number: int, _frame: object) -> None:
+        for one in before:
+            signal.signal(one, signal.SIG_DFL)
+        raise _Stopped(number)
+
+    both = signal.SIGINT, signal.SIGTERM
+    before = {one: signal.getsignal(one) for one in both if signal.getsignal(one) != signal.SIG_IGN}
+    for one in before:
+        signal.signal(one, stop)
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -5,13 +5,21 @@ Closes only what it opened.
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from multiprocessing import resource_tracker
+from typing import Any
 
-from distributed import Client, LocalCluster, get_client
+from distributed import Client, Future, LocalCluster, get_client
 from distributed.security import Security
 
-from daskbinder.errors import InputError
+from daskbinder.errors import InputError, JobError
+
+_LOOK = 0.01
+_LAST_TASKS = 5.0
+"""Seconds between two looks at what is done; seconds an interrupted cluster has to end."""
 
 
 @contextmanager
@@ -65,20 +73,90 @@ def connect(
         if current is not None:
             yield current
             return
-        cluster = LocalCluster(
-            n_workers=workers,
-            threads_per_worker=threads or max(1, _cores() // workers),
-            processes=workers > 1,
-            memory_limit=memory_limit,
-            host="127.0.0.1" if workers > 1 else None,
-            # None would still open a port, on every interface
-            dashboard_address="127.0.0.1:0",
-            worker_dashboard_address="127.0.0.1:0",
-            # a task that fails is told by the exception, in one sentence
-            silence_logs=logging.CRITICAL,
-        )
-        stack.enter_context(cluster)
-        yield stack.enter_context(Client(cluster, set_as_default=False))
+        yield stack.enter_context(_local(workers, threads, memory_limit))
+
+
+@contextmanager
+def _local(workers: int, threads: int | None, memory_limit: str) -> Iterator[Client]:
+    cluster: LocalCluster | None = None
+    patience = {}
+    try:
+        with _signals_held_back():
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=threads or max(1, _cores() // workers),
+                processes=workers > 1,
+                memory_limit=memory_limit,
+                host="127.0.0.1" if workers > 1 else None,
+                # None would still open a port, on every interface
+                dashboard_address="127.0.0.1:0",
+                worker_dashboard_address="127.0.0.1:0",
+                # a task that fails is told by the exception, in one sentence
+                silence_logs=logging.CRITICAL,
+            )
+        with Client(cluster, set_as_default=False) as client:
+            yield client
+    except (KeyboardInterrupt, SystemExit):
+        patience = {"timeout": _LAST_TASKS}
+        raise
+    finally:
+        if cluster is not None:
+            with suppress(TimeoutError):
+                cluster.close(**patience)
+
+
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Hold SIGINT back; what is started meanwhile never gets it.
+
+    Ctrl-C reaches every process of a terminal; it is for this one to stop its workers.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    # started later, it would let SIGINT through again
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def compute(client: Client, outputs: Sequence[Any]) -> list[Any]:
+    """Compute lazy values, all in one graph; on failure, take back what is under way.
+
+    Raises
+    ------
+    InputError, JobError
+        As a task raised it, or a JobError that says what went wrong.
+    """
+    futures = client.compute(list(outputs))
+    try:
+        # Waiting in the client's own loop would leave its coroutines behind on Ctrl-C.
+        for future in futures:
+            while future.status == "pending":
+                time.sleep(_LOOK)
+                _raise_failure(futures)
+        _raise_failure(futures)
+        return list(client.gather(futures))
+    except (InputError, JobError):
+        raise
+    except OSError as error:
+        raise JobError(f"cannot read or write: {error}; run again when that is mended") from error
+    except Exception as error:
+        raise JobError(f"the job failed: {type(error).__name__}: {error}") from error
+    finally:
+        with suppress(Exception):
+            client.cancel(futures)
+
+
+def _raise_failure(futures: Sequence[Future]) -> None:
+    for future in futures:
+        if future.status == "error":
+            future.result()
+        if future.status in ("cancelled", "lost"):
+            raise JobError("the scheduler was lost; nothing was published, run again")
 
 
 def _current() -> Client | None:

@@ -5,14 +5,15 @@ The only module that computes.
 
 import time
 from collections.abc import Callable, Container, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from distributed import Client
 
 from daskbinder._version import __version__
-from daskbinder.cluster import connect
-from daskbinder.errors import InputError, JobError
+from daskbinder.cluster import compute, connect
+from daskbinder.errors import JobError
 from daskbinder.graph import Plan
 from daskbinder.store import (
     Rollups,
@@ -130,17 +131,12 @@ def _describe(plan: Plan, written: Container[str]) -> Mapping[str, Any]:
 
 
 def _compute(plan: Plan, client: Client, progress: Progress | None) -> list[Any]:
-    """Compute the outputs of a plan, all in one graph; take back what is under way on failure."""
+    """Compute the outputs of a plan, all in one graph, telling how far it is."""
     if progress is not None:
         client.subscribe_topic(TOPIC, lambda event: progress(event[1]["bytes"], event[1]["events"]))
-    futures = client.compute(list(plan.outputs))
     try:
-        return list(client.gather(futures))
-    except (InputError, JobError):
-        raise
-    except Exception as error:
-        raise JobError(f"the job failed: {type(error).__name__}: {error}") from error
+        return compute(client, plan.outputs)
     finally:
-        client.cancel(futures)
         if progress is not None:
-            client.unsubscribe_topic(TOPIC)
+            with suppress(Exception):  # when the scheduler is gone
+                client.unsubscribe_topic(TOPIC)
