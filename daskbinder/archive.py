@@ -25,7 +25,8 @@ class Archive:
     url : str or Path
         A local folder or any fsspec URL.
     storage_options : mapping, optional
-        Arguments of the file system, as fsspec takes them.
+        Arguments of the file system, as fsspec takes them. A bucket is read without an account
+        unless they name one (``token``).
 
     Attributes
     ----------
@@ -46,7 +47,7 @@ class Archive:
         *,
         storage_options: Mapping[str, Any] | None = None,
     ) -> None:
-        self.place = Place.at(url, storage_options)
+        self.place = Place.at(url, storage_options, public=True)
         self.files: tuple[DayFile, ...] = list_day_files(self.place)
 
     def __repr__(self) -> str:

@@ -6,20 +6,25 @@ Knows names, dates, sizes and line ends; never what a line says.
 import gzip
 import re
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from io import BytesIO
 
 import orjson
 
 from daskbinder.errors import InputError, JobError
 from daskbinder.place import Place
+from daskbinder.storage import Entry
+
+FIRST = date(2018, 11, 3)
+"""The first day of the archive of mybinder.org."""
 
 INDEX = "index.jsonl"
 
 _NAME = re.compile(r"events-([0-9]{4}-[0-9]{2}-[0-9]{2})\.jsonl(?:\.gz)?")
-_ATTEMPTS = 3
 _STEP = 1 << 20
 
 
@@ -46,12 +51,15 @@ class DayFile:
         Bytes, compressed if it is.
     fingerprint : str
         What the place gave that changes with the content.
+    modified : float or None
+        When it was last written, in seconds since 1970, None where the place does not say.
     """
 
     date: date
     name: str
     size: int
     fingerprint: str
+    modified: float | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if date_of(self.name) != self.date:
@@ -63,6 +71,11 @@ class DayFile:
     def compressed(self) -> bool:
         """Whether the file is a gzip archive."""
         return self.name.endswith(".gz")
+
+    @property
+    def entry(self) -> Entry:
+        """The file as the place listed it."""
+        return Entry(self.name, self.size, self.fingerprint, self.modified)
 
 
 @dataclass(frozen=True)
@@ -79,12 +92,30 @@ class Part:
         return self.start == 0 and self.stop >= self.file.size
 
 
-def list_day_files(place: Place) -> tuple[DayFile, ...]:
-    """List the day files of a place by date, without reading them."""
+def list_day_files(place: Place, *, today: date | None = None) -> tuple[DayFile, ...]:
+    """List the day files of a place by date, without reading them.
+
+    Parameters
+    ----------
+    place : Place
+        Where they are. One that lists nothing is asked for each day by name.
+    today : datetime.date, optional
+        The last day to ask for, the UTC date by default.
+
+    Raises
+    ------
+    InputError
+        When there is nothing at all, or one date has two files.
+    """
     try:
-        entries = list(place.entries())
+        if place.lists:
+            entries = place.entries()
+        else:
+            entries = place.entries_named(_expected(place, today or datetime.now(UTC).date()))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise InputError(f"there is no archive at {place}; give its folder or URL") from error
+    if not (entries or place.lists):
+        raise InputError(f"{place} has no day since {FIRST}; give the address of an archive")
     files: dict[date, DayFile] = {}
     for entry in entries:
         day = date_of(entry.name)
@@ -94,30 +125,93 @@ def list_day_files(place: Place) -> tuple[DayFile, ...]:
             raise InputError(
                 f"{place} has two files for {day}, {files[day].name} and {entry.name}; remove one"
             )
-        files[day] = DayFile(day, entry.name, entry.size or 0, entry.fingerprint)
+        if entry.size is None:
+            raise InputError(
+                f"{place} does not say how many bytes {entry.name} has; "
+                "fetch the archive into a folder first"
+            )
+        files[day] = DayFile(day, entry.name, entry.size, entry.fingerprint, entry.modified)
     return tuple(sorted(files.values()))
+
+
+def _expected(place: Place, today: date) -> list[str]:
+    """Names of all day files there may be; the index can only say which are compressed."""
+    days = [FIRST + timedelta(days=i) for i in range((today - FIRST).days + 1)]
+    named = {name for day, name, _ in _index(place) if FIRST <= day <= today}
+    return sorted({f"events-{day}.jsonl" for day in days} | named)
 
 
 def read_index(place: Place) -> dict[date, int]:
     """Launches of each date as ``index.jsonl`` gives them; empty where there is no index.
 
-    Entries that are no day of an archive, or have no sensible count, are left out: the listing
+    Entries that are no day of an archive, or have no sensible count, are left out: what is there
     is the truth and the index a cross-check.
     """
+    return {day: count for day, _, count in _index(place)}
+
+
+def _index(place: Place) -> Iterator[tuple[date, str, int]]:
+    """Dates, names and counts of day files, as the index gives them."""
     try:
         data = place.read(INDEX)
     except FileNotFoundError:
-        return {}
-    counts = {}
+        return
     for line in data.splitlines():
         try:
             entry = orjson.loads(line)
-            day, count = date_of(entry["name"]), int(entry["count"])
+            name, day, count = entry["name"], date_of(entry["name"]), int(entry["count"])
         except (ValueError, KeyError, TypeError):
             continue
         if day is not None and count >= 0:
-            counts[day] = count
-    return counts
+            yield day, name, count
+
+
+def read_groups(
+    place: Place, parts: Sequence[Part], size: int
+) -> Iterator[list[tuple[Part, bytes | memoryview]]]:
+    """Bytes of the lines of some parts, as many at a time as make up about `size` bytes.
+
+    From elsewhere, parts are fetched all at once while the caller works on those that have come; a
+    group is then what has arrived. What is held is the size of all parts together.
+
+    Raises
+    ------
+    JobError
+        When what was read is not what was listed, even after reading again.
+    """
+    group: list[tuple[Part, bytes | memoryview]] = []
+    held = 0
+    for part, coming in _ahead(place, parts):
+        if group and not coming.done():
+            yield group
+            group, held = [], 0
+        for piece in _pieces(part, coming.result(), size):
+            if group and held + len(piece) > size:
+                yield group
+                group, held = [], 0
+            group.append((part, piece))
+            held += len(piece)
+    if group:
+        yield group
+
+
+def _ahead(
+    place: Place, parts: Sequence[Part]
+) -> Iterator[tuple[Part, "Future[bytes | memoryview]"]]:
+    """Parts and their bytes, which are on their way or, from a folder, there."""
+    if place.is_local:
+        for part in parts:
+            there: Future[bytes | memoryview] = Future()
+            there.set_result(_fetch(place, part))
+            yield part, there
+        return
+    pool = ThreadPoolExecutor(place.concurrency, "daskbinder-fetch")
+    try:
+        coming = deque((part, pool.submit(_fetch, place, part)) for part in parts)
+        while coming:
+            yield coming.popleft()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def read_part(place: Place, part: Part, size: int) -> Iterator[bytes | memoryview]:
@@ -130,38 +224,30 @@ def read_part(place: Place, part: Part, size: int) -> Iterator[bytes | memoryvie
     JobError
         When what was read is not what was listed, even after reading again.
     """
-    if part.file.compressed:
-        yield from _decompress(part.file, _read_whole(place, part.file), size)
-    elif part.whole:
-        yield _read_whole(place, part.file)
-    else:
-        yield _read_range(place, part)
+    return _pieces(part, _fetch(place, part), size)
 
 
-def _read_whole(place: Place, file: DayFile) -> memoryview:
-    for _ in range(_ATTEMPTS):
-        try:
-            data = place.read_into_memory(file.name, 0, file.size + 1)
-            if len(data) != file.size:
-                seen = f"its size is not the {file.size:,} bytes listed"
-            elif place.is_local and place.entry(file.name).fingerprint != file.fingerprint:
-                seen = "it was rewritten since"
-            else:
-                return data
-        except OSError as error:
-            seen = f"{type(error).__name__}: {error}"
-    raise JobError(f"cannot read {file.name} as it was listed ({seen}); run again")
+def _pieces(part: Part, data: bytes | memoryview, size: int) -> Iterator[bytes | memoryview]:
+    return _decompress(part.file, data, size) if part.file.compressed else iter([data])
 
 
-def _read_range(place: Place, part: Part) -> bytes:
+def _fetch(place: Place, part: Part) -> bytes | memoryview:
+    """Bytes of a part: of a whole file as they are, else from line end to line end."""
+    if part.whole or part.file.compressed:
+        return place.fetch(part.file.entry)
+    return _fetch_lines(place, part)
+
+
+def _fetch_lines(place: Place, part: Part) -> bytes:
+    entry = part.file.entry
     start = max(part.start - 1, 0)
-    data = _read_exactly(place, part.file, start, part.stop)
+    data = bytes(place.fetch_range(entry, start, part.stop))
     if part.start:
         first = data.find(b"\n") + 1
         data = data[first:] if first else b""
     pieces, end = [data], part.stop
     while data and not data.endswith(b"\n") and end < part.file.size:
-        data = _read_exactly(place, part.file, end, min(end + _STEP, part.file.size))
+        data = bytes(place.fetch_range(entry, end, min(end + _STEP, part.file.size)))
         end += len(data)
         found = data.find(b"\n") + 1
         if found:
@@ -170,14 +256,7 @@ def _read_range(place: Place, part: Part) -> bytes:
     return b"".join(pieces)
 
 
-def _read_exactly(place: Place, file: DayFile, start: int, stop: int) -> bytes:
-    data = bytes(place.read_into_memory(file.name, start, stop))
-    if len(data) != stop - start:
-        raise JobError(f"{file.name} is shorter than the {file.size:,} bytes listed; run again")
-    return data
-
-
-def _decompress(file: DayFile, data: memoryview, size: int) -> Iterator[bytes]:
+def _decompress(file: DayFile, data: bytes | memoryview, size: int) -> Iterator[bytes]:
     rest = b""
     try:
         with gzip.GzipFile(fileobj=BytesIO(data)) as stream:

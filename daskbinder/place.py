@@ -1,45 +1,43 @@
 """A place that holds files: a folder, a bucket or a site, behind any fsspec URL.
 
-The one module that talks to storage. It knows names below its root, never what is in the files.
+The one module that decides how often a storage is asked again, whether bytes are those that were
+listed, and what a user is told when they are not. It knows nothing of what is in the files.
 """
 
+import hashlib
 import os
-import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+import random
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import fsspec
-import pyarrow as pa
+import google_crc32c
 from fsspec.implementations.local import LocalFileSystem
 
-from daskbinder.errors import InputError
+from daskbinder.errors import InputError, JobError
+from daskbinder.storage import Changed, Entry, Folder, Storage
 
-_FINGERPRINTS = ("generation", "md5Hash", "crc32c", "ETag", "etag", "LastModified", "mtime")
-_TEMPORARY = ".daskbinder-"
+T = TypeVar("T")
+
+ATTEMPTS = 6
+"""How often a request that may yet go well is made."""
+
+FIRST_WAIT = 0.5
+"""Seconds before the second attempt; each further wait is twice as long."""
+
+_FAST_CRC = google_crc32c.implementation == "c"
+_BUCKETS = ("gs", "gcs")
+_SITES = ("http", "https")
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A file as a listing shows it.
-
-    Attributes
-    ----------
-    name : str
-        Name without folders.
-    size : int or None
-        Bytes, None where the place does not say.
-    fingerprint : str
-        What the place knows that changes with the content: generation, md5, crc32c, etag or
-        time of modification.
-    """
-
-    name: str
-    size: int | None
-    fingerprint: str
+class _Damaged(Exception):
+    """Bytes that are not those listed; a second transfer may bring the right ones."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class Place:
     ----------
     url : str
         A local folder or any fsspec URL.
-    options : mapping
+    options : tuple of (str, Any)
         Arguments of the file system, as fsspec takes them.
     """
 
@@ -58,22 +56,44 @@ class Place:
     options: tuple[tuple[str, Any], ...] = ()
 
     @classmethod
-    def at(cls, url: str | os.PathLike[str], options: Mapping[str, Any] | None = None) -> "Place":
-        """Make the place of a URL or of a folder, which may be relative."""
+    def at(
+        cls,
+        url: str | os.PathLike[str],
+        options: Mapping[str, Any] | None = None,
+        *,
+        public: bool = False,
+    ) -> "Place":
+        """Make the place of a URL or of a folder, which may be relative.
+
+        A bucket that is `public` is read without an account unless the options name one.
+        """
         url = os.fspath(url)
         if not url:
             raise InputError("an empty name is no place; give a folder or a URL")
         if "://" not in url and "::" not in url:
             url = str(Path(url).expanduser().absolute())
-        return cls(url, tuple(sorted((options or {}).items())))
+        options = dict(options or {})
+        if public and _protocol(url) in _BUCKETS:
+            options.setdefault("token", "anon")
+        return cls(url, tuple(sorted(options.items())))
 
     @cached_property
-    def _opened(self) -> tuple[fsspec.AbstractFileSystem, str]:
+    def storage(self) -> Storage:
+        """The storage behind it, opened when first needed."""
+        options = dict(self.options)
         try:
-            fs, root = fsspec.core.url_to_fs(self.url, **dict(self.options))
-        except (ImportError, ValueError, TypeError) as error:
+            if _protocol(self.url) in _BUCKETS:
+                from daskbinder.bucket import Bucket
+
+                return Bucket(self.url, options)
+            if _protocol(self.url) in _SITES:
+                from daskbinder.site import Site
+
+                return Site(self.url, options)
+            fs, root = fsspec.core.url_to_fs(self.url, **options)
+        except (ImportError, ValueError, TypeError, OSError) as error:
             raise InputError(f"cannot open {self.url}: {error}") from error
-        return fs, root.rstrip("/")
+        return (Folder if isinstance(fs, LocalFileSystem) else Storage)(fs, root)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"url": self.url, "options": self.options}
@@ -81,72 +101,180 @@ class Place:
     @property
     def is_local(self) -> bool:
         """Whether the place is a folder of this machine."""
-        return isinstance(self._opened[0], LocalFileSystem)
+        return isinstance(self.storage, Folder)
+
+    @property
+    def lists(self) -> bool:
+        """Whether the place can be asked which files there are."""
+        return self.storage.lists
+
+    @property
+    def concurrency(self) -> int:
+        """How many requests it is polite and useful to have under way."""
+        return self.storage.concurrency
 
     def path(self, name: str = "") -> str:
         """Full path of a file or folder, as the file system knows it."""
-        return f"{self._opened[1]}/{name}" if name else self._opened[1]
+        return self.storage.path(name)
 
-    def entries(self, folder: str = "") -> Iterator[Entry]:
+    def entries(self, folder: str = "") -> list[Entry]:
         """List the files of a folder; raise FileNotFoundError if there is none."""
-        for info in self._opened[0].ls(self.path(folder), detail=True, refresh=True):
-            if info["type"] == "file":
-                yield _entry(info)
+        return self._try(folder, lambda: list(self.storage.entries(folder)))
 
     def entry(self, name: str) -> Entry:
         """Describe a file as it is now; raise FileNotFoundError if there is none."""
-        return _entry(self._opened[0].info(self.path(name), refresh=True))
+        return self._try(name, lambda: self.storage.entry(name))
 
-    def read(self, name: str, start: int | None = None, stop: int | None = None) -> bytes:
-        """Bytes of a file, or of a range of it; raise FileNotFoundError if there is none."""
-        data: bytes = self._opened[0].cat_file(self.path(name), start=start, end=stop)
-        return data
+    def entries_named(self, names: Iterable[str]) -> list[Entry]:
+        """Describe those of some files that exist, by asking for each, a few at a time."""
 
-    def read_into_memory(self, name: str, start: int, stop: int) -> memoryview:
-        """Bytes `start` to `stop` of a file, fewer if it ends before.
-
-        Local files are read into Arrow's memory pool, which hands pages out again without giving
-        them back to the kernel in between: reading took half the time of `read` in measurements.
-        """
-        if not self.is_local:
-            return memoryview(self.read(name, start, stop))
-        view = memoryview(pa.allocate_buffer(max(stop - start, 0))).cast("B")
-        with Path(self.path(name)).open("rb", buffering=0) as file:
-            file.seek(start)
-            filled = 0
-            while filled < len(view) and (got := file.readinto(view[filled:])):
-                filled += got
-        return view[:filled]
-
-    def write(self, name: str, data: Any) -> None:
-        """Put a whole file in place at once; a reader finds the old file or the new one."""
-        fs, _ = self._opened
-        path = self.path(name)
-        if not self.is_local:
-            fs.pipe_file(path, bytes(data))
-            return
-        target = Path(path)
-        temporary = target.with_name(_TEMPORARY + secrets.token_hex(8))
-        try:
+        def ask(name: str) -> Entry | None:
             try:
-                temporary.write_bytes(data)
+                return self.entry(name)
             except FileNotFoundError:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                temporary.write_bytes(data)
-            temporary.replace(target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+                return None
+
+        with ThreadPoolExecutor(self.concurrency) as pool:
+            futures = [pool.submit(ask, name) for name in names]
+            try:
+                found = [future.result() for future in futures]
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+        return [entry for entry in found if entry is not None]
+
+    def read(self, name: str) -> bytes:
+        """Bytes of a file as it is now; raise FileNotFoundError if there is none."""
+        return bytes(self.fetch(self.entry(name), name))
+
+    def fetch(self, entry: Entry, path: str | None = None) -> Any:
+        """Bytes of a whole file, the ones that were listed and no others.
+
+        Parameters
+        ----------
+        entry : Entry
+            The file as it was listed.
+        path : str, optional
+            Its name with folders, if it is not right below the place.
+
+        Raises
+        ------
+        JobError
+            When the file is no longer what was listed, or never arrives whole.
+        """
+
+        def attempt() -> Any:
+            data = self._read(path or entry.name, entry, None, None)
+            if flaw := _flaw(entry, data):
+                raise _Damaged(flaw)
+            return data
+
+        return self._try(entry.name, attempt)
+
+    def fetch_range(self, entry: Entry, start: int, stop: int) -> Any:
+        """Bytes `start` to `stop` of a file that was listed; their number is all that is checked.
+
+        Raises
+        ------
+        JobError
+            When the file is no longer what was listed, or the range never arrives whole.
+        """
+
+        def attempt() -> Any:
+            data = self._read(entry.name, entry, start, stop)
+            if len(data) != stop - start:
+                raise _Damaged(f"{len(data):,} bytes came in place of {stop - start:,}")
+            return data
+
+        return self._try(entry.name, attempt)
+
+    def _read(self, path: str, entry: Entry, start: int | None, stop: int | None) -> Any:
+        try:
+            return self.storage.read(path, entry, start, stop)
+        except FileNotFoundError as error:
+            raise Changed from error
+
+    def write(self, name: str, data: Any, *, stamp: str | None = None) -> None:
+        """Put a whole file in place at once; a reader finds the old file or the new one.
+
+        Parameters
+        ----------
+        name : str
+            Its name below the place.
+        data : bytes-like
+            What will be in it.
+        stamp : str, optional
+            Replace only the file that has this stamp. A bucket checks that itself, elsewhere
+            someone may still slip in between.
+
+        Raises
+        ------
+        JobError
+            When the file there has another stamp.
+        """
+        try:
+            self._try(name, lambda: self.storage.write(name, data, stamp))
+        except FileNotFoundError as error:
+            raise InputError(f"cannot write to {self}: {error}; make the bucket first") from error
+
+    def stamp(self, name: str) -> str:
+        """What tells this content of a file from the next; empty if there is no file."""
+        return self._try(name, lambda: self.storage.stamp(name))
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
-        with suppress(FileNotFoundError):
-            self._opened[0].rm_file(self.path(name))
+        self._try(name, lambda: self.storage.remove(name))
+
+    def _try(self, name: str, attempt: Callable[[], T]) -> T:
+        """Do something, again if it may yet go well, and tell the user in one sentence if not."""
+        where = f"{self}/{name}" if name else str(self)
+        for tried in range(1, ATTEMPTS + 1):
+            try:
+                return attempt()
+            except (FileNotFoundError, NotADirectoryError):
+                raise
+            except Changed as error:
+                raise JobError(f"{where} was rewritten since it was listed; run again") from error
+            except Exception as error:
+                if self.storage.is_refusal(error):
+                    raise InputError(f"{where} is not open to us; {_ADVICE}") from error
+                if isinstance(error, _Damaged) and self.is_local:
+                    raise JobError(f"{where} was changed since it was listed; run again") from error
+                if not (isinstance(error, _Damaged) or self.storage.is_transient(error)):
+                    raise
+                if tried == ATTEMPTS:
+                    seen = f"{type(error).__name__.lstrip('_')}: {error}".rstrip(": ")
+                    raise JobError(
+                        f"{where} could not be had in {tried} attempts ({seen}); run again later"
+                    ) from error
+            time.sleep(FIRST_WAIT * 2 ** (tried - 1) * random.uniform(0.5, 1.5))
+        raise AssertionError
 
     def __str__(self) -> str:
         return self.url
 
 
-def _entry(info: Mapping[str, Any]) -> Entry:
-    known = [f"{key}={info[key]}" for key in _FINGERPRINTS if info.get(key) is not None]
-    return Entry(info["name"].rstrip("/").rsplit("/", 1)[-1], info.get("size"), " ".join(known))
+_ADVICE = (
+    "give an account (--storage-option token=google_default for a bucket), "
+    "or check its name and its permissions"
+)
+
+
+def _protocol(url: str) -> str:
+    return "" if "::" in url else url.partition("://")[0]
+
+
+def _flaw(entry: Entry, data: Any) -> str | None:
+    """How bytes differ from what was listed, None if they do not.
+
+    Of two checksums the CRC is taken: it costs a twentieth of the time and finds what a
+    transfer can do to bytes.
+    """
+    if entry.size is not None and len(data) != entry.size:
+        return f"{len(data):,} bytes came in place of {entry.size:,}"
+    if (crc := entry.known.get("crc32c")) and _FAST_CRC:
+        found = google_crc32c.value(bytes(data)).to_bytes(4, "big")
+        return None if b64encode(found).decode() == crc else "the CRC32C is not the one listed"
+    if md5 := entry.known.get("md5Hash"):
+        found = hashlib.md5(data, usedforsecurity=False).digest()
+        return None if b64encode(found).decode() == md5 else "the MD5 is not the one listed"
+    return None

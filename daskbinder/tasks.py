@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from daskbinder.dayfile import DayFile, Part, read_index, read_part
+from daskbinder.dayfile import DayFile, Part, read_groups, read_index
 from daskbinder.errors import InputError
 from daskbinder.events import VERSIONS, Reason, day_number
 from daskbinder.federation import Federation
@@ -100,18 +100,11 @@ def count_block(source: Place, block: Sequence[Part], rules: Rules) -> Counted:
 
 
 def _bodies(source: Place, block: Sequence[Part], size: int) -> Iterator[list[tuple[Part, Body]]]:
-    """Bodies of a block, as many at a time as make up about `size` bytes."""
-    group: list[tuple[Part, Body]] = []
-    held = 0
-    for part in block:
-        for data in read_part(source, part, size):
-            if group and held + len(data) > size:
-                yield group
-                group, held = [], 0
-            group.append((part, Body(part.file.name, day_number(part.file.date), data)))
-            held += len(data)
-    if group:
-        yield group
+    """Bodies of a block, as many at a time as have come and make up about `size` bytes."""
+    for group in read_groups(source, block, size):
+        yield [
+            (part, Body(part.file.name, day_number(part.file.date), data)) for part, data in group
+        ]
 
 
 def _raise_first(part: Part, tally: Tally) -> None:

@@ -14,7 +14,9 @@ PACKAGE = Path(daskbinder.__file__).parent
 
 RANKS = [
     ["errors", "_version"],
-    ["events", "windows", "federation", "place", "sample"],
+    ["events", "windows", "federation", "storage", "sample"],
+    ["bucket", "site"],
+    ["place"],
     ["dayfile", "scan", "store"],
     ["rollup", "frame"],
     ["series", "archive"],
