@@ -27,6 +27,9 @@ class Archive:
     storage_options : mapping, optional
         Arguments of the file system, as fsspec takes them. A bucket is read without an account
         unless they name one (``token``).
+    today : datetime.date, optional
+        The last day there may be, the UTC date by default. A site, which lists nothing, is asked
+        for each day up to it.
 
     Attributes
     ----------
@@ -46,9 +49,10 @@ class Archive:
         url: str | os.PathLike[str] = PUBLIC,
         *,
         storage_options: Mapping[str, Any] | None = None,
+        today: date | None = None,
     ) -> None:
         self.place = Place.at(url, storage_options, public=True)
-        self.files: tuple[DayFile, ...] = list_day_files(self.place)
+        self.files: tuple[DayFile, ...] = list_day_files(self.place, today=today)
 
     def __repr__(self) -> str:
         if not self.files:

@@ -9,7 +9,7 @@ import aiohttp
 import gcsfs.core
 import gcsfs.retry
 
-from daskbinder.storage import Changed, Entry, Storage
+from daskbinder.storage import WRITTEN, Changed, Entry, Storage
 
 logging.getLogger("gcsfs").addHandler(logging.NullHandler())  # errors reach the user as errors
 
@@ -29,12 +29,18 @@ class Bucket(Storage):
     """Files below a prefix of a bucket."""
 
     fingerprints: ClassVar[tuple[str, ...]] = ("generation", "md5Hash", "crc32c")
-    times: ClassVar[tuple[str, ...]] = ("ctime",)  # of the generation; mtime is of the metadata
+    times: ClassVar[tuple[str, ...]] = ("timeCreated",)  # of the generation
 
     def __init__(self, url: str, options: dict[str, Any]) -> None:
         standing = {"use_listings_cache": False, "requests_timeout": _WAIT, "consistency": "md5"}
         fs = _FileSystem(**standing | options)
         super().__init__(fs, fs._strip_protocol(url))
+
+    def entry(self, name: str) -> Entry:
+        """Describe an object; `info` would list a folder of that name too."""
+        bucket, key, _ = self.fs.split_path(self.path(name))
+        found = self.fs.call("GET", "b/{}/o/{}", bucket, key, json_out=True)
+        return self._entry(found | {"size": int(found["size"])})
 
     def read(self, path: str, entry: Entry, start: int | None, stop: int | None) -> bytes:
         """Bytes of the generation that was listed."""
@@ -61,7 +67,7 @@ class Bucket(Storage):
         except FileExistsError as error:
             # an answer that was lost on the way here leaves our own file
             if self.fs.cat_file(self.path(name)) != bytes(data):
-                raise Changed from error
+                raise Changed(WRITTEN) from error
 
     def is_transient(self, error: BaseException) -> bool:
         """Whether the same request may go well a moment later."""

@@ -16,6 +16,7 @@ from daskbinder.cluster import compute, connect
 from daskbinder.errors import JobError
 from daskbinder.graph import Plan
 from daskbinder.store import (
+    MANIFEST,
     Rollups,
     Written,
     describe,
@@ -79,6 +80,7 @@ def run(
         When the job failed; what was published before stands.
     """
     started = time.perf_counter()
+    stamp = plan.dest.stamp(MANIFEST)
     before = read_manifest(plan.dest) or {"files": {}}
     with connect(scheduler, **cluster) as client:
         results = _compute(plan, client, progress)
@@ -99,7 +101,7 @@ def run(
         "unknown_origins": unknown,
         "files": {file.name: describe(file) for file in sorted(written, key=lambda f: f.name)},
     }
-    write_manifest(plan.dest, manifest)
+    write_manifest(plan.dest, manifest, stamp)
     for name in before["files"].keys() - manifest["files"].keys():
         plan.dest.remove(name)
     return Result(Rollups(plan.dest, manifest), time.perf_counter() - started)

@@ -21,7 +21,7 @@ import google_crc32c
 from fsspec.implementations.local import LocalFileSystem
 
 from daskbinder.errors import InputError, JobError
-from daskbinder.storage import Changed, Entry, Folder, Storage
+from daskbinder.storage import LISTED, Changed, Entry, Folder, Storage
 
 T = TypeVar("T")
 
@@ -191,7 +191,7 @@ class Place:
         try:
             return self.storage.read(path, entry, start, stop)
         except FileNotFoundError as error:
-            raise Changed from error
+            raise Changed(LISTED) from error
 
     def write(self, name: str, data: Any, *, stamp: str | None = None) -> None:
         """Put a whole file in place at once; a reader finds the old file or the new one.
@@ -233,12 +233,12 @@ class Place:
             except (FileNotFoundError, NotADirectoryError):
                 raise
             except Changed as error:
-                raise JobError(f"{where} was rewritten since it was listed; run again") from error
+                raise JobError(f"{where} {error}; run again") from error
             except Exception as error:
                 if self.storage.is_refusal(error):
                     raise InputError(f"{where} is not open to us; {_ADVICE}") from error
                 if isinstance(error, _Damaged) and self.is_local:
-                    raise JobError(f"{where} was changed since it was listed; run again") from error
+                    raise JobError(f"{where} {LISTED}; run again") from error
                 if not (isinstance(error, _Damaged) or self.storage.is_transient(error)):
                     raise
                 if tried == ATTEMPTS:
@@ -271,10 +271,11 @@ def _flaw(entry: Entry, data: Any) -> str | None:
     """
     if entry.size is not None and len(data) != entry.size:
         return f"{len(data):,} bytes came in place of {entry.size:,}"
-    if (crc := entry.known.get("crc32c")) and _FAST_CRC:
+    md5, crc = entry.known.get("md5Hash"), entry.known.get("crc32c")
+    if crc and (_FAST_CRC or not md5):
         found = google_crc32c.value(bytes(data)).to_bytes(4, "big")
         return None if b64encode(found).decode() == crc else "the CRC32C is not the one listed"
-    if md5 := entry.known.get("md5Hash"):
+    if md5:
         found = hashlib.md5(data, usedforsecurity=False).digest()
         return None if b64encode(found).decode() == md5 else "the MD5 is not the one listed"
     return None

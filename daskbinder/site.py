@@ -9,7 +9,7 @@ import fsspec
 from fsspec.asyn import sync
 
 from daskbinder._version import __version__
-from daskbinder.storage import Changed, Entry, Storage
+from daskbinder.storage import LISTED, Changed, Entry, Storage
 
 _WAIT = aiohttp.ClientTimeout(total=None, sock_connect=15, sock_read=30)
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": f"daskbinder/{__version__}"}
@@ -46,7 +46,7 @@ class Site(Storage):
             asked = {"Range": f"bytes={start}-{stop - 1}"}
         status, headers, data = self._ask("GET", path, asked)
         if status == _UNSATISFIABLE or _described(path, headers).fingerprint != entry.fingerprint:
-            raise Changed
+            raise Changed(LISTED)
         return data[start:stop] if asked and status == _OK else data
 
     def is_transient(self, error: BaseException) -> bool:

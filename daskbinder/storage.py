@@ -15,6 +15,9 @@ from typing import Any, ClassVar
 import fsspec
 import pyarrow as pa
 
+LISTED = "was rewritten since it was listed"
+WRITTEN = "was written by another run meanwhile"
+
 _TEMPORARY = ".daskbinder-"
 
 
@@ -47,7 +50,7 @@ class Entry:
 
 
 class Changed(Exception):
-    """A file is no longer what was listed."""
+    """A file is not the one that was expected; the message says how that came."""
 
 
 class Storage:
@@ -95,7 +98,7 @@ class Storage:
     def write(self, name: str, data: Any, stamp: str | None) -> None:
         """Put a whole file in place, only over the one with this stamp if one is given."""
         if stamp is not None and stamp != self.stamp(name):
-            raise Changed
+            raise Changed(WRITTEN)
         self.fs.pipe_file(self.path(name), bytes(data))
 
     def stamp(self, name: str) -> str:
@@ -123,6 +126,8 @@ class Storage:
         known = [part.replace(" ", "_") for part in known]
         times = (info[key] for key in self.times if info.get(key) is not None)
         time = next(times, None)
+        if isinstance(time, str):
+            time = datetime.fromisoformat(time)
         modified = time.timestamp() if isinstance(time, datetime) else time
         name = info["name"].rstrip("/").rsplit("/", 1)[-1]
         return Entry(name, info.get("size"), " ".join(known), modified)
@@ -152,13 +157,13 @@ class Folder(Storage):
             while filled < len(view) and (got := file.readinto(view[filled:])):
                 filled += got
         if whole and self.entry(path).fingerprint != entry.fingerprint:
-            raise Changed
+            raise Changed(LISTED)
         return view[:filled]
 
     def write(self, name: str, data: Any, stamp: str | None) -> None:
         """Put a whole file in place at once; a reader finds the old file or the new one."""
         if stamp is not None and stamp != self.stamp(name):
-            raise Changed
+            raise Changed(WRITTEN)
         target = Path(self.path(name))
         with suppress(FileNotFoundError):
             self._replace(target, data)

@@ -82,9 +82,10 @@ def write_table(place: Place, name: str, table: pa.Table) -> Written:
     return Written(name, data.size, len(table), n)
 
 
-def write_manifest(place: Place, manifest: Mapping[str, Any]) -> None:
-    """Write the manifest; the data set is what it names from then on."""
-    place.write(MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False).encode() + b"\n")
+def write_manifest(place: Place, manifest: Mapping[str, Any], stamp: str | None = None) -> None:
+    """Write the manifest, if that now there has this stamp; the data set is what it names."""
+    data = json.dumps(manifest, indent=1, ensure_ascii=False).encode() + b"\n"
+    place.write(MANIFEST, data, stamp=stamp)
 
 
 def read_manifest(place: Place) -> dict[str, Any] | None:
