@@ -3,4 +3,4 @@
 from daskbinder.cli import main
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="daskbinder")

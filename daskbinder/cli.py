@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from daskbinder.job import Result
 
 _DATE = click.DateTime(["%Y-%m-%d"])
-_LAST_SECONDS = 5.0
+_LAST_SECONDS = 2.0
 """Seconds that a stopped command has to end."""
 
 
@@ -77,7 +78,10 @@ def _stopped_by_signals() -> Iterator[None]:
             signal.signal(one, handler)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def main() -> None:
     """Count every launch on mybinder.org.
@@ -99,11 +103,28 @@ def _storage_options(
     return options
 
 
-@main.command()
+def _size(_ctx: click.Context, _param: click.Parameter, given: str | None) -> int | str | None:
+    from dask.utils import parse_bytes
+
+    if given in (None, "auto"):
+        return given
+    try:
+        size = parse_bytes(given)
+    except ValueError as error:
+        raise click.BadParameter(f"{given!r} is no size; write it as 64MiB") from error
+    if size < 1:
+        raise click.BadParameter(f"at least one byte is needed, not {given!r}")
+    return size
+
+
+_FILE = click.Path(exists=True, dir_okay=False)
+
+
+@main.command(short_help="Count the launches of SOURCE into DEST.")
 @click.argument("source", required=False)
 @click.argument("dest", required=False)
-@click.option("--start", type=_DATE, help="First file date to read.")
-@click.option("--end", type=_DATE, help="Last file date to read.")
+@click.option("--start", type=_DATE, metavar="DATE", help="First file date, as YYYY-MM-DD.")
+@click.option("--end", type=_DATE, metavar="DATE", help="Last file date, included.")
 @click.option(
     "--window",
     "windows",
@@ -128,53 +149,69 @@ def _storage_options(
 @click.option(
     "--compat",
     type=click.Choice(["notebook"]),
-    help="Reproduce the rollups of the older pandas notebook.",
+    help="Reproduce the rollups of the older pandas notebook instead.",
 )
 @click.option(
     "--federation",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A table of hosts and members (TOML) in place of the packaged one.",
+    help="Table of hosts and members (TOML) in place of the packaged one.",
 )
 @click.option(
     "--accept-version",
     "versions",
     multiple=True,
     type=int,
+    metavar="N",
     help="Accept this schema version too; may be repeated.",
 )
 @click.option("--full", is_flag=True, help="Ignore what an earlier run left in DEST.")
 @click.option("--dry-run", is_flag=True, help="Show what would be read and written, and stop.")
-@click.option("--blocksize", default="64MiB", show_default=True, help="Bytes one task reads.")
-@click.option("--scheduler", help="Address of a Dask scheduler to run on.")
 @click.option(
-    "--tls-ca", type=click.Path(exists=True), help="Certificate authority of the scheduler."
+    "--blocksize",
+    default="64MiB",
+    show_default=True,
+    metavar="SIZE",
+    callback=_size,
+    help="Bytes of the archive that one task reads.",
 )
 @click.option(
-    "--tls-cert", type=click.Path(exists=True), help="Certificate to show to the scheduler."
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Dask scheduler to run on, tcp:// or tls://.  [default: $DASK_SCHEDULER_ADDRESS, else "
+    "this machine]",
 )
-@click.option("--tls-key", type=click.Path(exists=True), help="Key of that certificate.")
+@click.option("--tls-ca", type=_FILE, help="Certificate authority of the scheduler.")
+@click.option("--tls-cert", type=_FILE, help="Certificate to show to the scheduler.")
+@click.option("--tls-key", type=_FILE, help="Key of that certificate.")
 @click.option(
     "--workers",
     type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Worker processes on this machine; one lives in this process.",
+    help="Worker processes on this machine.  [default: one, inside this process]",
 )
 @click.option("--threads", type=click.IntRange(1), help="Threads a worker.  [default: all cores]")
-@click.option("--memory-limit", default="auto", show_default=True, help="Memory a worker.")
+@click.option(
+    "--memory-limit",
+    metavar="SIZE",
+    callback=_size,
+    help="Memory a worker.  [default: its share of the machine's]",
+)
+@click.option("--dashboard", is_flag=True, help="Say where Dask's dashboard is.")
 @click.option(
     "--storage-option",
     "storage_options",
     multiple=True,
     metavar="KEY=VALUE",
     callback=_storage_options,
-    help="For the file systems of SOURCE and DEST.",
+    help="For the file systems of SOURCE and DEST; may be repeated.",
 )
 def run(**given: Any) -> None:
     """Count the launches of SOURCE into DEST.
 
-    SOURCE is a folder, gs://, https:// or any fsspec URL; with only one argument it is DEST, and
-    SOURCE is the public archive of mybinder.org.
+    SOURCE is a folder, gs://, https:// or any fsspec URL, and so is DEST. With one argument it is
+    DEST, and SOURCE is the public archive of mybinder.org.
+
+    Ends with 0 when all is done, 2 when something given cannot be used, 1 when the job failed.
+    A run that was stopped is finished by running again.
     """
     from daskbinder.archive import PUBLIC
 
@@ -186,21 +223,26 @@ def run(**given: Any) -> None:
     _run(source, dest, **given)
 
 
-@main.command()
+@main.command(short_help="Make a small sample archive, count it and show what comes out.")
 @click.argument("folder", required=False, type=click.Path(path_type=Path), metavar="[DIR]")
 def demo(folder: Path | None) -> None:
     """Make a small sample archive, count it and show what comes out.
 
-    Everything lands in DIR, a new temporary folder by default. Needs no network.
+    Needs no network. The archive lands in DIR/archive, the results in DIR/rollups; DIR is a new
+    temporary folder by default.
     """
     import tempfile
 
-    from daskbinder.sample import write_sample
+    from daskbinder.place import Place
+    from daskbinder.store import read_manifest
 
     folder = folder or Path(tempfile.mkdtemp(prefix="daskbinder-"))
     source, dest = folder / "archive", folder / "rollups"
+    before = read_manifest(Place.at(dest))
+    if before is not None and before.get("source") != Place.at(source).url:
+        raise InputError(f"{dest} holds the results of {before.get('source')}; name another DIR")
     if not source.exists():
-        write_sample(source, flaws=True)
+        _make_sample(source)
     result = _run(str(source), str(dest))
     _show_findings(result)
     click.echo(f"\nThe results are in {dest}. In Python:\n")
@@ -209,15 +251,58 @@ def demo(folder: Path | None) -> None:
     click.echo('    rollups.load("weekly", by="day")')
 
 
-@main.command()
+def _make_sample(folder: Path) -> None:
+    """Make a sample archive that is there as a whole or not at all."""
+    import shutil
+    import tempfile
+
+    from daskbinder.sample import write_sample
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        write_sample(unfinished / "archive", flaws=True)
+        (unfinished / "archive").rename(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+@main.command(short_help="Make an archive of any size from a seed.")
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--days", type=click.IntRange(1), default=30, show_default=True)
-@click.option("--start", type=_DATE, default="2021-02-22", show_default=True)
-@click.option("--events-per-day", type=click.IntRange(1), default=20_000, show_default=True)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--days", type=click.IntRange(1), default=30, show_default=True, metavar="N", help="Days."
+)
+@click.option(
+    "--start",
+    type=_DATE,
+    default="2021-02-22",
+    show_default=True,
+    metavar="DATE",
+    help="The first of them.",
+)
+@click.option(
+    "--events-per-day",
+    type=click.IntRange(1),
+    default=20_000,
+    show_default=True,
+    metavar="N",
+    help="Launches on an average day.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="The same seed makes the same bytes.",
+)
 @click.option("--flaws", is_flag=True, help="With some lines that cannot be used.")
 def sample(out: Path, start: datetime, **given: Any) -> None:
-    """Make an archive of any size in OUT, from a seed."""
+    """Make an archive of any size in the folder OUT, from a seed.
+
+    It has the shape of the real one: formats of all versions, few loud repositories and a long
+    tail, weekends, federation members that come and go, missing days. No launch in it happened.
+    """
     from daskbinder.sample import write_sample
 
     try:
@@ -237,28 +322,27 @@ def _run(source: str, dest: str, **given: Any) -> "Result":
     cluster = {
         name: given[name] for name in ("workers", "threads", "memory_limit") if given.get(name)
     }
+    if given.get("dashboard"):
+        cluster["announce"] = lambda link: click.echo(f"dashboard: {link}", err=True)
     security = _security(given)
     with _Watch(plan) as watch:
         result = run(
             plan, given.get("scheduler"), progress=watch.advance, security=security, **cluster
         )
+        watch.finish(result)
     _show_summary(result)
     return result
 
 
 def _plan(source: str, dest: str, given: dict[str, Any]) -> "Plan":
-    from dask.utils import parse_bytes
-
     from daskbinder.archive import Archive
     from daskbinder.federation import Federation
     from daskbinder.graph import plan
 
-    try:
-        blocksize = parse_bytes(given.get("blocksize", "64MiB"))
-    except ValueError as error:
-        raise InputError(f"{given['blocksize']!r} is no size; write it as 64MiB") from error
     chosen: dict[str, Any] = {
-        name: given[name] for name in ("windows", "grains", "errors", "compat") if given.get(name)
+        name: given[name]
+        for name in ("windows", "grains", "errors", "compat", "blocksize")
+        if given.get(name)
     }
     for bound in ("start", "end"):
         if given.get(bound):
@@ -269,7 +353,6 @@ def _plan(source: str, dest: str, given: dict[str, Any]) -> "Plan":
         dest,
         accept_versions=given.get("versions", ()),
         federation=Federation.load(given.get("federation")),
-        blocksize=blocksize,
         storage_options=options,
         **chosen,
     )
@@ -294,6 +377,7 @@ class _Watch:
 
         self.console = Console(stderr=True)
         self.total, self.bytes, self.events, self.tenth = max(plan.bytes, 1), 0, 0, 0
+        self.started = time.perf_counter()
         self.bar = Progress(
             TextColumn("counting"),
             BarColumn(),
@@ -312,13 +396,20 @@ class _Watch:
     def __exit__(self, *_: object) -> None:
         self.bar.stop()
 
+    def finish(self, result: "Result") -> None:
+        """Show the end; the last tasks may not have been heard of."""
+        accepted = result.rollups.manifest["totals"]["accepted"]
+        self.bar.update(self.task, completed=self.total, events=accepted)
+
     def advance(self, read: int, events: int) -> None:
         self.bytes, self.events = self.bytes + read, self.events + events
-        rate = self.bar.tasks[0].speed or 0.0
-        self.bar.update(self.task, advance=read, events=self.events, rate=rate / 1e6)
+        rate = self.bytes / 1e6 / max(time.perf_counter() - self.started, 1e-6)
+        self.bar.update(self.task, advance=read, events=self.events, rate=rate)
         if not self.console.is_terminal and 10 * self.bytes // self.total > self.tenth:
             self.tenth = 10 * self.bytes // self.total
-            click.echo(f"{10 * self.tenth}% read, {self.events:,} launches", err=True)
+            click.echo(
+                f"{10 * self.tenth}% read, {self.events:,} launches, {rate:,.0f} MB/s", err=True
+            )
 
 
 def _show_summary(result: "Result") -> None:

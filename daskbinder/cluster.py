@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing import resource_tracker
 from typing import Any
@@ -18,7 +18,7 @@ from distributed.security import Security
 from daskbinder.errors import InputError, JobError
 
 _LOOK = 0.01
-_LAST_TASKS = 5.0
+_LAST_TASKS = 2.0
 """Seconds between two looks at what is done; seconds an interrupted cluster has to end."""
 
 
@@ -28,8 +28,9 @@ def connect(
     *,
     workers: int = 1,
     threads: int | None = None,
-    memory_limit: str = "auto",
+    memory_limit: int | str = "auto",
     security: Security | None = None,
+    announce: Callable[[str], None] | None = None,
 ) -> Iterator[Client]:
     """Give a client for the time of a run.
 
@@ -41,10 +42,12 @@ def connect(
     workers, threads : int
         Workers of that cluster and threads of each, one for each core in all by default. A single
         worker lives in this process, several in their own.
-    memory_limit : str
+    memory_limit : int or str
         Memory of each of its workers.
     security : distributed.Security, optional
         TLS for a scheduler's address.
+    announce : callable, optional
+        Told where Dask's dashboard is.
 
     Yields
     ------
@@ -56,28 +59,26 @@ def connect(
     InputError
         When no scheduler answers.
     """
-    if isinstance(scheduler, Client):
-        yield scheduler
-        return
     with ExitStack() as stack:
-        if scheduler is not None:
+        if isinstance(scheduler, Client):
+            client = scheduler
+        elif scheduler is not None:
             try:
                 client = Client(scheduler, security=security, set_as_default=False, timeout=10)
             except (OSError, ValueError, TypeError) as error:
                 raise InputError(
                     f"no Dask scheduler answers at {scheduler} ({error}); is it running?"
                 ) from error
-            yield stack.enter_context(client)
-            return
-        current = _current()
-        if current is not None:
-            yield current
-            return
-        yield stack.enter_context(_local(workers, threads, memory_limit))
+            stack.enter_context(client)
+        else:
+            client = _current() or stack.enter_context(_local(workers, threads, memory_limit))
+        if announce is not None:
+            announce(_dashboard(client))
+        yield client
 
 
 @contextmanager
-def _local(workers: int, threads: int | None, memory_limit: str) -> Iterator[Client]:
+def _local(workers: int, threads: int | None, memory_limit: int | str) -> Iterator[Client]:
     cluster: LocalCluster | None = None
     patience = {}
     try:
@@ -157,6 +158,14 @@ def _raise_failure(futures: Sequence[Future]) -> None:
             future.result()
         if future.status in ("cancelled", "lost"):
             raise JobError("the scheduler was lost; nothing was published, run again")
+
+
+def _dashboard(client: Client) -> str:
+    """URL of the dashboard; that of a cluster inside this process listens on loopback."""
+    if client.scheduler.address.startswith("inproc://"):
+        port = client.scheduler_info()["services"].get("dashboard")
+        return f"http://127.0.0.1:{port}/status"
+    return str(client.dashboard_link)
 
 
 def _current() -> Client | None:

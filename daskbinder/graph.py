@@ -209,6 +209,8 @@ def plan(
 
     rules = Rules(VERSIONS | set(accept_versions), errors, compat, blocksize)
     place = Place.at(dest, storage_options)
+    if place.path() == archive.place.path():
+        raise InputError(f"{place} is the archive; give another folder for the results")
     kinds = tuple(kind for kind in KINDS if kind in windows)
     ordered = tuple(grain for grain in GRAINS if grain in grains)
     federation = federation or Federation.load()

@@ -1,0 +1,284 @@
+"""The command line end to end: what it shows, how it stops, how it fails."""
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import MakeArchive, MakeLaunch
+
+import daskbinder as db
+from daskbinder._version import __version__
+
+COMMAND = [sys.executable, "-m", "daskbinder"]
+SHELL = {**os.environ, "COLUMNS": "100", "PYTHONUNBUFFERED": "1"}
+WORK = Path(__file__).parents[1]
+
+
+def command(*words: object, cwd: Path = WORK) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=cwd,
+        env=SHELL | {"PYTHONPATH": str(WORK)},
+        check=False,
+    )
+
+
+def sentence(ended: subprocess.CompletedProcess[str], code: int) -> str:
+    """Return the one sentence that a command ended with, but for the lines of progress."""
+    assert ended.returncode == code, ended.stderr
+    lines = [line for line in ended.stderr.splitlines() if "% read" not in line]
+    assert len(lines) == 1, ended.stderr
+    assert lines[0].startswith("daskbinder: ")
+    return lines[0].removeprefix("daskbinder: ")
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sample") / "archive"
+    db.write_sample(folder, days=60, events_per_day=20_000)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def small(make_archive: MakeArchive, launch: MakeLaunch) -> Path:
+    return make_archive(
+        {"2021-03-04": [launch(), b"x"], "2021-03-06": [launch("2021-03-06T09:00")]}
+    )
+
+
+# Help and output ----------------------------------------------------------------------------------
+
+
+def test_help_of_every_command_reads_well() -> None:
+    shown = command("--help").stdout
+    assert "Count every launch on mybinder.org." in shown
+    for name in re.findall(r"^  (\w+)  ", shown.partition("Commands:")[2], re.MULTILINE):
+        text = command(name, "--help").stdout
+        assert text.startswith("Usage: ")
+        for option in re.findall(r"^  (--[a-z-]+)", text, re.MULTILINE):
+            after = text.partition(f"  {option} ")[2]
+            described = re.match(r"[^\n]*  \S|[^\n]*\n {10,}\S", after)
+            assert described, f"{name} {option} has no description"
+    assert command("--version").stdout == f"daskbinder {__version__}\n"
+
+
+def test_the_summary_has_all_figures(small: Path, tmp_path: Path) -> None:
+    ended = command("run", small, tmp_path / "out")
+    assert ended.returncode == 0, ended.stderr
+    rows = dict(re.findall(r"^ *([\w/ -]*[\w/-])  +([\d,.]+) *$", ended.stdout, re.MULTILINE))
+    expected = {
+        "days": "2",
+        "days missing": "1",
+        "launches": "2",
+        "lines rejected": "1",
+        "not-json": "1",
+        "index mismatches": "0",
+    }
+    assert expected.items() <= rows.items()
+    assert {"seconds", "MB/s", "launches/s"} <= set(rows)
+    assert re.search(r"100% read, 2 launches, [\d,]+ MB/s", ended.stderr)
+
+
+def test_a_terminal_gets_a_bar(small: Path, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, "run", str(small), str(tmp_path / "out")],
+        stdout=theirs,
+        stderr=theirs,
+        cwd=WORK,
+        env=SHELL | {"TERM": "xterm"},
+    )
+    os.close(theirs)
+    shown = b""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and select.select([ours], [], [], 10)[0]:
+        try:
+            shown += os.read(ours, 65_536)
+        except OSError:  # how Linux says that the other end is closed
+            break
+    os.close(ours)
+    assert process.wait(30) == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode())
+    assert re.search(r"counting .*100% 2 launches [\d,]+ MB/s [\d:-]+", text)
+    assert "% read" not in text
+
+
+def test_the_dashboard_listens_on_loopback_only(small: Path, tmp_path: Path) -> None:
+    for workers in ([], ["--workers", 2]):
+        ended = command("run", small, tmp_path / "out", "--dashboard", *workers)
+        assert re.search(r"^dashboard: http://127\.0\.0\.1:\d+/status$", ended.stderr, re.MULTILINE)
+
+
+# Stopping -----------------------------------------------------------------------------------------
+
+
+def left_by(dest: Path) -> list[str]:
+    return [str(path) for path in dest.rglob("*") if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize(
+    ("when", "workers", "whole_terminal"),
+    [
+        ("starting", 1, True),
+        ("starting", 2, True),
+        ("counting", 1, True),
+        ("counting", 2, True),
+        ("counting", 2, False),
+    ],
+)
+def test_ctrl_c_stops_at_once_and_running_again_finishes(
+    sample: Path, tmp_path: Path, when: str, workers: int, whole_terminal: bool
+) -> None:
+    dest = tmp_path / "out"
+    words = ["run", str(sample), str(dest), "--blocksize", "2MiB", "--workers", str(workers)]
+    process = subprocess.Popen(
+        [*COMMAND, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=WORK,
+        env=SHELL,
+        start_new_session=True,
+    )
+    assert process.stderr is not None
+    if when == "counting":
+        assert "% read" in process.stderr.readline()
+    else:
+        time.sleep(1.0)
+    if whole_terminal:
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        process.send_signal(signal.SIGINT)
+    told = time.monotonic()
+    out, err = process.communicate(timeout=30)
+    assert time.monotonic() - told < 5
+    assert process.returncode == 130, err
+    lines = [line for line in err.splitlines() if "% read" not in line]
+    assert lines == ["daskbinder: stopped; run again to finish"]
+    assert not out
+    assert not (dest / "manifest.json").exists()
+    assert not left_by(dest)
+    if when == "counting" and workers == 1:
+        assert command(*words).returncode == 0
+        assert db.open(str(dest)).manifest["totals"]["files"] == 59
+
+
+def test_a_read_that_never_ends_does_not_hold_up_ctrl_c(tmp_path: Path, small: Path) -> None:
+    code = f"""
+import time
+from daskbinder import cli, tasks
+def count_block(*_):
+    print("reading", flush=True)
+    time.sleep(60)
+tasks.count_block = count_block
+cli.main(["run", {str(small)!r}, {str(tmp_path / "out")!r}])
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=WORK,
+        env=SHELL,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "reading\n"
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert err == "daskbinder: stopped; run again to finish\n"
+
+
+# Failing ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Iterator[Path]:
+    """Give a disk of 64 KiB, if this user may mount one."""
+    folder = tmp_path / "full"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_one_sentence(sample: Path, full: Path) -> None:
+    ended = command("run", sample, full / "out", "--end", "2021-03-01")
+    assert "No space left on device" in sentence(ended, 1)
+    assert not left_by(full)
+
+
+def test_a_dest_below_a_file_is_one_sentence(small: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert "Not a directory" in sentence(command("run", small, tmp_path / "file" / "out"), 1)
+
+
+def test_a_dest_that_cannot_be_made_is_one_sentence(small: Path) -> None:
+    said = sentence(command("run", small, "/proc/daskbinder"), 2)
+    assert said.startswith("cannot write to /proc/daskbinder")
+
+
+def test_source_and_dest_must_differ(small: Path) -> None:
+    assert "is the archive" in sentence(command("run", small, small), 2)
+
+
+def test_a_range_without_days_is_one_sentence(small: Path, tmp_path: Path) -> None:
+    ended = command("run", small, tmp_path / "out", "--start", "2022-01-01")
+    assert "no day file in the range" in sentence(ended, 2)
+
+
+@pytest.mark.parametrize("option", [["--blocksize", "3x"], ["--memory-limit", "many"]])
+def test_a_size_that_is_none_is_named(small: Path, tmp_path: Path, option: list[str]) -> None:
+    ended = command("run", small, tmp_path / "out", *option)
+    assert ended.returncode == 2
+    assert f"'{option[1]}' is no size" in ended.stderr
+    assert not (tmp_path / "out").exists()
+
+
+# The demo -----------------------------------------------------------------------------------------
+
+
+def test_the_demo_works_twice_and_spares_what_was_there(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "rollups").mkdir()
+    (tmp_path / "rollups" / "notes.txt").write_text("mine too")
+    for _ in range(2):
+        ended = command("demo", ".", cwd=tmp_path)
+        assert ended.returncode == 0, ended.stderr
+        assert "launches on 2021-03-23" in ended.stdout
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "rollups" / "notes.txt").read_text() == "mine too"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["archive", "notes.txt", "rollups"]
+
+
+def test_the_demo_leaves_results_of_another_archive_alone(small: Path, tmp_path: Path) -> None:
+    assert command("run", small, tmp_path / "rollups").returncode == 0
+    before = (tmp_path / "rollups" / "manifest.json").read_bytes()
+    ended = command("demo", tmp_path)
+    assert f"holds the results of {small}" in sentence(ended, 2)
+    assert (tmp_path / "rollups" / "manifest.json").read_bytes() == before
+    assert json.loads(before)["source"] == str(small)
+    assert not (tmp_path / "archive").exists()
+
+
+def test_a_sample_is_made_as_told(tmp_path: Path) -> None:
+    words = ["--days", 3, "--start", "2026-03-01", "--events-per-day", 50, "--seed", 7]
+    ended = command("sample", tmp_path / "a", *words)
+    assert re.fullmatch(rf"\d+ launches in {tmp_path / 'a'}\n", ended.stdout)
+    names = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert names == [f"events-2026-03-0{day}.jsonl" for day in (1, 2, 3)] + ["index.jsonl"]
+    assert "already holds day files" in sentence(command("sample", tmp_path / "a"), 2)
