@@ -1,0 +1,109 @@
+"""What the README shows works: its commands, its output, its Python."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+GATE = (ROOT / ".ci" / "run").read_text("utf-8")
+FIGURES_OF_THE_CLOCK = ("seconds", "MB/s", "launches/s")
+
+
+def fenced(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def shown() -> list[tuple[list[str], list[str]]]:
+    """Return each command of the console sessions, and the lines shown as its output."""
+    found = []
+    for session in fenced("console"):
+        for text in session.split("$ ")[1:]:
+            line, *output = text.splitlines()
+            found.append((shlex.split(line), output))
+    return found
+
+
+def run(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        words,
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "100"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("readme")
+
+
+def test_the_readme_has_two_front_door_commands_and_the_gate_runs_exactly_these() -> None:
+    pattern = re.search(r"sed -n '(s/.*/p)' README\.md", GATE)
+    assert pattern is not None
+    sed = subprocess.run(
+        ["sed", "-n", pattern[1], str(ROOT / "README.md")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    demo, tests = sed.stdout.splitlines()
+    assert README.count("python3 -m venv ") == 2
+    assert demo.endswith("pip install --quiet . && .venv/bin/daskbinder demo")
+    assert "--group test -e . && .venv/bin/python -m pytest" in tests
+    assert "pip>=25.1" in tests  # the first that knows groups
+    for command in (demo, tests):
+        steps = command.split(" && ")
+        assert steps[0] == "python3 -m venv .venv"
+        assert all(step.startswith(".venv/bin/") for step in steps[1:])
+
+
+@pytest.mark.parametrize("number", range(len(shown())))
+def test_a_command_shows_what_the_readme_shows(folder: Path, number: int) -> None:
+    words, output = shown()[number]
+    assert words[0] == "daskbinder"
+    ended = run([sys.executable, "-m", *words], folder)
+    assert ended.returncode == 0, ended.stderr
+    printed = [line.rstrip() for line in ended.stdout.splitlines()]
+    assert output
+    for line in output:
+        assert line in printed
+    kept = [line for line in output if line.startswith(FIGURES_OF_THE_CLOCK)]
+    assert not kept, "figures that change from run to run are not for the README"
+
+
+@pytest.mark.parametrize("number", range(len(fenced("python"))))
+def test_a_python_snippet_runs(folder: Path, number: int) -> None:
+    ended = run([sys.executable, "-W", "error", "-c", fenced("python")[number]], folder)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_every_file_that_a_run_leaves_is_named(folder: Path) -> None:
+    layout = README.partition("## What a run leaves")[2]
+    left = [path for path in (folder / "rollups").rglob("*") if path.is_file()]
+    assert left
+    for path in left:
+        name = str(path.relative_to(folder / "rollups"))
+        if name.startswith("rollups/"):
+            assert re.fullmatch(
+                r"rollups/(daily|weekly|monthly)/by-(hour|day)/2021[\dW-]*\.parquet", name
+            )
+        else:
+            assert Path(name).name in layout
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`(--[a-z-]+)", README))))
+def test_an_option_of_the_readme_exists(name: str, folder: Path) -> None:
+    assert re.search(rf"^  {name}\b", run_help(folder), re.MULTILINE)
+
+
+def run_help(folder: Path) -> str:
+    return run([sys.executable, "-m", "daskbinder", "run", "--help"], folder).stdout
