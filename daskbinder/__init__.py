@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from daskbinder.federation import Federation
     from daskbinder.graph import Plan, plan
     from daskbinder.job import Result, run
+    from daskbinder.mirror import Mirror, sync
+    from daskbinder.overview import Overview
     from daskbinder.sample import write_sample
     from daskbinder.store import Rollups
     from daskbinder.store import open_rollups as open
@@ -18,12 +20,15 @@ _HOMES = {
     "Federation": "federation",
     "InputError": "errors",
     "JobError": "errors",
+    "Mirror": "mirror",
+    "Overview": "overview",
     "Plan": "graph",
     "Result": "job",
     "Rollups": "store",
     "open": "store",
     "plan": "graph",
     "run": "job",
+    "sync": "mirror",
     "write_sample": "sample",
 }
 
@@ -32,12 +37,15 @@ __all__ = [
     "Federation",
     "InputError",
     "JobError",
+    "Mirror",
+    "Overview",
     "Plan",
     "Result",
     "Rollups",
     "open",
     "plan",
     "run",
+    "sync",
     "write_sample",
 ]
 

@@ -22,6 +22,7 @@ from daskbinder.errors import InputError, JobError
 if TYPE_CHECKING:
     from daskbinder.graph import Plan
     from daskbinder.job import Result
+    from daskbinder.overview import Overview
 
 _DATE = click.DateTime(["%Y-%m-%d"])
 _LAST_SECONDS = 2.0
@@ -310,6 +311,125 @@ def sample(out: Path, start: datetime, **given: Any) -> None:
     except ValueError as error:
         raise InputError(str(error)) from error
     click.echo(f"{launches:,} launches in {out}")
+
+
+_SOURCE_OPTION = click.option(
+    "--storage-option",
+    "storage_options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=_storage_options,
+    help="For the file system of SOURCE; may be repeated.",
+)
+
+
+@main.command(short_help="Bring a folder up to date with an archive.")
+@click.argument("source", required=False)
+@click.argument("folder", required=False, metavar="DIR")
+@click.option("--start", type=_DATE, help="First file date to fetch.")
+@click.option("--end", type=_DATE, help="Last file date to fetch.")
+@click.option(
+    "--delete", is_flag=True, help="Remove days SOURCE lacks, and take those that shrank."
+)
+@_SOURCE_OPTION
+def sync(source: str | None, folder: str | None, **given: Any) -> None:
+    """Bring the folder DIR up to date with SOURCE, to run from there.
+
+    Only what changed is fetched, many files at a time; each is checked and comes whole or not at
+    all, so a sync that was stopped goes on where it was. With one argument it is DIR, and SOURCE
+    is the public archive of mybinder.org.
+    """
+    from rich.console import Console
+    from rich.progress import DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+    from daskbinder.archive import PUBLIC, Archive
+    from daskbinder.mirror import sync as bring
+
+    if folder is None:
+        source, folder = PUBLIC, source
+    if source is None or folder is None:
+        raise click.UsageError("Give DIR, the folder for the day files.")
+    dates = {bound: given[bound].date() for bound in ("start", "end") if given[bound]}
+    archive = Archive(source, storage_options=given["storage_options"])
+    total = sum(file.size for file in archive.select(**dates))
+    console = Console(stderr=True)
+    columns = DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
+    with Progress(
+        *Progress.get_default_columns()[:2],
+        *columns,
+        console=console,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task("syncing", total=total)
+        mirror = bring(
+            archive,
+            folder,
+            delete=given["delete"],
+            progress=lambda size, _: bar.advance(task, size),
+            **dates,
+        )
+    click.echo(
+        f"{len(mirror.fetched):,} days fetched, {mirror.bytes:,} bytes; "
+        f"{mirror.unchanged:,} days unchanged"
+    )
+    for names, what, done in (
+        (mirror.gone, "no longer in SOURCE", "removed"),
+        (mirror.shrunk, "smaller in SOURCE", "replaced"),
+    ):
+        if names:
+            fate = done if mirror.deleted else "kept; --delete follows SOURCE"
+            click.echo(f"{len(names):,} days {what} ({fate}): {_shown(list(names))}")
+
+
+@main.command()
+@click.argument("source", required=False)
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@_SOURCE_OPTION
+def info(source: str | None, as_json: bool, storage_options: dict[str, str]) -> None:
+    """Show which days SOURCE has, without reading them.
+
+    SOURCE is a folder, gs://, https:// or any fsspec URL, by default the public archive of
+    mybinder.org.
+    """
+    import json
+    from dataclasses import asdict
+
+    from daskbinder.archive import PUBLIC, Archive
+    from daskbinder.overview import Overview
+
+    found = Overview.of(Archive(source or PUBLIC, storage_options=storage_options))
+    if as_json:
+        click.echo(json.dumps(asdict(found) | {"missing": found.missing}, default=str, indent=1))
+    else:
+        _show_overview(found)
+
+
+def _show_overview(found: "Overview") -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from daskbinder.overview import ranges
+
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("source", escape(found.source))
+    table.add_row("days", f"{found.days:,}")
+    if found.days:
+        table.add_row("from, to", f"{found.first} to {found.last}")
+    table.add_row("bytes", f"{found.bytes:,}")
+    for what, runs in (
+        ("missing days", list(found.gaps)),
+        ("provisional", ranges(found.provisional)),
+        ("empty", ranges(found.empty)),
+        ("not in the index", ranges(found.unindexed)),
+        ("only in the index", ranges(found.indexed_only)),
+    ):
+        days = sum((last - first).days + 1 for first, last in runs)
+        shown = [f"{first}" if first == last else f"{first} to {last}" for first, last in runs]
+        table.add_row(what, f"{days:,}: {_shown(shown, 20)}" if days else "none")
+    Console().print(table)
 
 
 def _run(source: str, dest: str, **given: Any) -> "Result":

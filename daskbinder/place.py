@@ -164,8 +164,8 @@ class Place:
 
         def attempt() -> Any:
             data = self._read(path or entry.name, entry, None, None)
-            if flaw := _flaw(entry, data):
-                raise _Damaged(flaw)
+            if damage := flaw(entry, data):
+                raise _Damaged(damage)
             return data
 
         return self._try(entry.name, attempt)
@@ -263,7 +263,7 @@ def _protocol(url: str) -> str:
     return "" if "::" in url else url.partition("://")[0]
 
 
-def _flaw(entry: Entry, data: Any) -> str | None:
+def flaw(entry: Entry, data: Any) -> str | None:
     """How bytes differ from what was listed, None if they do not.
 
     Of two checksums the CRC is taken: it costs a twentieth of the time and finds what a

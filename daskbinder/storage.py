@@ -3,7 +3,6 @@
 Each operation is tried once and says what it saw; who calls decides what to do about it.
 """
 
-import os
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -180,7 +179,3 @@ class Folder(Storage):
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-
-    def set_modified(self, name: str, seconds: float) -> None:
-        """Give a file the time it has elsewhere."""
-        os.utime(self.path(name), (seconds, seconds))

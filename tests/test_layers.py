@@ -20,7 +20,7 @@ RANKS = [
     ["dayfile", "scan", "store"],
     ["rollup", "frame"],
     ["series", "archive"],
-    ["tasks"],
+    ["tasks", "overview", "mirror"],
     ["graph", "cluster"],
     ["job"],
     ["cli"],

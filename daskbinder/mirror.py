@@ -1,0 +1,175 @@
+"""A mirror of an archive in a folder: what is new comes, whole and verified, and nothing twice."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from daskbinder.archive import Archive
+from daskbinder.dayfile import INDEX, DayFile, date_of
+from daskbinder.errors import InputError
+from daskbinder.place import Place, flaw
+from daskbinder.storage import Entry
+
+Progress = Callable[[int, int], None]
+"""Told of each day that is done: its bytes, and how many of them had to be fetched."""
+
+_SAME_TIME = 1e-3  # seconds; not all file systems keep microseconds
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """What a `sync` did.
+
+    Attributes
+    ----------
+    fetched : tuple of str
+        Day files that came anew.
+    bytes : int
+        Bytes in them.
+    unchanged : int
+        Day files that were already there.
+    gone : tuple of str
+        Day files of the folder that the archive does not have, or no longer.
+    shrunk : tuple of str
+        Day files that are smaller in the archive than in the folder.
+    deleted : bool
+        Whether those were removed and replaced, or kept.
+    """
+
+    fetched: tuple[str, ...]
+    bytes: int
+    unchanged: int
+    gone: tuple[str, ...]
+    shrunk: tuple[str, ...]
+    deleted: bool
+
+
+def sync(
+    archive: Archive,
+    folder: str | os.PathLike[str],
+    *,
+    start: date | str | None = None,
+    end: date | str | None = None,
+    delete: bool = False,
+    progress: Progress | None = None,
+) -> Mirror:
+    """Bring a folder up to date with an archive.
+
+    A file is taken for unchanged if it has the size and the time of the one listed, or else its
+    checksum where the place gives one. Each comes whole or not at all, so a `sync` that was
+    stopped goes on where it was.
+
+    Parameters
+    ----------
+    archive : Archive
+        Where the files come from.
+    folder : str or Path
+        Where they go; made if it is not there.
+    start, end : datetime.date or str, optional
+        First and last file date, both included.
+    delete : bool
+        Remove days that the archive does not have, and take those that shrank.
+    progress : callable, optional
+        Called for each day that is done.
+
+    Returns
+    -------
+    Mirror
+
+    Raises
+    ------
+    InputError
+        When the archive has no day in the range, or `folder` is not on this machine.
+    JobError
+        When a file cannot be fetched as it was listed; the others stay.
+    """
+    here = Place.at(folder)
+    if not here.is_local:
+        raise InputError(f"{here} is not a folder of this machine; give one to sync into")
+    files = archive.select(start, end)
+    if not files:
+        raise InputError(f"{archive.place} has no day file in the range asked for")
+    Path(here.path()).mkdir(parents=True, exist_ok=True)
+    there = {entry.name: entry for entry in here.entries() if date_of(entry.name)}
+
+    known = {file.name for file in archive.files}
+    gone = tuple(sorted(there.keys() - known))
+    shrunk = tuple(
+        file.name
+        for file in files
+        if file.name in there and (there[file.name].size or 0) > file.size
+    )
+    wanted = [file for file in files if delete or file.name not in shrunk]
+    fetched = _bring(archive.place, here, wanted, there, progress or (lambda *_: None))
+    _bring_index(archive.place, here)
+    if delete:
+        for name in gone:
+            here.remove(name)
+    return Mirror(
+        fetched=tuple(sorted(file.name for file in fetched)),
+        bytes=sum(file.size for file in fetched),
+        unchanged=len(wanted) - len(fetched),
+        gone=gone,
+        shrunk=shrunk,
+        deleted=delete,
+    )
+
+
+def _bring(
+    source: Place, here: Place, files: list[DayFile], there: dict[str, Entry], progress: Progress
+) -> list[DayFile]:
+    """Fetch the files that are not there yet and return them."""
+    fetched = []
+    pool = ThreadPoolExecutor(source.concurrency, "daskbinder-sync")
+    try:
+        # the newest first: they are the ones that may be rewritten while this runs
+        coming = {
+            pool.submit(_bring_one, source, here, file, there.get(file.name)): file
+            for file in reversed(files)
+        }
+        for done in as_completed(coming):
+            file = coming[done]
+            if done.result():
+                fetched.append(file)
+            progress(file.size, file.size if done.result() else 0)
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return fetched
+
+
+def _bring_one(source: Place, here: Place, file: DayFile, there: Entry | None) -> bool:
+    """Fetch a file unless it is there; return whether it was fetched."""
+    entry = file.entry
+    if there is not None and there.size == entry.size:
+        if _same_time(there, entry):
+            return False
+        if _has_checksum(entry) and flaw(entry, here.read(file.name)) is None:
+            _set_time(here, entry)
+            return False
+    here.write(file.name, source.fetch(entry))
+    _set_time(here, entry)
+    return True
+
+
+def _same_time(there: Entry, entry: Entry) -> bool:
+    if there.modified is None or entry.modified is None:
+        return False
+    return abs(there.modified - entry.modified) < _SAME_TIME
+
+
+def _has_checksum(entry: Entry) -> bool:
+    return bool(entry.known.keys() & {"crc32c", "md5Hash"})
+
+
+def _set_time(here: Place, entry: Entry) -> None:
+    if entry.modified is not None:
+        os.utime(here.path(entry.name), (entry.modified, entry.modified))
+
+
+def _bring_index(source: Place, here: Place) -> None:
+    with suppress(FileNotFoundError):
+        here.write(INDEX, source.read(INDEX))

@@ -1,0 +1,218 @@
+"""Mirrors of an archive, and a look at one: incremental, verified, nothing lost in silence."""
+
+import json
+import os
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from gcs import FakeGCS, Fault, served
+from web import FakeSite
+
+import daskbinder as db
+from daskbinder import dayfile, place
+from daskbinder.cli import main
+from daskbinder.sample import write_sample
+
+DAYS = 29
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(place, "FIRST_WAIT", 0.01)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("sync") / "archive"
+    write_sample(
+        out,
+        days=DAYS + 1,  # one is missing
+        start=date(2021, 2, 1),
+        events_per_day=50,
+    )
+    return out
+
+
+@pytest.fixture
+def bucket(folder: Path) -> Iterator[FakeGCS]:
+    with served(folder) as server:
+        yield server
+
+
+def archive(bucket: FakeGCS) -> db.Archive:
+    return db.Archive("gs://archive", storage_options=bucket.options)
+
+
+def same(a: Path, b: Path) -> bool:
+    found = [{path.name: path.read_bytes() for path in at.iterdir()} for at in (a, b)]
+    return found[0] == found[1]
+
+
+def reads(server: FakeGCS | FakeSite) -> int:
+    return len([line for line in server.requests if line.startswith("GET") and "events-" in line])
+
+
+def test_mirror_is_whole_and_the_second_fetches_nothing(
+    bucket: FakeGCS, folder: Path, tmp_path: Path
+) -> None:
+    told: list[tuple[int, int]] = []
+    first = db.sync(archive(bucket), tmp_path, progress=lambda *done: told.append(done))
+    assert same(tmp_path, folder)
+    assert (len(first.fetched), first.unchanged) == (DAYS, 0)
+    assert (
+        sum(size for size, _ in told) == first.bytes == sum(f.size for f in archive(bucket).files)
+    )
+    assert bucket.most > 4
+
+    bucket.requests.clear()
+    second = db.sync(archive(bucket), tmp_path)
+    assert (second.fetched, second.unchanged, reads(bucket)) == ((), DAYS, 0)
+
+
+def test_only_what_changed_is_fetched(bucket: FakeGCS, folder: Path, tmp_path: Path) -> None:
+    db.sync(archive(bucket), tmp_path)
+    name = "events-2021-02-03.jsonl"
+    bucket.put(name, bucket.objects[name].data[::-1])
+    bucket.put("events-2021-03-20.jsonl", b"new\n")
+    bucket.requests.clear()
+    again = db.sync(archive(bucket), tmp_path)
+    assert again.fetched == (name, "events-2021-03-20.jsonl")
+    assert reads(bucket) == 2
+    assert (tmp_path / name).read_bytes() == bucket.objects[name].data
+
+
+def test_stopped_sync_goes_on(bucket: FakeGCS, folder: Path, tmp_path: Path) -> None:
+    bucket.faults = [Fault(503, "events-2021-02-01.*alt=media", 99)]  # the last to be asked for
+    with pytest.raises(db.JobError, match=r"events-2021-02-01\.jsonl could not be had"):
+        db.sync(archive(bucket), tmp_path)
+    before = len(list(tmp_path.iterdir()))
+    assert before > DAYS // 2
+    bucket.faults.clear()
+    again = db.sync(archive(bucket), tmp_path)
+    assert len(again.fetched) == DAYS - before
+    assert same(tmp_path, folder)
+
+
+def test_mirror_made_by_other_means_is_verified_and_kept(
+    bucket: FakeGCS, folder: Path, tmp_path: Path
+) -> None:
+    for path in folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    damaged = tmp_path / "events-2021-02-05.jsonl"
+    damaged.write_bytes(damaged.read_bytes()[::-1])
+    mirror = db.sync(archive(bucket), tmp_path)
+    assert mirror.fetched == (damaged.name,)
+    assert same(tmp_path, folder)
+
+
+@pytest.mark.parametrize("kind", ["truncated", "short", "flipped", "reset", 503])
+def test_nothing_damaged_lands_in_the_mirror(
+    kind: int | str, bucket: FakeGCS, folder: Path, tmp_path: Path
+) -> None:
+    bucket.faults = [Fault(kind, "alt=media", 20)]
+    db.sync(archive(bucket), tmp_path)
+    assert same(tmp_path, folder)
+
+
+@pytest.mark.parametrize("delete", [False, True])
+def test_deleted_and_shrunk_days_stay_unless_told(
+    bucket: FakeGCS, tmp_path: Path, delete: bool
+) -> None:
+    db.sync(archive(bucket), tmp_path)
+    gone, small = "events-2021-02-02.jsonl", "events-2021-02-03.jsonl"
+    (tmp_path / "notes.txt").write_text("mine")
+    kept = (tmp_path / small).read_bytes()
+    del bucket.objects[gone]
+    bucket.put(small, b"{}\n")
+    for _ in range(2):
+        mirror = db.sync(archive(bucket), tmp_path, delete=delete)
+        assert (tmp_path / gone).exists() is not delete
+        assert (tmp_path / small).read_bytes() == (b"{}\n" if delete else kept)
+        assert (tmp_path / "notes.txt").exists()
+        if not delete:
+            assert (mirror.gone, mirror.shrunk) == ((gone,), (small,))
+
+
+def test_part_of_an_archive_can_be_mirrored(bucket: FakeGCS, tmp_path: Path) -> None:
+    db.sync(archive(bucket), tmp_path, start="2021-02-10", end="2021-02-12", delete=True)
+    db.sync(archive(bucket), tmp_path, start="2021-02-20", end="2021-02-20", delete=True)
+    days = sorted(path.name[7:17] for path in tmp_path.glob("events-*"))
+    assert days == ["2021-02-10", "2021-02-11", "2021-02-12", "2021-02-20"]
+
+
+def test_empty_source_deletes_nothing(bucket: FakeGCS, tmp_path: Path) -> None:
+    db.sync(archive(bucket), tmp_path)
+    bucket.objects = {"index.html": bucket.put("index.html", b"")}
+    with pytest.raises(db.InputError, match="has no day file"):
+        db.sync(archive(bucket), tmp_path, delete=True)
+    assert len(list(tmp_path.glob("events-*"))) == DAYS
+
+
+def test_site_is_mirrored_by_time_and_size(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dayfile, "FIRST", date(2021, 2, 1))
+    with FakeSite() as web:
+        web.put_folder(folder)
+        source = db.Archive(web.url, today=date(2021, 3, 10))
+        assert len(db.sync(source, tmp_path).fetched) == DAYS
+        assert same(tmp_path, folder)
+        assert db.sync(source, tmp_path).fetched == ()
+        os.utime(tmp_path / "events-2021-02-03.jsonl")
+        assert db.sync(source, tmp_path).fetched == ("events-2021-02-03.jsonl",)
+
+
+def test_mirror_goes_into_a_folder_only(folder: Path) -> None:
+    with pytest.raises(db.InputError, match="is not a folder of this machine"):
+        db.sync(db.Archive(folder), "memory://mirror")
+
+
+def test_command_syncs_and_reports(bucket: FakeGCS, folder: Path, tmp_path: Path) -> None:
+    source, dest = tmp_path / "a", tmp_path / "b"
+    db.sync(db.Archive(folder), source)
+    found = CliRunner().invoke(main, ["sync", str(source), str(dest)])
+    assert found.exit_code == 0, found.output
+    assert f"{DAYS} days fetched" in found.output
+    (source / "events-2021-02-02.jsonl").unlink()
+    found = CliRunner().invoke(main, ["sync", str(source), str(dest)])
+    assert "1 days no longer in SOURCE (kept" in found.output
+    assert "events-2021-02-02.jsonl" in found.output
+    found = CliRunner().invoke(main, ["sync", str(source), str(dest), "--delete"])
+    assert "(removed)" in found.output
+    assert same(source, dest)
+
+
+def test_overview_tells_days_gaps_and_what_the_index_lacks(tmp_path: Path) -> None:
+    today = datetime.now(UTC).date()
+    days = [today - timedelta(days=i) for i in (0, 1, 2, 5, 6, 8)]
+    for day in days:
+        (tmp_path / f"events-{day}.jsonl").write_bytes(b"{}\n" if day != days[2] else b"")
+    index = [*days[2:], today - timedelta(days=7)]
+    (tmp_path / "index.jsonl").write_text(
+        "".join(f'{{"name": "events-{day}.jsonl", "count": "1"}}\n' for day in index)
+    )
+    found = db.Overview.of(db.Archive(tmp_path))
+    assert (found.days, found.first, found.last) == (6, days[-1], today)
+    assert found.gaps == ((index[-1],) * 2, (days[3] + timedelta(1), days[2] - timedelta(1)))
+    assert (found.missing, found.bytes) == (3, 15)
+    assert found.provisional == found.unindexed == (days[1], days[0])
+    assert found.empty == (days[2],)
+    assert found.indexed_only == (index[-1],)
+
+    shown = CliRunner().invoke(main, ["info", str(tmp_path), "--json"])
+    told = json.loads(shown.output)
+    assert told["gaps"][0] == [str(index[-1])] * 2
+    assert told["provisional"] == [str(days[1]), str(days[0])]
+    shown = CliRunner().invoke(main, ["info", str(tmp_path)])
+    assert f"{days[1]} to {today}" in shown.output
+
+
+def test_overview_of_a_bucket_takes_a_few_requests(bucket: FakeGCS) -> None:
+    for i in range(3000):
+        bucket.put(f"events-{date(2010, 1, 1) + timedelta(days=i)}.jsonl", b"")
+    found = db.Overview.of(archive(bucket))
+    assert found.days == 3000 + DAYS
+    assert len(bucket.requests) == 4 + 2
