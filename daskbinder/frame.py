@@ -44,7 +44,7 @@ def read_day(place: Place, file: DayFile) -> pd.DataFrame:
         }
         frame = pa.table(columns).to_pandas(types_mapper={pa.string(): _TEXT}.get)
         frame.index = pd.DatetimeIndex(
-            pa.array(read.stamp, TIMESTAMP).to_pandas(), name="timestamp"
+            pa.array(read.times[read.time], TIMESTAMP).to_pandas(), name="timestamp"
         )
         frames.append(frame.astype({"build_token": "boolean"}))
     return pd.concat(frames).sort_index(kind="stable").astype(_DTYPES)

@@ -29,6 +29,9 @@ from daskbinder.windows import GRAINS, KINDS, Window, window_of, windows_of
 
 _DAY = timedelta(days=1)
 
+_GATHERED = 16
+"""Blocks whose tallies one task takes over, so that their counts can be let go."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -221,19 +224,17 @@ def plan(
     token = tokenize(archive.place, place, blocks, rules, kinds, ordered, federation, today)[:12]
     lazy = partial(_lazy, token)
     counted = [
-        lazy(tasks.count_block, f"{block[0].file.date}.{i}")(archive.place, block, rules)
+        lazy(tasks.count_block, f"{block[0].file.date}.{i}", archive.place, block, rules)()
         for i, block in enumerate(blocks)
     ]
     tallies = [
-        lazy(tasks.tallies_of, f"{block[0].file.date}.{i}")(one)
-        for i, (block, one) in enumerate(zip(blocks, counted, strict=True))
+        lazy(tasks.tallies_of, str(i))(counted[i : i + _GATHERED])
+        for i in range(0, len(counted), _GATHERED)
     ]
     months = windows_of("monthly", _reach(files, compat))
     margin = timedelta() if compat else _DAY
     partitions = {
-        month: lazy(tasks.partition, month.label)(
-            month.first,
-            month.last,
+        month: lazy(tasks.partition, month.label, month.first, month.last)(
             [
                 one
                 for block, one in zip(blocks, counted, strict=True)
@@ -253,16 +254,16 @@ def plan(
             if month.first <= some[-1][0].last and some[0][0].first <= month.last
         ]
         rollups.append(
-            lazy(tasks.write_rollups, f"{kind}-{label}")(place, some, ordered, compat, needed)
+            lazy(tasks.write_rollups, f"{kind}-{label}", place, some, ordered, compat)(needed)
         )
     series = None
     if compat is None:
         members = [
-            lazy(_count_members, month.label)(part, federation)
+            lazy(_count_members, month.label, federation)(part)
             for month, part in partitions.items()
         ]
         present = [file.date for file in files]
-        series = lazy(tasks.write_series, "all")(place, members, present, federation, ordered)
+        series = lazy(tasks.write_series, "all", place, present, federation, ordered)(members)
     return Plan(
         archive,
         place,
@@ -275,21 +276,23 @@ def plan(
         today,
         tuple(rollups),
         series,
-        days=lazy(tasks.write_days, "all")(archive.place, place, today, tallies),
-        rejects=lazy(tasks.write_rejects, "all")(place, tallies),
+        days=lazy(tasks.write_days, "all", archive.place, place, today)(tallies),
+        rejects=lazy(tasks.write_rejects, "all", place)(tallies),
     )
 
 
-def _count_members(partition: dict[str, Any], federation: Federation) -> Any:
+def _count_members(federation: Federation, partition: dict[str, Any]) -> Any:
     return count_members(partition["hour"], federation)
 
 
-def _lazy(token: str, task: Any, label: str) -> Any:
-    """Make a lazy call of `task`, named so that the dashboard tells what it is about."""
-    name = task.__name__.strip("_").replace("_", "-")
-    return partial(
-        dask.delayed(task, pure=True, traverse=False), dask_key_name=f"{name}-{label}-{token}"
-    )
+def _lazy(token: str, task: Any, label: str, *constants: Any) -> Any:
+    """Make a lazy call of `task`, named so that the dashboard tells what it is about.
+
+    What is no result of another task is bound to the function: Dask would look for tasks in it.
+    """
+    name = f"{task.__name__.strip('_').replace('_', '-')}-{label}-{token}"
+    lazy = dask.delayed(partial(task, *constants), name=name, pure=True, traverse=False)
+    return partial(lazy, dask_key_name=name)
 
 
 def _blocks(files: Sequence[DayFile], size: int) -> Iterable[tuple[Part, ...]]:

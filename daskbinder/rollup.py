@@ -18,6 +18,23 @@ from daskbinder.scan import Ints, Scan
 KEY = {name: dtype for name, dtype in FIELDS.items() if name != "ref"}
 """The columns that tell one row of a rollup from another, beside its timestamp, and their types."""
 
+_MAY_BE_NULL = {"origin", "build_token", "request_origin"}
+SCHEMA = pa.schema(
+    [
+        pa.field("timestamp", TIMESTAMP, nullable=False),
+        *(
+            pa.field(
+                name,
+                pa.dictionary(pa.int32(), dtype) if dtype == pa.string() else dtype,
+                nullable=name in _MAY_BE_NULL,
+            )
+            for name, dtype in KEY.items()
+        ),
+        pa.field("n", pa.int64(), nullable=False),
+    ]
+)
+"""Columns of a rollup."""
+
 FIRST_ORIGIN = "gke.mybinder.org"
 """The origin of events that have none: before version 3 only that host published."""
 
@@ -77,7 +94,7 @@ class Counts:
 
     def by_day(self) -> "Counts":
         """Counts with every timestamp floored to its UTC day."""
-        return _group(self.keys, self.day, self.hour // 24 * 24, self.key, self.n)
+        return _group(self.keys, self.day, self.hour // 24 * 24, self.key, n=self.n)
 
 
 EMPTY = Counts(
@@ -88,8 +105,8 @@ EMPTY = Counts(
 
 def count(scan: Scan) -> Counts:
     """Count launches by hour; each belongs to its own UTC date, whichever file it stood in."""
-    hour = scan.stamp // HOUR
-    return _count(scan, hour // 24, hour, FIRST_ORIGIN)
+    hour = scan.times // HOUR
+    return _count(scan, hour // 24, hour, scan.time, FIRST_ORIGIN)
 
 
 def count_rounded(scan: Scan, grain: int) -> Counts:
@@ -109,14 +126,17 @@ def count_rounded(scan: Scan, grain: int) -> Counts:
         With null origins left as they are.
     """
     unit = grain * HOUR
-    whole, rest = scan.stamp // unit, scan.stamp % unit
+    whole, rest = scan.times // unit, scan.times % unit
     up = (2 * rest > unit) | ((2 * rest == unit) & (whole % 2 == 1))
-    day = np.repeat([t.day for t in scan.tallies], [t.accepted for t in scan.tallies])
-    return _count(scan, day, (whole + up) * grain, None)
+    file = np.repeat(np.arange(len(scan.tallies)), [tally.accepted for tally in scan.tallies])
+    day = np.repeat([tally.day for tally in scan.tallies], len(whole))
+    hour = np.tile((whole + up) * grain, len(scan.tallies))
+    return _count(scan, day, hour, file * len(whole) + scan.time, None)
 
 
-def _count(scan: Scan, day: Ints, hour: Ints, origin: str | None) -> Counts:
-    if not len(hour):
+def _count(scan: Scan, day: Ints, hour: Ints, slot: Ints, origin: str | None) -> Counts:
+    """Count launches; `slot` has the place of each in `day` and `hour`."""
+    if not len(slot):
         return EMPTY
     columns = [_sorted(scan.launches[name].combine_chunks()) for name in KEY]
     if origin is not None:
@@ -124,7 +144,7 @@ def _count(scan: Scan, day: Ints, hour: Ints, origin: str | None) -> Counts:
         columns[place] = _filled(*columns[place], origin)
     codes = np.stack([codes for codes, _ in columns], axis=1)
     keys, (key,) = _unify([Keys(codes, tuple(values for _, values in columns))])
-    return _group(keys, day, hour, key[scan.launch])
+    return _group(keys, day, hour, key[scan.launch], slot=slot)
 
 
 def _sorted(column: pa.Array) -> tuple[Ints, pa.Array]:
@@ -159,7 +179,7 @@ def merge(parts: Sequence[Counts]) -> Counts:
         np.concatenate([part.day for part in parts]),
         np.concatenate([part.hour for part in parts]),
         np.concatenate([place[part.key] for place, part in zip(places, parts, strict=True)]),
-        np.concatenate([part.n for part in parts]),
+        n=np.concatenate([part.n for part in parts]),
     )
 
 
@@ -189,8 +209,14 @@ def _unify(parts: Sequence[Keys]) -> tuple[Keys, list[Ints]]:
     return Keys(codes[first], tuple(values)), np.split(place.astype(np.int32), bounds)
 
 
-def _group(keys: Keys, day: Ints, hour: Ints, key: Ints, n: Ints | None = None) -> Counts:
-    """Sort rows by day, hour and key and add up those that agree; each is one launch without n."""
+def _group(
+    keys: Keys, day: Ints, hour: Ints, key: Ints, *, slot: Ints | None = None, n: Ints | None = None
+) -> Counts:
+    """Sort rows by day, hour and key and add up those that agree in all.
+
+    A row stands for `n` launches, one by default. With `slot`, it has the day and hour that stand
+    at that place of `day` and `hour`.
+    """
     if not len(key):
         return EMPTY
     day0, hour0 = int(day.min()), int(hour.min())
@@ -198,7 +224,8 @@ def _group(keys: Keys, day: Ints, hour: Ints, key: Ints, n: Ints | None = None) 
     width = max(len(keys), 1)
     if days * hours * width > np.iinfo(np.int64).max:
         raise OverflowError(f"{days} days x {hours} hours x {width} keys are too many to group")
-    number = ((day - day0).astype(np.int64) * hours + (hour - hour0)) * width + key
+    number = ((day - day0).astype(np.int64) * hours + (hour - hour0)) * width
+    number = (number if slot is None else number[slot]) + key
     if n is None:
         number.sort()
     else:
@@ -228,9 +255,9 @@ def table(counts: Counts) -> pa.Table:
     Returns
     -------
     pyarrow.Table
-        ``timestamp`` (us, UTC), the columns of `KEY` (text as dictionaries that hold no unused
-        value) and ``n`` (int64), sorted by timestamp and key. Windows of the same launches give
-        the same table, whatever else was counted along with them.
+        With the columns of `SCHEMA`, sorted by timestamp and key; dictionaries hold no unused
+        value. Windows of the same launches give the same table, whatever else was counted along
+        with them.
     """
     used = np.zeros(len(counts.keys), np.bool_)
     used[counts.key] = True
@@ -240,7 +267,7 @@ def table(counts: Counts) -> pa.Table:
     for codes, values in zip(keys.T, counts.keys.values, strict=True):
         columns.append(_column(codes, values, rows))
     columns.append(pa.array(counts.n))
-    return pa.table(columns, ["timestamp", *KEY, "n"])
+    return pa.table(columns, schema=SCHEMA)
 
 
 def _column(codes: Ints, values: pa.Array, rows: Ints) -> pa.Array:

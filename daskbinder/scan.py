@@ -34,6 +34,7 @@ from daskbinder.events import (
     DAY,
     FIELDS,
     HOUR,
+    TIMESTAMP,
     VERSIONS,
     Launch,
     Reason,
@@ -122,19 +123,22 @@ class Scan:
 
     Attributes
     ----------
+    times : ndarray of int64
+        The timestamps that occur, in microseconds from 1970-01-01 UTC.
+    time : ndarray of int
+        Place in `times`, an entry a line.
     launches : pyarrow.Table
-        The distinct launches: the fields of `Launch`, text as dictionaries.
-    stamp : ndarray of int64
-        Microseconds from 1970-01-01 UTC, an entry a line.
-    launch : ndarray of int32
+        The launches that occur: the fields of `Launch`, text as dictionaries.
+    launch : ndarray of int
         Row of `launches`, an entry a line.
     tallies : list of Tally
         One a body; line i belongs to the body whose ``accepted`` covers it.
     """
 
+    times: npt.NDArray[np.int64]
+    time: Ints
     launches: pa.Table
-    stamp: npt.NDArray[np.int64]
-    launch: npt.NDArray[np.int32]
+    launch: Ints
     tallies: list[Tally]
 
 
@@ -155,20 +159,22 @@ def scan(bodies: Sequence[Body], versions: frozenset[int] = VERSIONS) -> Scan:
     """
     lines = [_lines(body.data) for body in bodies]
     sizes = [len(body_lines) for body_lines in lines]
-    days = np.repeat([body.day for body in bodies], sizes)
+    days = np.repeat(np.array([body.day for body in bodies], np.int32), sizes)
     launches = _Launches(versions)
-    stamp, launch = _decide(lines, days, launches)
+    times, time, launch = _decide(lines, days, launches)
 
     tallies = []
     first = 0
     for body, body_lines, size in zip(bodies, lines, sizes, strict=True):
         part = slice(first, first + size)
-        tallies.append(_finish(body, body_lines, stamp[part], launch[part], launches))
+        tally, times = _finish(body, body_lines, times, time[part], launch[part], launches)
+        tallies.append(tally)
         first += size
     accepted = launch >= 0
     if not accepted.all():
-        stamp, launch = stamp[accepted], launch[accepted]
-    return Scan(launches.table(), stamp, launch, tallies)
+        used, time = _distinct(time[accepted], len(times))
+        times, launch = times[used], launch[accepted]
+    return Scan(times, time, launches.table(), launch, tallies)
 
 
 def _lines(data: bytes | memoryview) -> pa.Array:
@@ -200,30 +206,28 @@ def _bounds(array: pa.Array) -> Ints:
 
 def _decide(
     lines: list[pa.Array], days: Ints, launches: "_Launches"
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
-    """Stamp and launch of every line that the fast path can decide; launch -1 for the others."""
-    stamp = np.full(len(days), _NOT_A_STAMP)
-    launch = np.full(len(days), -1, np.int32)
+) -> tuple[npt.NDArray[np.int64], Ints, Ints]:
+    """Times, and time and launch of every line; launch -1 where the fast path cannot decide."""
     at, length = _locate(lines)
     if not length:
-        return stamp, launch
+        return np.empty(0, np.int64), np.zeros(len(days), np.intp), np.full(len(days), -1, np.intp)
     pieces = pa.chunked_array(
         [_cut(body_lines, where, length) for body_lines, where in zip(lines, at, strict=True)]
     )
     codes, values = _encode(pieces, 3)
     size = len(values)
 
-    used, place = _distinct(codes[:, 1], size)
-    stamps = _read_stamps(values.take(pa.array(used)))[place]
-    near = np.abs(stamps // DAY - days) <= 1
+    stamps, time = _distinct(codes[:, 1], size)
+    times = _read_stamps(values.take(pa.array(stamps)))
 
     before, after, frame = _pairs(codes[:, 0], codes[:, 2], size)
     frames = pc.binary_join_element_wise(
         values.take(pa.array(before)), _STAMP_PROBE, values.take(pa.array(after)), b""
     )
-    launch[near] = launches.read(frames)[frame][near]
-    stamp[near] = stamps[near]
-    return stamp, launch
+    launch = launches.read(frames)[frame]
+    far = np.abs((times // DAY).astype(np.int32)[time] - days) > 1
+    launch[far] = -1
+    return times, time, launch
 
 
 def _locate(lines: list[pa.Array]) -> tuple[list[Ints], int]:
@@ -281,14 +285,16 @@ def _encode(pieces: pa.ChunkedArray, columns: int) -> tuple[Ints, pa.Array]:
 
 def _distinct(codes: Ints, size: int) -> tuple[Ints, Ints]:
     """Sorted distinct values of `codes`, all below `size`, and the place of each code in them."""
+    if len(codes) and codes.min() == codes.max():
+        return codes[:1].astype(np.intp), np.zeros(len(codes), np.intp)
+    codes = codes.astype(np.intp)
     if size > 8 * len(codes) + 4096:
-        values, inverse = np.unique(codes, return_inverse=True)
-        return values, inverse
+        return np.unique(codes, return_inverse=True)
     seen = np.zeros(size, np.bool_)
     seen[codes] = True
     values = np.flatnonzero(seen)
-    place = np.empty(size, np.int32)
-    place[values] = np.arange(len(values), dtype=np.int32)
+    place = np.empty(size, np.intp)
+    place[values] = np.arange(len(values))
     return values, place[codes]
 
 
@@ -296,20 +302,25 @@ def _pairs(left: Ints, right: Ints, size: int) -> tuple[Ints, Ints, Ints]:
     """Distinct pairs of codes below `size`: their left and right codes, and each row's pair."""
     lefts, left = _distinct(left, size)
     rights, right = _distinct(right, size)
-    pairs, place = _distinct(left.astype(np.int64) * len(rights) + right, len(lefts) * len(rights))
+    if len(lefts) == 1:
+        return lefts.repeat(len(rights)), rights, right
+    pairs, place = _distinct(left * len(rights) + right, len(lefts) * len(rights))
     return lefts[pairs // max(len(rights), 1)], rights[pairs % max(len(rights), 1)], place
 
 
 def _read_stamps(stamps: pa.Array) -> npt.NDArray[np.int64]:
     """Microseconds of each timestamp, or a number far from any day where it is none."""
-    if pc.all(pc.match_substring_regex(stamps, _USUAL_STAMP), min_count=0).as_py():
-        try:
-            read = stamps.cast(pa.string()).cast(pa.timestamp("us", "UTC"))
-            return np.asarray(read.cast(pa.int64()))
-        except pa.ArrowInvalid:
-            pass
-    each = (read_timestamp(text.decode(errors="replace")) for text in stamps.to_pylist())
-    return np.array([_NOT_A_STAMP if us is None else us for us in each], np.int64)
+    usual = pc.match_substring_regex(stamps, _USUAL_STAMP)
+    try:
+        read = pc.if_else(usual, stamps, None).cast(pa.string()).cast(TIMESTAMP)
+    except pa.ArrowInvalid:
+        read = pa.nulls(len(stamps), TIMESTAMP)
+    times = read.cast(pa.int64()).fill_null(_NOT_A_STAMP).to_numpy().copy()
+    for index in np.flatnonzero(times == _NOT_A_STAMP):
+        time = read_timestamp(stamps[index].as_py().decode(errors="replace"))
+        if time is not None:
+            times[index] = time
+    return times
 
 
 class _Launches:
@@ -451,21 +462,38 @@ def _read_strings(values: pa.Array) -> pa.Array:
     return pa.array(read, pa.string())
 
 
-def _finish(body: Body, lines: pa.Array, stamp: Ints, launch: Ints, launches: _Launches) -> Tally:
-    """Read the lines that are not decided yet, in place, and take stock of all."""
+def _finish(
+    body: Body,
+    lines: pa.Array,
+    times: npt.NDArray[np.int64],
+    time: Ints,
+    launch: Ints,
+    launches: _Launches,
+) -> tuple[Tally, npt.NDArray[np.int64]]:
+    """Read the lines that are not decided yet, in place, and take stock of all.
+
+    Also returns `times` with those of the lines read here behind them.
+    """
     tally = Tally(body.name, body.day, physical=len(lines))
     undecided = np.flatnonzero(launch < 0)
     bounds = _bounds(lines)
     starts, ends = bounds[undecided].tolist(), bounds[undecided + 1].tolist()
+    more: dict[int, int] = {}
     for index, start, end in zip(undecided.tolist(), starts, ends, strict=True):
         line = bytes(body.data[start:end]).removesuffix(b"\n")
         read = read_line(line, body.day, launches.versions)
         if isinstance(read, Reason):
             tally.reject(index, read, line)
         elif read is not None:
-            stamp[index], launch[index] = read[0], launches.add(read[1])
-    hour = stamp[launch >= 0] // HOUR - body.day * 24
-    tally.accepted = len(hour)
-    for present in np.flatnonzero(np.bincount(hour[(hour >= 0) & (hour < 24)], minlength=24)):
-        tally.hours |= 1 << int(present)
-    return tally
+            time[index] = more.setdefault(read[0], len(times) + len(more))
+            launch[index] = launches.add(read[1])
+    times = np.concatenate([times, np.fromiter(more, np.int64)])
+
+    accepted = time if not len(undecided) else time[launch >= 0]
+    tally.accepted = len(accepted)
+    seen = np.zeros(len(times), np.bool_)
+    seen[accepted] = True
+    for hour in np.unique(times[seen] // HOUR - body.day * 24).tolist():
+        if 0 <= hour < 24:
+            tally.hours |= 1 << hour
+    return tally, times

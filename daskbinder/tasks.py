@@ -95,7 +95,7 @@ def count_block(source: Place, block: Sequence[Part], rules: Rules) -> Counted:
             counted.append({grain: count_rounded(read, HOURS[grain]) for grain in HOURS})
         else:
             counted.append({"hour": count(read)})
-        _tell(bytes=sum(len(body.data) for _, body in bodies), events=len(read.stamp))
+        _tell(bytes=sum(len(body.data) for _, body in bodies), events=len(read.time))
     return Counted(_merged(counted), tuple(tallies))
 
 
@@ -131,9 +131,9 @@ def _tell(**progress: int) -> None:
         return
 
 
-def tallies_of(counted: Counted) -> tuple[tuple[Part, Tally], ...]:
-    """Keep the tallies of a block and let go of its counts."""
-    return counted.tallies
+def tallies_of(blocks: Sequence[Counted]) -> list[tuple[Part, Tally]]:
+    """Keep the tallies of some blocks and let go of their counts."""
+    return [pair for counted in blocks for pair in counted.tallies]
 
 
 def partition(first: date, last: date, blocks: Sequence[Counted]) -> dict[str, Counts]:
@@ -190,10 +190,10 @@ def _as_notebook(counts: Counts) -> pa.Table:
 
 def write_series(
     dest: Place,
-    parts: Sequence[MemberCounts],
     present: Sequence[date],
     federation: Federation,
     grains: Sequence[str],
+    parts: Sequence[MemberCounts],
 ) -> tuple[list[Written], list[str]]:
     """Write the federation series; also return the origins that the table does not know."""
     series = member_series(parts, [day_number(day) for day in present], federation)
