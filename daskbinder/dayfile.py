@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from io import BytesIO
 
 import orjson
@@ -205,13 +206,24 @@ def _ahead(
             there.set_result(_fetch(place, part))
             yield part, there
         return
-    pool = ThreadPoolExecutor(place.concurrency, "daskbinder-fetch")
+    pool = _pool(place.concurrency)
+    coming = deque((part, pool.submit(_fetch, place, part)) for part in parts)
     try:
-        coming = deque((part, pool.submit(_fetch, place, part)) for part in parts)
         while coming:
             yield coming.popleft()
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        for _, future in coming:
+            future.cancel()
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Give the threads that fetch for all tasks of this process.
+
+    Sharing them puts the tasks in a row: one has all its bytes and counts while those of the next
+    come. If each had its own, all would share the link, wait together and then count together.
+    """
+    return ThreadPoolExecutor(threads, "daskbinder-fetch")
 
 
 def read_part(place: Place, part: Part, size: int) -> Iterator[bytes | memoryview]:

@@ -22,7 +22,7 @@ from typing import Any, Self
 import google_crc32c
 from aiohttp import web
 
-PIECE = 1 << 16
+PIECE = 1 << 18
 
 
 @dataclass
@@ -176,8 +176,12 @@ class Stored:
     generation: int
     composite: bool = False
 
-    def resource(self, name: str) -> dict[str, Any]:
+    def __post_init__(self) -> None:
         crc = google_crc32c.value(self.data).to_bytes(4, "big")
+        self.crc32c = base64.b64encode(crc).decode()
+        self.md5 = base64.b64encode(hashlib.md5(self.data).digest()).decode()
+
+    def resource(self, name: str) -> dict[str, Any]:
         created = datetime(2021, 3, 5, tzinfo=UTC) + timedelta(seconds=self.generation)
         found = {
             "kind": "storage#object",
@@ -189,8 +193,8 @@ class Stored:
             "timeCreated": f"{created:%Y-%m-%dT%H:%M:%S.%fZ}",
             "updated": f"{created:%Y-%m-%dT%H:%M:%S.%fZ}",
             "etag": f"CN{self.generation}=",
-            "crc32c": base64.b64encode(crc).decode(),
-            "md5Hash": base64.b64encode(hashlib.md5(self.data).digest()).decode(),
+            "crc32c": self.crc32c,
+            "md5Hash": self.md5,
         }
         if self.composite:
             del found["md5Hash"]
