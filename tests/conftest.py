@@ -7,8 +7,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from distributed import Client, LocalCluster
+
+import daskbinder
+from daskbinder import place
+from daskbinder.sample import write_sample
 
 Body = bytes | list[bytes | dict[str, Any]]
 MakeArchive = Callable[..., Path]
@@ -85,3 +90,37 @@ def client() -> Iterator[Client]:
         Client(cluster) as client,
     ):
         yield client
+
+
+@pytest.fixture(scope="session")
+def sampled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make an archive of eight days in two months, with a day missing and lines of no use."""
+    folder = tmp_path_factory.mktemp("sampled") / "archive"
+    write_sample(folder, days=9, start=date(2021, 2, 24), events_per_day=200, flaws=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def counted(sampled: Path, client: Client, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Count that archive from its folder."""
+    dest = tmp_path_factory.mktemp("counted")
+    daskbinder.run(daskbinder.plan(daskbinder.Archive(sampled), dest), client)
+    return dest
+
+
+def check_same(found: Path, wanted: Path) -> None:
+    """Compare two results byte for byte; fingerprints alone may differ."""
+    names = {str(path.relative_to(wanted)) for path in wanted.rglob("*.parquet")}
+    assert {str(path.relative_to(found)) for path in found.rglob("*.parquet")} == names
+    for name in names - {"days.parquet"}:
+        assert (found / name).read_bytes() == (wanted / name).read_bytes(), name
+    days = [pq.read_table(at / "days.parquet").drop(["fingerprint"]) for at in (found, wanted)]
+    assert days[0].equals(days[1])
+    totals = [json.loads((at / "manifest.json").read_text())["totals"] for at in (found, wanted)]
+    assert totals[0] == totals[1]
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait less between the attempts of a request."""
+    monkeypatch.setattr(place, "FIRST_WAIT", 0.01)

@@ -1,65 +1,32 @@
 """An archive in a bucket, behind the real gcsfs: the right answer or a named error."""
 
-import json
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import pyarrow.parquet as pq
 import pytest
+from conftest import check_same
 from distributed import Client
 from gcs import FakeGCS, Fault, served
 
 import daskbinder as db
 from daskbinder import place
 from daskbinder.place import Place
-from daskbinder.sample import write_sample
 
 DAYS = 8
 URL = "gs://archive"
 MEDIA, LIST = r"^GET .*alt=media", r"^GET /storage/v1/b/archive/o\?"
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait less between attempts."""
-    monkeypatch.setattr(place, "FIRST_WAIT", 0.01)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make an archive across two months, with a day missing and lines that cannot be used."""
-    out = tmp_path_factory.mktemp("gcs") / "archive"
-    write_sample(out, days=DAYS + 1, start=date(2021, 2, 24), events_per_day=200, flaws=True)
-    return out
-
-
-@pytest.fixture(scope="module")
-def wanted(folder: Path, client: Client, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Count it from the folder."""
-    dest = tmp_path_factory.mktemp("gcs") / "wanted"
-    db.run(db.plan(db.Archive(folder), dest), client)
-    return dest
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 @pytest.fixture
-def bucket(folder: Path) -> Iterator[FakeGCS]:
-    with served(folder) as server:
+def bucket(sampled: Path) -> Iterator[FakeGCS]:
+    with served(sampled) as server:
         yield server
-
-
-def check(found: Path, wanted: Path) -> None:
-    """Compare two results byte for byte; fingerprints alone differ."""
-    names = {str(path.relative_to(wanted)) for path in wanted.rglob("*.parquet")}
-    assert {str(path.relative_to(found)) for path in found.rglob("*.parquet")} == names
-    for name in names - {"days.parquet"}:
-        assert (found / name).read_bytes() == (wanted / name).read_bytes(), name
-    days = [pq.read_table(at / "days.parquet").drop(["fingerprint"]) for at in (found, wanted)]
-    assert days[0].equals(days[1])
-    totals = [json.loads((at / "manifest.json").read_text())["totals"] for at in (found, wanted)]
-    assert totals[0] == totals[1]
 
 
 def run(bucket: FakeGCS, dest: Path, client: Client, **options: Any) -> Path:
@@ -70,18 +37,18 @@ def run(bucket: FakeGCS, dest: Path, client: Client, **options: Any) -> Path:
 
 
 def test_bucket_counts_as_the_folder_does(
-    bucket: FakeGCS, wanted: Path, client: Client, tmp_path: Path
+    bucket: FakeGCS, counted: Path, client: Client, tmp_path: Path
 ) -> None:
-    check(run(bucket, tmp_path, client), wanted)
+    check_same(run(bucket, tmp_path, client), counted)
     reads = [line for line in bucket.requests if "alt=media" in line and "events-" in line]
     assert len(reads) == DAYS
     assert all("generation=" in line for line in reads)
 
 
 def test_large_files_are_read_in_ranges(
-    bucket: FakeGCS, wanted: Path, client: Client, tmp_path: Path
+    bucket: FakeGCS, counted: Path, client: Client, tmp_path: Path
 ) -> None:
-    check(run(bucket, tmp_path, client, blocksize=20_000), wanted)
+    check_same(run(bucket, tmp_path, client, blocksize=20_000), counted)
     assert len([line for line in bucket.requests if "alt=media" in line]) > 18
 
 
@@ -113,12 +80,12 @@ def test_listing_is_never_stale(bucket: FakeGCS) -> None:
 def test_passing_faults_of_reads_change_nothing(
     kind: int | str,
     bucket: FakeGCS,
-    wanted: Path,
+    counted: Path,
     client: Client,
     tmp_path: Path,
 ) -> None:
     bucket.faults = [Fault(kind, rf"{MEDIA}.*|.*events-2021-02-2[68]\.jsonl\?alt=media", 2)]
-    check(run(bucket, tmp_path, client), wanted)
+    check_same(run(bucket, tmp_path, client), counted)
     assert bucket.faults[0].times == 0
 
 
@@ -184,37 +151,37 @@ def test_source_needs_no_account_and_results_do() -> None:
 
 
 def test_days_are_fetched_many_at_a_time(
-    bucket: FakeGCS, wanted: Path, client: Client, tmp_path: Path
+    bucket: FakeGCS, counted: Path, client: Client, tmp_path: Path
 ) -> None:
     bucket.latency = 0.1
-    check(run(bucket, tmp_path, client), wanted)
+    check_same(run(bucket, tmp_path, client), counted)
     assert bucket.most > 4
 
 
 def test_results_go_to_a_bucket_in_one_upload_each(
-    bucket: FakeGCS, folder: Path, wanted: Path, client: Client
+    bucket: FakeGCS, sampled: Path, counted: Path, client: Client
 ) -> None:
     result = db.run(
-        db.plan(db.Archive(folder), f"{URL}/out", storage_options=bucket.options), client
+        db.plan(db.Archive(sampled), f"{URL}/out", storage_options=bucket.options), client
     )
     uploads = [line for line in bucket.requests if line.startswith("POST")]
     assert len(uploads) == len(result.rollups.manifest["files"]) + 1
     assert "ifGenerationMatch=0" in uploads[-1]
-    for path in wanted.rglob("*.parquet"):
+    for path in counted.rglob("*.parquet"):
         if path.name != "days.parquet":
-            stored = bucket.objects[f"out/{path.relative_to(wanted)}"]
+            stored = bucket.objects[f"out/{path.relative_to(counted)}"]
             assert stored.data == path.read_bytes()
     opened = db.open(f"{URL}/out", storage_options=bucket.options)
     assert opened.load("weekly", by="day")["n"].sum() == opened.manifest["totals"]["accepted"]
 
 
 def test_of_two_runs_into_a_bucket_one_publishes(
-    bucket: FakeGCS, folder: Path, client: Client
+    bucket: FakeGCS, sampled: Path, client: Client
 ) -> None:
     def interfere(read: int, launches: int) -> None:
         bucket.put("out/manifest.json", b'{"files": {}}')
 
-    plan = db.plan(db.Archive(folder), f"{URL}/out", storage_options=bucket.options)
+    plan = db.plan(db.Archive(sampled), f"{URL}/out", storage_options=bucket.options)
     with pytest.raises(db.JobError, match=r"manifest\.json was written by another run meanwhile"):
         db.run(plan, client, progress=interfere)
     assert bucket.objects["out/manifest.json"].data == b'{"files": {}}'
@@ -239,3 +206,22 @@ def test_upload_damaged_on_the_way_is_made_again(bucket: FakeGCS) -> None:
     there.remove("a/b.parquet")
     there.remove("a/b.parquet")
     assert there.stamp("a/b.parquet") == ""
+
+
+@pytest.mark.slow
+def test_emulator_of_others_agrees(
+    sampled: Path, counted: Path, client: Client, tmp_path: Path
+) -> None:
+    module = pytest.importorskip("gcp_storage_emulator.server")
+    server = module.create_server("127.0.0.1", 0, in_memory=True, default_bucket="archive")
+    server.start()
+    try:
+        url = f"http://127.0.0.1:{server._api._httpd.server_port}"
+        options = {"endpoint_url": url, "token": "anon"}
+        there = Place.at(URL, options)
+        for path in sampled.iterdir():
+            there.write(path.name, path.read_bytes())
+        db.run(db.plan(db.Archive(URL, storage_options=options), tmp_path), client)
+        check_same(tmp_path, counted)
+    finally:
+        server.stop()

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from conftest import check_same
 from distributed import Client
 from gcs import Fault
-from test_gcs import check, folder, quick, wanted  # noqa: F401
 from web import FakeSite
 
 import daskbinder as db
@@ -20,6 +20,8 @@ TODAY = date(2021, 3, 10)
 FIRST = date(2021, 2, 20)
 ASKED = (TODAY - FIRST).days + 1
 
+pytestmark = pytest.mark.usefixtures("impatient")
+
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,9 +30,9 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def web(folder: Path) -> Iterator[FakeSite]:  # noqa: F811
+def web(sampled: Path) -> Iterator[FakeSite]:
     with FakeSite() as server:
-        server.put_folder(folder)
+        server.put_folder(sampled)
         yield server
 
 
@@ -45,14 +47,14 @@ def run(web: FakeSite, dest: Path, client: Client, blocksize: int = 1 << 26) -> 
 @pytest.mark.parametrize("blocksize", [1 << 26, 20_000])
 def test_site_counts_as_the_folder_does(
     web: FakeSite,
-    wanted: Path,  # noqa: F811
+    counted: Path,
     client: Client,
     tmp_path: Path,
     ranges: bool,
     blocksize: int,
 ) -> None:
     web.ranges = ranges
-    check(run(web, tmp_path, client, blocksize), wanted)
+    check_same(run(web, tmp_path, client, blocksize), counted)
 
 
 @pytest.mark.parametrize("index", [None, b"", b'{"name": "events-2021-02-25.jsonl"}\n\xff{}\n7\n'])
@@ -67,7 +69,7 @@ def test_days_the_index_lacks_are_found(web: FakeSite, index: bytes | None) -> N
 
 
 def test_days_are_asked_for_politely(web: FakeSite) -> None:
-    web.latency = 0.02
+    web.latency = 0.05
     db.Archive(web.url, today=TODAY)
     heads = [line for line in web.requests if "events-" in line]
     assert len(heads) == len(set(heads)) == ASKED
@@ -135,12 +137,12 @@ def test_day_that_does_not_answer_is_never_a_missing_day(web: FakeSite, kind: in
 def test_passing_faults_of_reads_change_nothing(
     kind: int | str,
     web: FakeSite,
-    wanted: Path,  # noqa: F811
+    counted: Path,
     client: Client,
     tmp_path: Path,
 ) -> None:
     web.faults = [Fault(kind, r"GET /events-2021-02-2[68]", 2)]
-    check(run(web, tmp_path, client), wanted)
+    check_same(run(web, tmp_path, client), counted)
     assert web.faults[0].times == 0
 
 

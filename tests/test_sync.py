@@ -12,16 +12,14 @@ from gcs import FakeGCS, Fault, served
 from web import FakeSite
 
 import daskbinder as db
-from daskbinder import dayfile, place
+from daskbinder import dayfile
 from daskbinder.cli import main
 from daskbinder.sample import write_sample
 
 DAYS = 29
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(place, "FIRST_WAIT", 0.01)
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +56,7 @@ def reads(server: FakeGCS | FakeSite) -> int:
 def test_mirror_is_whole_and_the_second_fetches_nothing(
     bucket: FakeGCS, folder: Path, tmp_path: Path
 ) -> None:
+    bucket.latency = 0.05
     told: list[tuple[int, int]] = []
     first = db.sync(archive(bucket), tmp_path, progress=lambda *done: told.append(done))
     assert same(tmp_path, folder)
