@@ -118,6 +118,17 @@ def _size(_ctx: click.Context, _param: click.Parameter, given: str | None) -> in
     return size
 
 
+def _bounds(
+    _ctx: click.Context, _param: click.Parameter, given: str | None
+) -> tuple[int, int] | None:
+    if given is None:
+        return None
+    least, _, most = given.partition(":")
+    if not (least.isdecimal() and most.isdecimal() and 1 <= int(least) <= int(most)):
+        raise click.BadParameter(f"write MIN:MAX, at least 1 and not falling, not {given!r}")
+    return int(least), int(most)
+
+
 _FILE = click.Path(exists=True, dir_okay=False)
 
 
@@ -195,6 +206,20 @@ _FILE = click.Path(exists=True, dir_okay=False)
     metavar="SIZE",
     callback=_size,
     help="Memory a worker.  [default: its share of the machine's]",
+)
+@click.option(
+    "--cluster",
+    metavar="SPEC",
+    help="Cluster to start for the run: module.Class(name=value), or a YAML or TOML file of it.",
+)
+@click.option(
+    "--adapt", metavar="MIN:MAX", callback=_bounds, help="Workers between which it adapts."
+)
+@click.option(
+    "--wait",
+    type=click.FloatRange(0),
+    metavar="SECONDS",
+    help="How long to wait for the first worker.  [default: 60]",
 )
 @click.option("--dashboard", is_flag=True, help="Say where Dask's dashboard is.")
 @click.option(
@@ -440,14 +465,18 @@ def _run(source: str, dest: str, **given: Any) -> "Result":
         click.echo(str(plan))
         sys.exit(0)
     cluster = {
-        name: given[name] for name in ("workers", "threads", "memory_limit") if given.get(name)
+        name: given[name]
+        for name in ("cluster", "adapt", "workers", "threads", "memory_limit", "wait", "dashboard")
+        if given.get(name) is not None
     }
-    if given.get("dashboard"):
-        cluster["announce"] = lambda link: click.echo(f"dashboard: {link}", err=True)
-    security = _security(given)
     with _Watch(plan) as watch:
         result = run(
-            plan, given.get("scheduler"), progress=watch.advance, security=security, **cluster
+            plan,
+            given.get("scheduler"),
+            progress=watch.advance,
+            security=_security(given),
+            tell=watch.tell,
+            **cluster,
         )
         watch.finish(result)
     _show_summary(result)
@@ -515,6 +544,10 @@ class _Watch:
 
     def __exit__(self, *_: object) -> None:
         self.bar.stop()
+
+    def tell(self, sentence: str) -> None:
+        """Print a sentence above the bar."""
+        self.console.print(f"daskbinder: {sentence}", markup=False, highlight=False, soft_wrap=True)
 
     def finish(self, result: "Result") -> None:
         """Show the end; the last tasks may not have been heard of."""

@@ -7,85 +7,160 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing import resource_tracker
 from typing import Any
 
+import dask
+from dask.utils import parse_bytes
 from distributed import Client, Future, LocalCluster, get_client
+from distributed.scheduler import KilledWorker
 from distributed.security import Security
+from distributed.utils import silence_logging_cmgr
 
+from daskbinder.address import ask
 from daskbinder.errors import InputError, JobError
+from daskbinder.manager import start
+from daskbinder.readiness import (
+    PATIENCE,
+    Tell,
+    check_memory,
+    check_software,
+    silent,
+    threads_for,
+    wait_for_workers,
+)
 
 _LOOK = 0.01
 _LAST_TASKS = 2.0
-"""Seconds between two looks at what is done; seconds an interrupted cluster has to end."""
+_ANSWER = 30.0
+_PATROL = 5.0
+"""Seconds between two looks at what is done; that an interrupted cluster has to end; that a
+scheduler has to take a client; between two looks at who works."""
 
 
 @contextmanager
 def connect(
     scheduler: "Client | str | None" = None,
     *,
-    workers: int = 1,
-    threads: int | None = None,
-    memory_limit: int | str = "auto",
     security: Security | None = None,
-    announce: Callable[[str], None] | None = None,
+    cluster: str | None = None,
+    adapt: tuple[int, int] | None = None,
+    workers: int | None = None,
+    threads: int | None = None,
+    memory_limit: int | str | None = None,
+    block: int = 64 << 20,
+    wait: float = PATIENCE,
+    dashboard: bool = False,
+    tell: Tell = silent,
 ) -> Iterator[Client]:
     """Give a client for the time of a run.
 
     Parameters
     ----------
     scheduler : distributed.Client or str, optional
-        A client, or the address of a scheduler. By default the current client if there is one,
-        else a cluster on this machine that ends with the run.
-    workers, threads : int
-        Workers of that cluster and threads of each, one for each core in all by default. A single
-        worker lives in this process, several in their own.
-    memory_limit : int or str
-        Memory of each of its workers.
+        A client or a scheduler's address. By default the current client, else the address in
+        Dask's configuration (``DASK_SCHEDULER_ADDRESS``), else a cluster on this machine.
     security : distributed.Security, optional
-        TLS for a scheduler's address.
-    announce : callable, optional
-        Told where Dask's dashboard is.
+        TLS for a scheduler's address; by default that of Dask's configuration.
+    cluster : str, optional
+        A cluster to start and to end with the run, see `daskbinder.manager.read_specification`.
+    adapt : (int, int), optional
+        Fewest and most workers of that cluster.
+    workers, threads : int, optional
+        Workers on this machine and threads of each, by default as many as there are cores in all
+        and as fit in memory. One worker, the default, lives in this process, several in their own.
+    memory_limit : int or str, optional
+        Memory of each of its workers.
+    block : int
+        Bytes of the archive that one task reads.
+    wait : float
+        Seconds to wait for the first worker.
+    dashboard : bool
+        Tell where Dask's dashboard is.
+    tell : callable
+        Takes sentences for the user.
 
     Yields
     ------
     distributed.Client
-        Connected.
+        Connected to at least one worker. Only what was started here ends with the block.
 
     Raises
     ------
-    InputError
-        When no scheduler answers.
+    InputError, JobError
+        When there is no such cluster, or it cannot do the work.
     """
+    on_this_machine = {"workers": workers, "threads": threads, "memory_limit": memory_limit}
+    asked = [name for name, value in on_this_machine.items() if value is not None]
+    if (scheduler is not None) + (cluster is not None) + bool(asked) > 1:
+        raise InputError(
+            "a run takes place in one place: a scheduler, a cluster, or workers on this machine"
+        )
+    if adapt is not None and (cluster is None or not 1 <= adapt[0] <= adapt[1]):
+        raise InputError("adapting needs a cluster and MIN:MAX workers, at least 1")
     with ExitStack() as stack:
         if isinstance(scheduler, Client):
             client = scheduler
-        elif scheduler is not None:
-            try:
-                client = Client(scheduler, security=security, set_as_default=False, timeout=10)
-            except (OSError, ValueError, TypeError) as error:
-                raise InputError(
-                    f"no Dask scheduler answers at {scheduler} ({error}); is it running?"
-                ) from error
-            stack.enter_context(client)
+        elif cluster is not None:
+            client = stack.enter_context(start(cluster, adapt))
         else:
-            client = _current() or stack.enter_context(_local(workers, threads, memory_limit))
-        if announce is not None:
-            announce(_dashboard(client))
+            address = scheduler
+            found = None if asked or address else _current()
+            if found is None and not asked and address is None:
+                address = dask.config.get("scheduler-address", None)
+            if found is not None:
+                client = found
+            elif address is not None:
+                client = stack.enter_context(_remote(address, security, tell))
+            else:
+                local = _local(workers or 1, threads, memory_limit or "auto", block)
+                client = stack.enter_context(local)
+        if dashboard:
+            tell(f"dashboard: {_dashboard(client)}")
+        if not client.scheduler.address.startswith("inproc://"):
+            wait_for_workers(client, wait, tell)
+            check_software(client, tell)
+        check_memory(client, block)
         yield client
 
 
 @contextmanager
-def _local(workers: int, threads: int | None, memory_limit: int | str) -> Iterator[Client]:
+def _remote(address: str, security: Security | None, tell: Tell) -> Iterator[Client]:
+    if "://" not in address:
+        encrypted = security is not None and security.require_encryption
+        address = f"{'tls' if encrypted else 'tcp'}://{address}"
+    if ask(address, security):
+        tell(
+            f"warning: {address} is not encrypted, and whoever reaches it can run code there; "
+            "use tls:// outside a network you trust"
+        )
+    with silence_logging_cmgr(logging.CRITICAL), ExitStack() as stack:
+        try:
+            client = Client(address, security=security, set_as_default=False, timeout=_ANSWER)
+        except (OSError, ValueError, TypeError, AssertionError, ImportError) as error:
+            raise InputError(
+                f"no Dask scheduler answers at {address} ({type(error).__name__}: {error})"
+            ) from error
+        yield stack.enter_context(client)
+
+
+@contextmanager
+def _local(
+    workers: int, threads: int | None, memory_limit: int | str, block: int
+) -> Iterator[Client]:
+    if threads is None:
+        threads = max(1, _cores() // workers)
+        if memory_limit != "auto":
+            threads = max(1, min(threads, threads_for(parse_bytes(memory_limit), block)))
     cluster: LocalCluster | None = None
     patience = {}
     try:
         with _signals_held_back():
             cluster = LocalCluster(
                 n_workers=workers,
-                threads_per_worker=threads or max(1, _cores() // workers),
+                threads_per_worker=threads,
                 processes=workers > 1,
                 memory_limit=memory_limit,
                 host="127.0.0.1" if workers > 1 else None,
@@ -131,25 +206,40 @@ def compute(client: Client, outputs: Sequence[Any]) -> list[Any]:
     ------
     InputError, JobError
         As a task raised it, or a JobError that says what went wrong.
+    distributed.KilledWorker
+        When a task ended several workers.
     """
     futures = client.compute(list(outputs))
     try:
-        # Waiting in the client's own loop would leave its coroutines behind on Ctrl-C.
-        for future in futures:
-            while future.status == "pending":
-                time.sleep(_LOOK)
-                _raise_failure(futures)
-        _raise_failure(futures)
+        _wait(client, futures)
         return list(client.gather(futures))
-    except (InputError, JobError):
+    except (InputError, JobError, KilledWorker):
         raise
     except OSError as error:
         raise JobError(f"cannot read or write: {error}; run again when that is mended") from error
     except Exception as error:
         raise JobError(f"the job failed: {type(error).__name__}: {error}") from error
     finally:
-        with suppress(Exception):
-            client.cancel(futures)
+        if client.status == "running":
+            with suppress(Exception):
+                client.cancel(futures)
+
+
+def _wait(client: Client, futures: Sequence[Future]) -> None:
+    """Wait until all is done, or one failed, or nobody is left to do it.
+
+    Waiting in the client's own loop would leave its coroutines behind on Ctrl-C.
+    """
+    seen = time.monotonic()
+    for future in futures:
+        while future.status == "pending":
+            time.sleep(_LOOK)
+            _raise_failure(futures)
+            if time.monotonic() - seen > _PATROL:
+                with suppress(OSError):  # a scheduler that is lost is told by the futures
+                    wait_for_workers(client, PATIENCE)
+                seen = time.monotonic()
+    _raise_failure(futures)
 
 
 def _raise_failure(futures: Sequence[Future]) -> None:
@@ -157,7 +247,7 @@ def _raise_failure(futures: Sequence[Future]) -> None:
         if future.status == "error":
             future.result()
         if future.status in ("cancelled", "lost"):
-            raise JobError("the scheduler was lost; nothing was published, run again")
+            raise JobError("the scheduler was lost, nothing was published; run again")
 
 
 def _dashboard(client: Client) -> str:

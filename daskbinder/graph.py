@@ -123,6 +123,14 @@ class Plan:
         }
         return {window: days for window, days in lacking.items() if days}
 
+    def about(self, key: object) -> str:
+        """Say what a task of the graph is about: the day files it reads, or its name."""
+        for number, block in enumerate(self.blocks):
+            first, last = block[0].file, block[-1].file
+            if str(key).startswith(f"count-block-{first.date}.{number}-"):
+                return first.name if first == last else f"{first.name} to {last.name}"
+        return f"the task {key}"
+
     def visualize(self, filename: str | Path | None = "plan", **options: Any) -> Any:
         """Draw the graph, as `dask.visualize` does; needs graphviz."""
         return dask.visualize(*self.outputs, filename=filename and str(filename), **options)

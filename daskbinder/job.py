@@ -10,11 +10,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from distributed import Client
+from distributed.scheduler import KilledWorker
 
 from daskbinder._version import __version__
 from daskbinder.cluster import compute, connect
 from daskbinder.errors import JobError
 from daskbinder.graph import Plan
+from daskbinder.readiness import check_places
 from daskbinder.store import (
     MANIFEST,
     Rollups,
@@ -64,8 +66,8 @@ def run(
     progress : callable, optional
         Called with the bytes and launches counted since the last call.
     **cluster
-        Handed to `daskbinder.cluster.connect`: ``workers``, ``threads``, ``memory_limit``,
-        ``security``.
+        Handed to `daskbinder.cluster.connect`: ``security``, ``cluster``, ``adapt``,
+        ``workers``, ``threads``, ``memory_limit``, ``wait``, ``dashboard``, ``tell``.
 
     Returns
     -------
@@ -82,7 +84,9 @@ def run(
     started = time.perf_counter()
     stamp = plan.dest.stamp(MANIFEST)
     before = read_manifest(plan.dest) or {"files": {}}
-    with connect(scheduler, **cluster) as client:
+    block = min(plan.rules.blocksize, plan.bytes)
+    with connect(scheduler, block=block, **cluster) as client:
+        check_places(client, plan.archive.place, plan.files[-1], plan.dest)
         results = _compute(plan, client, progress)
     *rollups, days, rejects = results
     written: list[Written] = []
@@ -138,6 +142,11 @@ def _compute(plan: Plan, client: Client, progress: Progress | None) -> list[Any]
         client.subscribe_topic(TOPIC, lambda event: progress(event[1]["bytes"], event[1]["events"]))
     try:
         return compute(client, plan.outputs)
+    except KilledWorker as error:
+        raise JobError(
+            f"workers died {error.allowed_failures + 1} times over {plan.about(error.task)}; "
+            "they may lack memory: use a smaller --blocksize, fewer threads or more memory"
+        ) from error
     finally:
         if progress is not None:
             with suppress(Exception):  # when the scheduler is gone

@@ -104,7 +104,7 @@ class Storage:
         """What tells this content of a file from the next; empty if there is no file."""
         try:
             return self.entry(name).fingerprint
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return ""
 
     def remove(self, name: str) -> None:

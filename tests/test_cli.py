@@ -115,10 +115,12 @@ def test_a_terminal_gets_a_bar(small: Path, tmp_path: Path) -> None:
     assert "% read" not in text
 
 
-def test_the_dashboard_listens_on_loopback_only(small: Path, tmp_path: Path) -> None:
+def test_the_dashboard_is_told_and_is_on_loopback(small: Path, tmp_path: Path) -> None:
     for workers in ([], ["--workers", 2]):
         ended = command("run", small, tmp_path / "out", "--dashboard", *workers)
-        assert re.search(r"^dashboard: http://127\.0\.0\.1:\d+/status$", ended.stderr, re.MULTILINE)
+        assert re.search(
+            r"^daskbinder: dashboard: http://127\.0\.0\.1:\d+/status$", ended.stderr, re.MULTILINE
+        )
 
 
 # Stopping -----------------------------------------------------------------------------------------
@@ -228,8 +230,24 @@ def test_a_dest_below_a_file_is_one_sentence(small: Path, tmp_path: Path) -> Non
 
 
 def test_a_dest_that_cannot_be_made_is_one_sentence(small: Path) -> None:
-    said = sentence(command("run", small, "/proc/daskbinder"), 2)
-    assert said.startswith("cannot write to /proc/daskbinder")
+    said = sentence(command("run", small, "/proc/daskbinder"), 1)
+    assert said == "/proc/daskbinder cannot be written: No such file or directory"
+
+
+def test_a_scheduler_that_is_not_there_is_one_sentence(small: Path, tmp_path: Path) -> None:
+    began = time.monotonic()
+    ended = command("run", small, tmp_path / "out", "--scheduler", "127.0.0.1:9")
+    assert time.monotonic() - began < 10
+    said = sentence(ended, 2)
+    assert said == "nobody listens at tcp://127.0.0.1:9; is the scheduler running?"
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("adapt", ["5", "0:3", "4:2", "a:b"])
+def test_bounds_that_are_none_are_named(small: Path, tmp_path: Path, adapt: str) -> None:
+    ended = command("run", small, tmp_path / "out", "--adapt", adapt)
+    assert ended.returncode == 2
+    assert "write MIN:MAX" in ended.stderr
 
 
 def test_source_and_dest_must_differ(small: Path) -> None:

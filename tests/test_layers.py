@@ -20,7 +20,7 @@ RANKS = [
     ["dayfile", "scan", "store"],
     ["rollup", "frame"],
     ["series", "archive"],
-    ["tasks", "overview", "mirror"],
+    ["tasks", "overview", "mirror", "address", "manager", "readiness"],
     ["graph", "cluster"],
     ["job"],
     ["cli"],

@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
+CLUSTERS = (ROOT / "docs" / "clusters.md").read_text("utf-8")
 GATE = (ROOT / ".ci" / "run").read_text("utf-8")
 FIGURES_OF_THE_CLOCK = ("seconds", "MB/s", "launches/s")
 
@@ -44,6 +45,11 @@ def run(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("readme")
+
+
+@pytest.fixture(scope="module")
+def run_help(folder: Path) -> str:
+    return run([sys.executable, "-m", "daskbinder", "run", "--help"], folder).stdout
 
 
 def test_the_readme_has_two_front_door_commands_and_the_gate_runs_exactly_these() -> None:
@@ -100,10 +106,10 @@ def test_every_file_that_a_run_leaves_is_named(folder: Path) -> None:
             assert Path(name).name in layout
 
 
-@pytest.mark.parametrize("name", sorted(set(re.findall(r"`(--[a-z-]+)", README))))
-def test_an_option_of_the_readme_exists(name: str, folder: Path) -> None:
-    assert re.search(rf"^  {name}\b", run_help(folder), re.MULTILINE)
+NAMED = re.findall(r"`(--[a-z-]+)", README + CLUSTERS)
+NAMED += re.findall(r" (--[a-z-]+)", "\n".join(re.findall("daskbinder run.*", README + CLUSTERS)))
 
 
-def run_help(folder: Path) -> str:
-    return run([sys.executable, "-m", "daskbinder", "run", "--help"], folder).stdout
+@pytest.mark.parametrize("name", sorted(set(NAMED) - {"--help"}))
+def test_an_option_that_is_named_exists(name: str, run_help: str) -> None:
+    assert re.search(rf"^  {name}\b", run_help, re.MULTILINE)

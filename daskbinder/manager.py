@@ -1,0 +1,110 @@
+"""Cluster managers by name: Kubernetes, Slurm and whatever else hands out a Dask cluster.
+
+Knows no manager in particular; what a specification names is imported and called.
+"""
+
+import ast
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from distributed import Client
+
+from daskbinder.errors import InputError, JobError
+
+_FILES = (".yaml", ".yml", ".toml")
+
+
+def read_specification(text: str) -> tuple[str, dict[str, Any]]:
+    """Read what cluster is wanted.
+
+    Parameters
+    ----------
+    text : str
+        A class, with or without arguments, as in Python, ``module.Class(name=value)``, where values
+        are literals; or a YAML or TOML file with the key ``class`` and the arguments beside it.
+
+    Returns
+    -------
+    (str, dict)
+        The dotted name of the class and its arguments.
+    """
+    if text.endswith(_FILES):
+        return _read_file(Path(text))
+    wrong = InputError(
+        f"{text!r} is no cluster; write module.Class(name=value) or name a file {'/'.join(_FILES)}"
+    )
+    try:
+        parsed = ast.parse(text, mode="eval").body
+        call = parsed if isinstance(parsed, ast.Call) else ast.Call(parsed, [], [])
+        if call.args or not all(isinstance(n, ast.Name | ast.Attribute) for n in _names(call.func)):
+            raise wrong
+        arguments = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
+    except (SyntaxError, ValueError, TypeError) as error:
+        raise wrong from error
+    name = ast.unparse(call.func)
+    if "." not in name or "None" in arguments:
+        raise wrong
+    return name, arguments
+
+
+def _names(node: ast.AST) -> Iterator[ast.AST]:
+    yield node
+    if isinstance(node, ast.Attribute):
+        yield from _names(node.value)
+
+
+def _read_file(path: Path) -> tuple[str, dict[str, Any]]:
+    try:
+        text = path.read_text("utf-8")
+        if path.suffix == ".toml":
+            read: Any = tomllib.loads(text)
+        else:
+            import yaml
+
+            read = yaml.safe_load(text)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"{path} cannot be understood: {error}") from error
+    except Exception as error:  # the YAML errors are no ValueErrors
+        raise InputError(f"{path} cannot be understood: {error}") from error
+    if not isinstance(read, Mapping) or not isinstance(read.get("class"), str):
+        raise InputError(f"{path} lacks the key 'class' with the dotted name of a cluster class")
+    return read["class"], {str(key): value for key, value in read.items() if key != "class"}
+
+
+@contextmanager
+def start(specification: str, adapt: tuple[int, int] | None = None) -> Iterator[Client]:
+    """Start a cluster and give a client of it; both end with the block.
+
+    Parameters
+    ----------
+    specification : str
+        As `read_specification` takes it.
+    adapt : (int, int), optional
+        Fewest and most workers, between which the cluster adapts to the work.
+    """
+    name, arguments = read_specification(specification)
+    module, _, attribute = name.rpartition(".")
+    try:
+        make = getattr(import_module(module), attribute)
+    except ImportError as error:
+        package = module.partition(".")[0].replace("_", "-")
+        raise InputError(f"cannot import {name} ({error}); is {package} installed here?") from error
+    except AttributeError as error:
+        raise InputError(f"there is no {attribute} in {module}") from error
+    try:
+        cluster = make(**arguments)
+    except TypeError as error:
+        raise InputError(f"{name} does not take these arguments: {error}") from error
+    except Exception as error:
+        raise JobError(f"{name} did not start: {type(error).__name__}: {error}") from error
+    with cluster:
+        if adapt is not None:
+            cluster.adapt(minimum=adapt[0], maximum=adapt[1])
+        with cluster.get_client() as client:
+            yield client
