@@ -166,19 +166,18 @@ def test_places_that_exclude_each_other_are_refused(options: dict[str, Any]) -> 
         pass
 
 
+def listening() -> set[tuple[str, int]]:
+    """Return the addresses at which this process and its children listen."""
+    me = psutil.Process()
+    found = [one for p in (me, *me.children(recursive=True)) for one in p.net_connections()]
+    return {tuple(one.laddr) for one in found if one.status == psutil.CONN_LISTEN}
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_cluster_on_this_machine_listens_on_loopback_only(workers: int) -> None:
-    me = psutil.Process()
-    before = {one.laddr for one in me.net_connections() if one.status == psutil.CONN_LISTEN}
+    before = listening()
     with connect(workers=workers):
-        family = [me, *me.children(recursive=True)]
-        listening = {
-            one.laddr
-            for process in family
-            for one in process.net_connections()
-            if one.status == psutil.CONN_LISTEN
-        }
-    assert {laddr.ip for laddr in listening - before} == {"127.0.0.1"}
+        assert {host for host, _ in listening() - before} == {"127.0.0.1"}
 
 
 # Loss ---------------------------------------------------------------------------------------------
