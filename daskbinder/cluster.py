@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing import resource_tracker
 from typing import Any
@@ -32,12 +32,12 @@ from daskbinder.readiness import (
     wait_for_workers,
 )
 
-_LOOK = 0.01
-_LAST_TASKS = 2.0
-_ANSWER = 30.0
-_PATROL = 5.0
-"""Seconds between two looks at what is done; that an interrupted cluster has to end; that a
-scheduler has to take a client; between two looks at who works."""
+_LOOK = 0.01  # seconds between two looks at what is done
+_PATROL = 5.0  # seconds between two looks at who is there to do it
+_NEWS = 0.2  # seconds until all that happened at once is heard of
+_LAST_TASKS = 2.0  # seconds that an interrupted cluster has to end
+_ANSWER = 30.0  # seconds that a scheduler has to take a client
+_NAMED = 3  # blocks that are named when workers died over them
 
 
 @contextmanager
@@ -199,22 +199,36 @@ def _signals_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def compute(client: Client, outputs: Sequence[Any]) -> list[Any]:
+def compute(
+    client: Client, outputs: Sequence[Any], about: Callable[[object], str] = str
+) -> list[Any]:
     """Compute lazy values, all in one graph; on failure, take back what is under way.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Where.
+    outputs : sequence of Delayed
+        The values.
+    about : callable
+        Says for the user what the task of a key is about.
 
     Raises
     ------
     InputError, JobError
         As a task raised it, or a JobError that says what went wrong.
-    distributed.KilledWorker
-        When a task ended several workers.
     """
     futures = client.compute(list(outputs))
     try:
         _wait(client, futures)
         return list(client.gather(futures))
-    except (InputError, JobError, KilledWorker):
+    except (InputError, JobError):
         raise
+    except KilledWorker as error:
+        raise JobError(
+            f"workers died {error.allowed_failures + 1} times over {_suspects(futures, about)}; "
+            "they may lack memory: use a smaller --blocksize, fewer threads or more memory"
+        ) from error
     except OSError as error:
         raise JobError(f"cannot read or write: {error}; run again when that is mended") from error
     except Exception as error:
@@ -223,6 +237,15 @@ def compute(client: Client, outputs: Sequence[Any]) -> list[Any]:
         if client.status == "running":
             with suppress(Exception):
                 client.cancel(futures)
+
+
+def _suspects(futures: Sequence[Future], about: Callable[[object], str]) -> str:
+    """Say what the tasks were about that were under way when workers died."""
+    time.sleep(_NEWS)
+    errors = [future.exception() for future in futures if future.status == "error"]
+    names = sorted({about(error.task) for error in errors if isinstance(error, KilledWorker)})
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _wait(client: Client, futures: Sequence[Future]) -> None:

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from distributed import Client
-from distributed.scheduler import KilledWorker
 
 from daskbinder._version import __version__
 from daskbinder.cluster import compute, connect
@@ -141,12 +140,7 @@ def _compute(plan: Plan, client: Client, progress: Progress | None) -> list[Any]
     if progress is not None:
         client.subscribe_topic(TOPIC, lambda event: progress(event[1]["bytes"], event[1]["events"]))
     try:
-        return compute(client, plan.outputs)
-    except KilledWorker as error:
-        raise JobError(
-            f"workers died {error.allowed_failures + 1} times over {plan.about(error.task)}; "
-            "they may lack memory: use a smaller --blocksize, fewer threads or more memory"
-        ) from error
+        return compute(client, plan.outputs, plan.about)
     finally:
         if progress is not None:
             with suppress(Exception):  # when the scheduler is gone

@@ -236,7 +236,11 @@ def test_a_block_that_kills_workers_is_named_by_its_day_files(sample: Path, tmp_
         "    return count(source, block, *rest)\n"
         "tasks.count_block = count_block\n"
     )
-    allowed = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
+    allowed = {
+        "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",
+        # else a block that waits at the worker is suspected too
+        "DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION": "1.0",
+    }
     with machines(tmp_path, env=allowed) as made:
         for _ in range(2):
             made.add_worker("--preload", str(tmp_path / "deadly.py"))
