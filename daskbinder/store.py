@@ -4,7 +4,8 @@ Knows the layout below DEST; never counts anything.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import date
 from io import BytesIO
@@ -86,6 +87,14 @@ def write_table(place: Place, name: str, table: pa.Table) -> Written:
     place.write(name, data)
     n = sum(table["n"].to_numpy().tolist()) if "n" in table.column_names else None
     return Written(name, data.size, len(table), n)
+
+
+def write_tables(place: Place, tables: Iterable[tuple[str, pa.Table]]) -> list[Written]:
+    """Write tables under their names, many at a time if each has far to go."""
+    if place.is_local:
+        return [write_table(place, name, table) for name, table in tables]
+    with ThreadPoolExecutor(place.concurrency) as pool:
+        return list(pool.map(lambda named: write_table(place, *named), tables))
 
 
 def write_manifest(place: Place, manifest: Mapping[str, Any], stamp: str | None = None) -> None:
@@ -179,8 +188,6 @@ class Rollups:
             The rows of all windows, text as categoricals. Weeks and months tile the archive, so no
             launch comes twice.
         """
-        from concurrent.futures import ThreadPoolExecutor
-
         with ThreadPoolExecutor() as pool:
             tables = list(pool.map(self.table, self.names(window, by=by)))
         return pa.concat_tables(tables).unify_dictionaries().combine_chunks().to_pandas()

@@ -29,6 +29,7 @@ from daskbinder.store import (
     notebook_name,
     rollup_name,
     write_table,
+    write_tables,
 )
 from daskbinder.windows import Window
 
@@ -156,7 +157,16 @@ def write_rollups(
 
     A window marked False is left out when it holds no launch.
     """
-    written = []
+    return write_tables(dest, _rollups(windows, grains, compat, partitions))
+
+
+def _rollups(
+    windows: Sequence[tuple[Window, bool]],
+    grains: Sequence[str],
+    compat: str | None,
+    partitions: Sequence[dict[str, Counts]],
+) -> Iterator[tuple[str, pa.Table]]:
+    """Names and rows of the rollups of some windows."""
     for window, always in windows:
         bounds = day_number(window.first), day_number(window.last)
         for grain in grains:
@@ -166,8 +176,7 @@ def write_rollups(
             if not (always or len(counts.n)):
                 continue
             rows = _as_notebook(counts) if compat == "notebook" else table(counts)
-            written.append(write_table(dest, name_of(window, grain, compat), rows))
-    return written
+            yield name_of(window, grain, compat), rows
 
 
 def name_of(window: Window, grain: str, compat: str | None) -> str:

@@ -104,6 +104,8 @@ class Server:
                 request.transport.abort()
                 return web.Response()
             return await self._send(request, kind, *await self.answer(request))
+        except ConnectionResetError:  # who asked is gone
+            return web.Response()
         finally:
             self.under_way -= 1
 
@@ -211,6 +213,7 @@ class FakeGCS(Server):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.objects: dict[str, Stored] = {}
+        self.uploads: list[str] = []
         self.last = 0
 
     @property
@@ -288,6 +291,7 @@ class FakeGCS(Server):
         wanted = request.query.get("ifGenerationMatch")
         if wanted is not None and int(wanted) != (there.generation if there else 0):
             return _error(412)
+        self.uploads.append(name)
         return _json(self.put(name, body).resource(name))
 
 
