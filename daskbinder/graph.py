@@ -4,9 +4,9 @@ Building a plan reads no day file and computes nothing; which cluster runs it, i
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -15,27 +15,25 @@ import dask
 from dask.base import tokenize
 from dask.delayed import Delayed
 
-from daskbinder import tasks
+from daskbinder import ledger, tasks
 from daskbinder.archive import Archive
 from daskbinder.dayfile import DayFile, Part
 from daskbinder.errors import InputError
-from daskbinder.events import VERSIONS
+from daskbinder.events import VERSIONS, day_number
 from daskbinder.federation import Federation
 from daskbinder.place import Place
+from daskbinder.refresh import FORMAT, Earlier, Scope, find_earlier, scope_of
 from daskbinder.series import count_members
-from daskbinder.store import DAYS, REJECTS, federation_name
+from daskbinder.store import DAYS, MANIFEST, REJECTS, Written, federation_name
 from daskbinder.tasks import Rules
 from daskbinder.windows import GRAINS, KINDS, Window, window_of, windows_of
 
 _DAY = timedelta(days=1)
 
-_GATHERED = 16
-"""Blocks whose tallies one task takes over, so that their counts can be let go."""
-
 
 @dataclass(frozen=True)
-class Plan:
-    """What a run will read, compute and write.
+class Wish:
+    """What is wanted of an archive, whatever there is already.
 
     Attributes
     ----------
@@ -44,38 +42,105 @@ class Plan:
     dest : Place
         Where the results go.
     files : tuple of DayFile
-        The day files that are read.
-    blocks : tuple of tuple of Part
-        What one task reads.
-    windows : tuple of (Window, bool)
-        The windows written; those marked False only if they hold a launch.
-    grains : tuple of str
-        The grains written.
+        The day files the results are about.
+    kinds, grains : tuple of str
+        The windows and grains wanted.
     rules : Rules
         How launches are counted.
     federation : Federation
         Who stands behind an origin.
     today : datetime.date
         The UTC date; today's and yesterday's files are provisional.
+    """
+
+    archive: Archive
+    dest: Place
+    files: tuple[DayFile, ...]
+    kinds: tuple[str, ...]
+    grains: tuple[str, ...]
+    rules: Rules
+    federation: Federation
+    today: date
+
+    @cached_property
+    def windows(self) -> tuple[tuple[Window, bool], ...]:
+        """All windows, those marked False only if they hold a launch."""
+        return _windows(self.files, self.kinds, self.rules.compat)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What makes results comparable: a run builds only on one with the same options."""
+        return {
+            "format": FORMAT,
+            "source": self.archive.place.url,
+            "windows": list(self.kinds),
+            "grains": list(self.grains),
+            "errors": self.rules.errors,
+            "compat": self.rules.compat,
+            "versions": sorted(self.rules.versions),
+            "federation": self.federation.fingerprint,
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will read, compute and write.
+
+    Attributes
+    ----------
+    wish : Wish
+        What is wanted.
+    earlier : Earlier or None
+        The data set of an earlier run that this one builds on.
+    scope : Scope
+        The files to read and the dates to count anew.
+    token : str
+        Names the wish together with what it builds on.
+    blocks : tuple of tuple of Part
+        What is read, by task.
+    windows : tuple of (Window, bool)
+        The windows written; those marked False only if they hold a launch.
     rollups : tuple of Delayed
         Each writes some windows.
     series, days, rejects : Delayed
         Write the federation series (None in compat mode), the day table and the rejected lines.
     """
 
-    archive: Archive
-    dest: Place
-    files: tuple[DayFile, ...]
-    blocks: tuple[tuple[Part, ...], ...]
-    windows: tuple[tuple[Window, bool], ...]
-    grains: tuple[str, ...]
-    rules: Rules
-    federation: Federation
-    today: date
+    wish: Wish
+    earlier: Earlier | None = field(repr=False)
+    scope: Scope = field(repr=False)
+    token: str
+    blocks: tuple[tuple[Part, ...], ...] = field(repr=False)
+    windows: tuple[tuple[Window, bool], ...] = field(repr=False)
     rollups: tuple[Delayed, ...] = field(repr=False)
     series: Delayed | None = field(repr=False)
     days: Delayed = field(repr=False)
     rejects: Delayed = field(repr=False)
+
+    @property
+    def archive(self) -> Archive:
+        """Where the launches come from."""
+        return self.wish.archive
+
+    @property
+    def dest(self) -> Place:
+        """Where the results go."""
+        return self.wish.dest
+
+    @property
+    def files(self) -> tuple[DayFile, ...]:
+        """The day files the results are about, read again or not."""
+        return self.wish.files
+
+    @property
+    def grains(self) -> tuple[str, ...]:
+        """The grains written."""
+        return self.wish.grains
+
+    @property
+    def rules(self) -> Rules:
+        """How launches are counted."""
+        return self.wish.rules
 
     @property
     def outputs(self) -> tuple[Delayed, ...]:
@@ -86,7 +151,12 @@ class Plan:
     @property
     def bytes(self) -> int:
         """Bytes that are read."""
-        return sum(file.size for file in self.files)
+        return sum(part.stop - part.start for block in self.blocks for part in block)
+
+    @property
+    def read(self) -> set[DayFile]:
+        """Day files that are read."""
+        return {part.file for block in self.blocks for part in block}
 
     @property
     def n_tasks(self) -> int:
@@ -99,11 +169,21 @@ class Plan:
 
     @property
     def names(self) -> list[str]:
-        """Files below DEST that are written, those left out when empty included."""
+        """Files below DEST that may be written or replaced."""
         names = [self.name(window, grain) for window, _ in self.windows for grain in self.grains]
         if self.series is not None:
             names += [federation_name(grain) for grain in self.grains]
         return [*names, DAYS, REJECTS]
+
+    @property
+    def standing(self) -> set[str]:
+        """Files of the earlier run that stay as they are."""
+        if self.earlier is None:
+            return set()
+        names = {
+            self.name(window, grain) for window, _ in self.wish.windows for grain in self.grains
+        }
+        return (names & self.earlier.files.keys()) - set(self.names)
 
     @property
     def missing(self) -> list[date]:
@@ -119,15 +199,15 @@ class Plan:
         present = {file.date for file in self.files}
         lacking = {
             window: [day for day in window.dates() if day not in present]
-            for window, _ in self.windows
+            for window, _ in self.wish.windows
         }
         return {window: days for window, days in lacking.items() if days}
 
     def about(self, key: object) -> str:
         """Say what a task of the graph is about: the day files it reads, or its name."""
-        for number, block in enumerate(self.blocks):
+        for block in self.blocks:
             first, last = block[0].file, block[-1].file
-            if str(key).startswith(f"count-block-{first.date}.{number}-"):
+            if str(key).startswith(f"count-block-{first.date}.{block[0].start}-"):
                 return first.name if first == last else f"{first.name} to {last.name}"
         return f"the task {key}"
 
@@ -141,8 +221,9 @@ class Plan:
         windows = ", ".join(f"{n:,} {kind}" for kind, n in counts.items() if n)
         return "\n".join(
             [
-                f"reads   {len(self.files):,} day files, {first} to {last}, "
-                f"{self.bytes:,} bytes, {len(self.missing):,} days missing",
+                f"covers  {len(self.files):,} day files, {first} to {last}, "
+                f"{len(self.missing):,} days missing",
+                f"reads   {len(self.read):,} day files, {self.bytes:,} bytes",
                 f"from    {self.archive.place}",
                 f"blocks  {len(self.blocks):,} of at most {self.rules.blocksize:,} bytes",
                 f"tasks   {self.n_tasks:,}",
@@ -166,6 +247,7 @@ def plan(
     accept_versions: Iterable[int] = (),
     federation: Federation | None = None,
     blocksize: int = Rules.blocksize,
+    full: bool = False,
     storage_options: dict[str, Any] | None = None,
 ) -> Plan:
     """Plan a run: one graph for all rollups, the federation series, the day table and the rejects.
@@ -192,6 +274,8 @@ def plan(
         Who stands behind an origin; the packaged table by default.
     blocksize : int
         Bytes of the archive that one task reads.
+    full : bool
+        Count everything anew, whatever an earlier run left. Otherwise only what changed is read.
     storage_options : dict, optional
         Arguments of the file system of `dest`, as fsspec takes them.
 
@@ -218,89 +302,225 @@ def plan(
     if not files:
         raise InputError(f"{archive.place} has no day file in the range asked for")
 
-    rules = Rules(VERSIONS | set(accept_versions), errors, compat, blocksize)
     place = Place.at(dest, storage_options)
     if place.path() == archive.place.path():
         raise InputError(f"{place} is the archive; give another folder for the results")
-    kinds = tuple(kind for kind in KINDS if kind in windows)
-    ordered = tuple(grain for grain in GRAINS if grain in grains)
-    federation = federation or Federation.load()
-    blocks = tuple(_blocks(files, blocksize))
-    chosen = _windows(files, kinds, compat)
-    today = datetime.now(UTC).date()
-
-    token = tokenize(archive.place, place, blocks, rules, kinds, ordered, federation, today)[:12]
-    lazy = partial(_lazy, token)
-    counted = [
-        lazy(tasks.count_block, f"{block[0].file.date}.{i}", archive.place, block, rules)()
-        for i, block in enumerate(blocks)
-    ]
-    tallies = [
-        lazy(tasks.tallies_of, str(i))(counted[i : i + _GATHERED])
-        for i in range(0, len(counted), _GATHERED)
-    ]
-    months = windows_of("monthly", _reach(files, compat))
-    margin = timedelta() if compat else _DAY
-    partitions = {
-        month: lazy(tasks.partition, month.label, month.first, month.last)(
-            [
-                one
-                for block, one in zip(blocks, counted, strict=True)
-                if _overlap(block, month, margin)
-            ],
-        )
-        for month in months
-    }
-    rollups = []
-    for (kind, label), group in groupby(
-        chosen, key=lambda pair: (pair[0].kind, window_of("monthly", pair[0].last).label)
-    ):
-        some = list(group)
-        needed = [
-            part
-            for month, part in partitions.items()
-            if month.first <= some[-1][0].last and some[0][0].first <= month.last
-        ]
-        rollups.append(
-            lazy(tasks.write_rollups, f"{kind}-{label}", place, some, ordered, compat)(needed)
-        )
-    series = None
-    if compat is None:
-        members = [
-            lazy(_count_members, month.label, federation)(part)
-            for month, part in partitions.items()
-        ]
-        present = [file.date for file in files]
-        series = lazy(tasks.write_series, "all", place, present, federation, ordered)(members)
-    return Plan(
+    wish = Wish(
         archive,
         place,
         files,
-        blocks,
-        chosen,
-        ordered,
-        rules,
-        federation,
-        today,
-        tuple(rollups),
-        series,
-        days=lazy(tasks.write_days, "all", archive.place, place, today)(tallies),
-        rejects=lazy(tasks.write_rejects, "all", place)(tallies),
+        tuple(kind for kind in KINDS if kind in windows),
+        tuple(grain for grain in GRAINS if grain in grains),
+        Rules(VERSIONS | set(accept_versions), errors, compat, blocksize),
+        federation or Federation.load(),
+        datetime.now(UTC).date(),
     )
+    stamp = wish.dest.stamp(MANIFEST)
+    token = tokenize(wish.options, files, stamp, full)[:16]
+    target = ledger.read_target(wish.dest)
+    suspects: list[str] | None = []
+    if target is not None and target["token"] != token:
+        suspects = target["names"]
+    anew = full or compat is not None or not stamp
+    earlier = None if anew else find_earlier(wish.dest, wish.options, suspects)
+    return _build(wish, token, earlier, (), target is not None)
+
+
+def widen(plan: Plan, dates: Collection[date]) -> Plan:
+    """Plan the same again, but count these dates anew too."""
+    return _build(plan.wish, plan.token, plan.earlier, dates, False)
+
+
+def _build(
+    wish: Wish, token: str, earlier: Earlier | None, more: Collection[date], interrupted: bool
+) -> Plan:
+    scope = scope_of(earlier, wish.files, more)
+    chosen = tuple(
+        (window, always)
+        for window, always in wish.windows
+        if any(map(scope.counts_anew, window.dates()))
+    )
+    build = _Builder(wish, token, earlier, scope, ledger.done(wish.dest) if interrupted else set())
+    rollups = tuple(
+        build.rollups(list(group))
+        for _, group in groupby(
+            chosen, key=lambda pair: (pair[0].kind, window_of("monthly", pair[0].last).label)
+        )
+    )
+    members = [build.members(month) for month in build.months] if not wish.rules.compat else []
+    tallies = [build.tallies(blocks) for blocks in build.by_month.values()]
+    series = None
+    if not wish.rules.compat:
+        series = build.last(
+            tasks.write_series,
+            [file.date for file in wish.files],
+            wish.federation,
+            wish.grains,
+            build.dates,
+        )(members)
+    kept = build.kept_days()
+    return Plan(
+        wish,
+        earlier,
+        scope,
+        token,
+        build.blocks_read(),
+        chosen,
+        rollups,
+        series,
+        days=build.last(partial(tasks.write_days, wish.archive.place), wish.today, kept)(tallies),
+        rejects=build.last(tasks.write_rejects, {row["name"] for row in kept})(tallies),
+    )
+
+
+class _Builder:
+    """Makes the tasks of one plan, each at most once, and none whose result is there already."""
+
+    def __init__(
+        self, wish: Wish, token: str, earlier: Earlier | None, scope: Scope, done: set[str]
+    ) -> None:
+        self.wish, self.token, self.earlier, self.scope, self.done = (
+            wish,
+            token,
+            earlier,
+            scope,
+            done,
+        )
+        self.dates = None if scope.dates is None else {day_number(day) for day in scope.dates}
+        # A cluster may still hold results of these names from a run before: files since replaced.
+        self.run = tokenize(token, scope)[:8]
+        self.by_month: dict[Window, list[tuple[Part, ...]]] = {}
+        for block in _blocks(scope.files, wish.rules.blocksize):
+            month = window_of("monthly", block[0].file.date)
+            self.by_month.setdefault(month, []).append(block)
+        reach = _reach(scope.files, wish.rules.compat) if scope.dates is None else scope.dates
+        self.months = windows_of("monthly", reach)
+        self.counted: dict[tuple[Part, ...], Delayed] = {}
+        self.partitions: dict[Window, Delayed] = {}
+
+    def blocks_read(self) -> tuple[tuple[Part, ...], ...]:
+        """The blocks that some task asked for."""
+        return tuple(sorted(self.counted, key=lambda block: (block[0].file, block[0].start)))
+
+    def kept_days(self) -> list[dict[str, Any]]:
+        """Rows of the earlier day table whose files are not read again."""
+        if self.earlier is None:
+            return []
+        stands = {file.date for file in self.wish.files} - {file.date for file in self.scope.files}
+        return [row for row in self.earlier.days.to_pylist() if row["date"] in stands]
+
+    def count(self, block: tuple[Part, ...]) -> Delayed:
+        """Count a block."""
+        if block not in self.counted:
+            name = f"{block[0].file.date}.{block[0].start}"
+            task = partial(tasks.count_block, self.wish.archive.place, block, self.wish.rules)
+            self.counted[block] = self._lazy(task, name, self._key(block))()
+        return self.counted[block]
+
+    def tallies(self, blocks: Sequence[tuple[Part, ...]]) -> Delayed:
+        """Take the tallies of some blocks over, so that their counts can be let go."""
+        label = blocks[0][0].file.date.isoformat()[:7]
+        return self._once(
+            tasks.tallies_of, label, self._key(blocks), lambda: map(self.count, blocks)
+        )
+
+    def partition(self, month: Window) -> Delayed:
+        """Bring the counts of a month together."""
+        if month not in self.partitions:
+            task = partial(tasks.partition, month.first, month.last, self.dates)
+            blocks = self._blocks_of(month)
+            self.partitions[month] = self._lazy(task, month.label, self._key_of(month))(
+                [self.count(block) for block in blocks]
+            )
+        return self.partitions[month]
+
+    def members(self, month: Window) -> Delayed:
+        """Count a month by federation member."""
+        task = partial(_count_members, self.wish.federation)
+        key = self._key(self._key_of(month), self.wish.federation.fingerprint)
+        return self._once(task, month.label, key, lambda: self.partition(month))
+
+    def rollups(self, windows: Sequence[tuple[Window, bool]]) -> Delayed:
+        """Write some windows of one kind that end in the same month."""
+        first, last = windows[0][0].first, windows[-1][0].last
+        months = [month for month in self.months if month.first <= last and first <= month.last]
+        standing = frozenset(self.earlier.files if self.earlier and self.dates is not None else ())
+        task = partial(
+            tasks.write_rollups,
+            self.wish.dest,
+            windows,
+            self.wish.grains,
+            self.wish.rules.compat,
+            self.dates,
+            standing,
+        )
+        base = self.token if standing else ""
+        key = self._key([self._key_of(month) for month in months], windows, self.wish.grains, base)
+        label = f"{windows[0][0].kind}-{window_of('monthly', last).label}"
+        return self._once(task, label, key, lambda: map(self.partition, months))
+
+    def last(self, task: Any, *constants: Any) -> Any:
+        """Make a task that ends the plan and is done in every run."""
+        bound = partial(task, self.wish.dest, *constants)
+        return self._lazy(bound, "all", self._key(self.token, constants))
+
+    def _once(self, task: Any, label: str, key: str, inputs: Any) -> Delayed:
+        """Make a task that leaves a receipt, or recall its result if it left one."""
+        name = _name(task, label, key)
+        dest = self.wish.dest
+        if name in self.done:
+            result = ledger.recall(dest, name)
+            if _is_there(dest, result):
+                return dask.delayed(result, name=f"recalled-{name}", traverse=False)
+        given = inputs()
+        given = list(given) if isinstance(given, map) else given
+        return self._lazy(partial(ledger.remember, dest, name, task), label, key, of=task)(given)
+
+    def _lazy(self, task: Any, label: str, key: str, *, of: Any = None) -> Any:
+        """Make a lazy call of `task`, named so that the dashboard tells what it is about.
+
+        What is no result of another task is bound to it: Dask would look for tasks in it.
+        """
+        name = f"{_name(of or task, label, key)}-{self.run}"
+        return partial(dask.delayed(task, name=name, pure=True, traverse=False), dask_key_name=name)
+
+    def _blocks_of(self, month: Window) -> list[tuple[Part, ...]]:
+        margin = timedelta() if self.wish.rules.compat else _DAY
+        blocks = (block for blocks in self.by_month.values() for block in blocks)
+        return [block for block in blocks if _overlap(block, month, margin)]
+
+    def _key_of(self, month: Window) -> str:
+        dates = None if self.dates is None else sorted(self.dates)
+        return self._key(month, dates, self._blocks_of(month))
+
+    def _key(self, *parts: Any) -> str:
+        rules = self.wish.rules
+        key: str = tokenize(
+            self.wish.archive.place, self.wish.dest, replace(rules, blocksize=0), FORMAT, parts
+        )
+        return key[:16]
+
+
+def _is_there(dest: Place, result: Any) -> bool:
+    """Whether the files that a task says it wrote are there."""
+    for item in result if isinstance(result, list) else ():
+        if isinstance(item, Written):
+            try:
+                if dest.entry(item.name).size != item.bytes:
+                    return False
+            except FileNotFoundError:
+                return False
+    return True
 
 
 def _count_members(federation: Federation, partition: dict[str, Any]) -> Any:
     return count_members(partition["hour"], federation)
 
 
-def _lazy(token: str, task: Any, label: str, *constants: Any) -> Any:
-    """Make a lazy call of `task`, named so that the dashboard tells what it is about.
-
-    What is no result of another task is bound to the function: Dask would look for tasks in it.
-    """
-    name = f"{task.__name__.strip('_').replace('_', '-')}-{label}-{token}"
-    lazy = dask.delayed(partial(task, *constants), name=name, pure=True, traverse=False)
-    return partial(lazy, dask_key_name=name)
+def _name(task: Any, label: str, key: str) -> str:
+    while isinstance(task, partial):
+        task = task.func
+    return f"{task.__name__.strip('_').replace('_', '-')}-{label}-{key}"
 
 
 def _blocks(files: Sequence[DayFile], size: int) -> Iterable[tuple[Part, ...]]:

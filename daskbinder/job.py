@@ -7,14 +7,16 @@ import time
 from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import date, timedelta
 from typing import Any
 
 from distributed import Client
 
+from daskbinder import ledger
 from daskbinder._version import __version__
 from daskbinder.cluster import compute, connect
 from daskbinder.errors import JobError
-from daskbinder.graph import Plan
+from daskbinder.graph import Plan, widen
 from daskbinder.readiness import check_places
 from daskbinder.store import (
     MANIFEST,
@@ -81,12 +83,40 @@ def run(
         When the job failed; what was published before stands.
     """
     started = time.perf_counter()
-    stamp = plan.dest.stamp(MANIFEST)
-    before = read_manifest(plan.dest) or {"files": {}}
     block = min(plan.rules.blocksize, plan.bytes)
-    with connect(scheduler, block=block, **cluster) as client:
+    with connect(scheduler, block=block, **cluster) as client, ledger.locked(plan.dest):
         check_places(client, plan.archive.place, plan.files[-1], plan.dest)
+        stamp = plan.dest.stamp(MANIFEST)
+        ledger.begin(plan.dest, plan.token, plan.names)
+        manifest = _compute_all(plan, client, progress)
+        before = read_manifest(plan.dest) or {"files": {}}
+        write_manifest(plan.dest, manifest, stamp)
+        for name in before["files"].keys() - manifest["files"].keys():
+            plan.dest.remove(name)
+        ledger.clear(plan.dest)
+    return Result(Rollups(plan.dest, manifest), time.perf_counter() - started)
+
+
+def _compute_all(plan: Plan, client: Client, progress: Progress | None) -> dict[str, Any]:
+    """Compute a plan and, if launches strayed to days it did not count, a wider one."""
+    results = _compute(plan, client, progress)
+    while beyond := _beyond(plan, results):
+        plan = widen(plan, beyond)
         results = _compute(plan, client, progress)
+    return _manifest(plan, results)
+
+
+def _beyond(plan: Plan, results: list[Any]) -> set[date]:
+    """Dates that a file read now holds launches of, but that were not counted anew."""
+    if plan.scope.dates is None:
+        return set()
+    (_, _, strays), _ = results[-2:]
+    near = {day + timedelta(days=by) for day in strays for by in (-1, 1)}
+    return near - plan.scope.dates
+
+
+def _manifest(plan: Plan, results: list[Any]) -> dict[str, Any]:
+    """State what the data set holds now."""
     *rollups, days, rejects = results
     written: list[Written] = []
     unknown: list[str] = []
@@ -94,20 +124,23 @@ def run(
         files, unknown = rollups.pop()
         written += files
     written += [file for files in rollups for file in files]
-    (day_file, totals), (reject_file, reasons) = days, rejects
+    (day_file, totals, strays), (reject_file, reasons) = days, rejects
     written += [day_file, reject_file]
     if totals.accepted + totals.rejected != totals.lines:
         raise JobError("accepted and rejected lines do not add up; please report this")
-    manifest = {
-        **_describe(plan, {file.name for file in written}),
+    files = {file.name: describe(file) for file in written}
+    if plan.earlier is not None:
+        files |= {name: dict(plan.earlier.files[name]) for name in plan.standing}
+        unknown = sorted({*unknown, *plan.earlier.unknown})
+        unread = {file.date for file in plan.files} - {file.date for file in plan.scope.files}
+        strays = [*strays, *(plan.earlier.strays & unread)]
+    return {
+        **_describe(plan, files),
         "totals": {**asdict(totals), "reasons": reasons},
         "unknown_origins": unknown,
-        "files": {file.name: describe(file) for file in sorted(written, key=lambda f: f.name)},
+        "strays": sorted(day.isoformat() for day in strays),
+        "files": dict(sorted(files.items())),
     }
-    write_manifest(plan.dest, manifest, stamp)
-    for name in before["files"].keys() - manifest["files"].keys():
-        plan.dest.remove(name)
-    return Result(Rollups(plan.dest, manifest), time.perf_counter() - started)
 
 
 def _describe(plan: Plan, written: Container[str]) -> Mapping[str, Any]:
@@ -120,16 +153,9 @@ def _describe(plan: Plan, written: Container[str]) -> Mapping[str, Any]:
     return {
         "daskbinder": __version__,
         "source": plan.archive.place.url,
-        "options": {
-            "start": plan.files[0].date.isoformat(),
-            "end": plan.files[-1].date.isoformat(),
-            "windows": sorted({window.kind for window, _ in plan.windows}),
-            "grains": list(plan.grains),
-            "errors": plan.rules.errors,
-            "compat": plan.rules.compat,
-            "versions": sorted(plan.rules.versions),
-            "federation": plan.federation.fingerprint,
-        },
+        "start": plan.files[0].date.isoformat(),
+        "end": plan.files[-1].date.isoformat(),
+        "options": plan.wish.options,
         "missing": [day.isoformat() for day in plan.missing],
         "incomplete": incomplete,
     }

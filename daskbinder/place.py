@@ -224,6 +224,10 @@ class Place:
         """Remove a file, if it is there."""
         self._try(name, lambda: self.storage.remove(name))
 
+    def sweep(self) -> None:
+        """Remove what was being written when a run was killed."""
+        self.storage.sweep()
+
     def _try(self, name: str, attempt: Callable[[], T]) -> T:
         """Do something, again if it may yet go well, and tell the user in one sentence if not."""
         where = f"{self}/{name}" if name else str(self)

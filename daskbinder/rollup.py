@@ -5,7 +5,7 @@ lines of an archive are cut into blocks, the same rows come out. Nothing here re
 file, and nothing here knows of Dask.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,6 +90,16 @@ class Counts:
     def between(self, first: int, last: int) -> "Counts":
         """Only the rows of the days from `first` to `last`, both included."""
         rows = slice(*np.searchsorted(self.day, [first, last + 1]).tolist())
+        return Counts(self.keys, self.day[rows], self.hour[rows], self.key[rows], self.n[rows])
+
+    def without(self, days: Collection[int]) -> "Counts":
+        """Only the rows of other days than these."""
+        rows = ~np.isin(self.day, list(days))
+        return Counts(self.keys, self.day[rows], self.hour[rows], self.key[rows], self.n[rows])
+
+    def on(self, days: Collection[int]) -> "Counts":
+        """Only the rows of these days."""
+        rows = np.isin(self.day, list(days))
         return Counts(self.keys, self.day[rows], self.hour[rows], self.key[rows], self.n[rows])
 
     def by_day(self) -> "Counts":
@@ -268,6 +278,17 @@ def table(counts: Counts) -> pa.Table:
         columns.append(_column(codes, values, rows))
     columns.append(pa.array(counts.n))
     return pa.table(columns, schema=SCHEMA)
+
+
+def read_table(rows: pa.Table) -> Counts:
+    """Counts that `table` laid out, each on the date of its timestamp."""
+    if not len(rows):
+        return EMPTY
+    columns = [_sorted(rows[name].combine_chunks()) for name in KEY]
+    codes = np.stack([codes for codes, _ in columns], axis=1)
+    keys, (key,) = _unify([Keys(codes, tuple(values for _, values in columns))])
+    hour = rows["timestamp"].cast(pa.int64()).to_numpy() // HOUR
+    return _group(keys, hour // 24, hour, key, n=rows["n"].to_numpy())
 
 
 def _column(codes: Ints, values: pa.Array, rows: Ints) -> pa.Array:

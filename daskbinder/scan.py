@@ -95,6 +95,8 @@ class Tally:
         Lines that count as launches.
     hours : int
         Bit h is set when an accepted line falls into hour h of the file's own date.
+    strays : bool
+        Whether an accepted line falls on another date.
     rejected : Counter of Reason
         Lines rejected, by reason.
     records : list of (int, Reason, str)
@@ -106,6 +108,7 @@ class Tally:
     physical: int = 0
     accepted: int = 0
     hours: int = 0
+    strays: bool = False
     rejected: Counter[Reason] = field(default_factory=Counter)
     records: list[tuple[int, Reason, str]] = field(default_factory=list)
 
@@ -496,4 +499,6 @@ def _finish(
     for hour in np.unique(times[seen] // HOUR - body.day * 24).tolist():
         if 0 <= hour < 24:
             tally.hours |= 1 << hour
+        else:
+            tally.strays = True
     return tally, times

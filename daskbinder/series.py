@@ -3,7 +3,7 @@
 Arrays and tables in, tables out; no files, no Dask.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,6 +69,16 @@ def count_members(counts: Counts, federation: Federation) -> MemberCounts:
     return MemberCounts(tuple(members), hour, member, n, tuple(unknown))
 
 
+def read_members(series: pa.Table, without: Collection[int]) -> MemberCounts:
+    """Counts behind a series that `member_series` laid out, but for those of some days."""
+    hour = series["timestamp"].cast(pa.int64()).to_numpy() // HOUR
+    n = series["n"].to_numpy()
+    rows = (n > 0) & ~np.isin(hour // 24, list(without))
+    column = series["federation"].combine_chunks()
+    members = tuple(column.dictionary.to_pylist())
+    return MemberCounts(members, hour[rows], column.indices.to_numpy()[rows], n[rows], ())
+
+
 def member_series(
     parts: Sequence[MemberCounts], present: Iterable[int], federation: Federation
 ) -> dict[str, pa.Table]:
@@ -97,13 +107,14 @@ def member_series(
     of those days, so that the means of the members add up to the mean of the total.
     """
     present = np.unique(np.fromiter(present, np.int64))
-    observed = {name for part in parts for name in part.members}
+    observed = {part.members[code] for part in parts for code in np.unique(part.member)}
     spans = _spans(parts, observed, present, federation)
     members = sorted(spans)
     days = np.unique(np.concatenate([present, *(part.hour // 24 for part in parts)]))
     n = np.zeros((len(days), 24, len(members)), np.int64)
     for part in parts:
-        codes = np.array([members.index(name) for name in part.members], np.int64)
+        place = {name: code for code, name in enumerate(members)}
+        codes = np.array([place.get(name, -1) for name in part.members], np.int64)
         day = np.searchsorted(days, part.hour // 24)
         np.add.at(n, (day, part.hour % 24, codes[part.member]), part.n)
 

@@ -112,6 +112,9 @@ class Storage:
         with suppress(FileNotFoundError):
             self.fs.rm_file(self.path(name))
 
+    def sweep(self) -> None:
+        """Remove what was being written when a run was killed; most storages keep nothing."""
+
     def is_transient(self, error: BaseException) -> bool:
         """Whether the same request may go well a moment later."""
         return isinstance(error, TimeoutError | ConnectionError)
@@ -158,6 +161,11 @@ class Folder(Storage):
         if whole and self.entry(path).fingerprint != entry.fingerprint:
             raise Changed(LISTED)
         return view[:filled]
+
+    def sweep(self) -> None:
+        """Remove the temporary files below the folder."""
+        for path in Path(self.root).rglob(f"{_TEMPORARY}*"):
+            path.unlink(missing_ok=True)
 
     def write(self, name: str, data: Any, stamp: str | None) -> None:
         """Put a whole file in place at once; a reader finds the old file or the new one."""

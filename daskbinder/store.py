@@ -4,6 +4,7 @@ Knows the layout below DEST; never counts anything.
 """
 
 import json
+import zlib
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -61,12 +62,15 @@ class Written:
         Its rows.
     n : int or None
         Launches in it, None where it has no such column.
+    crc32 : int
+        CRC-32 of its bytes.
     """
 
     name: str
     bytes: int
     rows: int
     n: int | None
+    crc32: int
 
 
 def write_table(place: Place, name: str, table: pa.Table) -> Written:
@@ -86,7 +90,31 @@ def write_table(place: Place, name: str, table: pa.Table) -> Written:
     data = sink.getvalue()
     place.write(name, data)
     n = sum(table["n"].to_numpy().tolist()) if "n" in table.column_names else None
-    return Written(name, data.size, len(table), n)
+    return Written(name, data.size, len(table), n, zlib.crc32(data))
+
+
+def read_table(place: Place, name: str) -> pa.Table:
+    """Read a table that `write_table` wrote."""
+    return _table(name, place.read(name))
+
+
+def _table(name: str, data: bytes) -> pa.Table:
+    if name.endswith(".feather"):
+        return pyarrow.feather.read_table(BytesIO(data))
+    return pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
+
+
+def is_whole(place: Place, name: str, entry: Mapping[str, Any]) -> bool:
+    """Whether a file is the one its entry in the manifest speaks of."""
+    try:
+        data = place.read(name)
+    except FileNotFoundError:
+        return False
+    return _is_entry(data, entry)
+
+
+def _is_entry(data: bytes, entry: Mapping[str, Any]) -> bool:
+    return len(data) == entry["bytes"] and zlib.crc32(data) == entry["crc32"]
 
 
 def write_tables(place: Place, tables: Iterable[tuple[str, pa.Table]]) -> list[Written]:
@@ -166,11 +194,9 @@ class Rollups:
             data = self.place.read(name)
         except FileNotFoundError:
             data = b""
-        if len(data) != entry["bytes"]:
+        if not _is_entry(data, entry):
             raise InputError(f"{self.place}/{name} is not the file of the last run; run again")
-        if name.endswith(".feather"):
-            return pyarrow.feather.read_table(BytesIO(data))
-        return pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
+        return _table(name, data)
 
     def load(self, window: str, *, by: str) -> "pd.DataFrame":
         """Load all rollups of a kind of window.

@@ -4,7 +4,7 @@ Each may run on any worker and may be repeated; the same input gives the same va
 file. Nothing here knows the graph that calls it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import groupby
@@ -18,15 +18,17 @@ from daskbinder.errors import InputError
 from daskbinder.events import VERSIONS, Reason, day_number
 from daskbinder.federation import Federation
 from daskbinder.place import Place
-from daskbinder.rollup import KEY, Counts, count, count_rounded, merge, table
+from daskbinder.rollup import EMPTY, KEY, Counts, count, count_rounded, merge, table
+from daskbinder.rollup import read_table as rows_of
 from daskbinder.scan import REJECTS_KEPT, Body, Tally, scan
-from daskbinder.series import MemberCounts, member_series
+from daskbinder.series import MemberCounts, member_series, read_members
 from daskbinder.store import (
     DAYS,
     REJECTS,
     Written,
     federation_name,
     notebook_name,
+    read_table,
     rollup_name,
     write_table,
     write_tables,
@@ -137,10 +139,18 @@ def tallies_of(blocks: Sequence[Counted]) -> list[tuple[Part, Tally]]:
     return [pair for counted in blocks for pair in counted.tallies]
 
 
-def partition(first: date, last: date, blocks: Sequence[Counted]) -> dict[str, Counts]:
-    """Bring the counts of some dates together, from all blocks that may hold launches of them."""
+def partition(
+    first: date, last: date, dates: Collection[int] | None, blocks: Sequence[Counted]
+) -> dict[str, Counts]:
+    """Bring the counts of some dates together, from all blocks that may hold launches of them.
+
+    Of the dates from `first` to `last` only those among `dates` are kept, if these are given.
+    """
     bounds = day_number(first), day_number(last)
     counts = _merged([{grain: c.between(*bounds) for grain, c in b.counts.items()} for b in blocks])
+    counts = counts or {"hour": EMPTY}
+    if dates is not None:
+        counts = {grain: c.on(dates) for grain, c in counts.items()}
     if "day" not in counts:
         counts = {**counts, "day": counts["hour"].by_day()}
     return counts
@@ -151,32 +161,56 @@ def write_rollups(
     windows: Sequence[tuple[Window, bool]],
     grains: Sequence[str],
     compat: str | None,
+    dates: Collection[int] | None,
+    standing: Collection[str],
     partitions: Sequence[dict[str, Counts]],
 ) -> list[Written]:
-    """Write windows whose dates lie in `partitions`.
+    """Write windows from the counts in `partitions`.
 
-    A window marked False is left out when it holds no launch.
+    Parameters
+    ----------
+    dest : Place
+        Where to.
+    windows : sequence of (Window, bool)
+        The windows; one marked False is left out when it holds no launch.
+    grains : sequence of str
+        The grains.
+    compat : {None, "notebook"}
+        Which rollups.
+    dates : collection of int or None
+        The days that were counted anew, None for all. What a window holds of others is taken from
+        its file of the run before.
+    standing : collection of str
+        Names of the files of that run.
+    partitions : sequence of dict of Counts
+        Counts of the days of these windows, by grain.
     """
-    return write_tables(dest, _rollups(windows, grains, compat, partitions))
+    return write_tables(dest, _rollups(dest, windows, grains, compat, dates, standing, partitions))
 
 
 def _rollups(
+    dest: Place,
     windows: Sequence[tuple[Window, bool]],
     grains: Sequence[str],
     compat: str | None,
+    dates: Collection[int] | None,
+    standing: Collection[str],
     partitions: Sequence[dict[str, Counts]],
 ) -> Iterator[tuple[str, pa.Table]]:
     """Names and rows of the rollups of some windows."""
     for window, always in windows:
-        bounds = day_number(window.first), day_number(window.last)
+        first, last = day_number(window.first), day_number(window.last)
         for grain in grains:
-            parts = [part[grain].between(*bounds) for part in partitions]
+            name = name_of(window, grain, compat)
+            parts = [part[grain].between(first, last) for part in partitions]
+            if dates is not None and name in standing and not {*range(first, last + 1)} <= {*dates}:
+                parts.append(rows_of(read_table(dest, name)).without(dates))
             parts = [part for part in parts if len(part.n)]
             counts = parts[0] if len(parts) == 1 else merge(parts)
             if not (always or len(counts.n)):
                 continue
             rows = _as_notebook(counts) if compat == "notebook" else table(counts)
-            yield name_of(window, grain, compat), rows
+            yield name, rows
 
 
 def name_of(window: Window, grain: str, compat: str | None) -> str:
@@ -202,20 +236,38 @@ def write_series(
     present: Sequence[date],
     federation: Federation,
     grains: Sequence[str],
+    dates: Collection[int] | None,
     parts: Sequence[MemberCounts],
 ) -> tuple[list[Written], list[str]]:
-    """Write the federation series; also return the origins that the table does not know."""
+    """Write the federation series; also return the origins that the table does not know.
+
+    With `dates`, the days counted anew, the others are taken from the series of the run before.
+    """
+    if dates is not None:
+        parts = [*parts, read_members(read_table(dest, federation_name(grains[0])), dates)]
     series = member_series(parts, [day_number(day) for day in present], federation)
     written = [write_table(dest, federation_name(grain), series[grain]) for grain in grains]
     return written, sorted({origin for part in parts for origin in part.unknown})
 
 
 def write_days(
-    source: Place, dest: Place, today: date, tallies: Iterable[Iterable[tuple[Part, Tally]]]
-) -> tuple[Written, Totals]:
-    """Write the day table."""
+    source: Place,
+    dest: Place,
+    today: date,
+    kept: Sequence[dict[str, Any]],
+    tallies: Iterable[Iterable[tuple[Part, Tally]]],
+) -> tuple[Written, Totals, list[date]]:
+    """Write the day table, with the rows `kept` of files that were not read again.
+
+    Also returns what was counted, and the dates of the files read that hold launches of others.
+    """
     index = read_index(source)
-    rows = [_day_row(file, of_file, index, today) for file, of_file in _by_file(tallies)]
+    of_files = list(_by_file(tallies))
+    rows = [*kept, *(_day_row(file, of_file) for file, of_file in of_files)]
+    rows.sort(key=lambda row: row["date"])
+    for row in rows:
+        row["indexed"] = index.get(row["date"])
+        row["provisional"] = row["date"] >= today - timedelta(days=1)
     schema = pa.schema(
         {
             "date": pa.date32(),
@@ -239,12 +291,11 @@ def write_days(
         },
         index_mismatches=sum(row["indexed"] not in (None, row["lines"]) for row in rows),
     )
-    return write_table(dest, DAYS, days), totals
+    strays = [file.date for file, of_file in of_files if any(tally.strays for tally in of_file)]
+    return write_table(dest, DAYS, days), totals, strays
 
 
-def _day_row(
-    file: DayFile, tallies: Sequence[Tally], index: dict[date, int], today: date
-) -> dict[str, Any]:
+def _day_row(file: DayFile, tallies: Sequence[Tally]) -> dict[str, Any]:
     hours = 0
     for tally in tallies:
         hours |= tally.hours
@@ -258,9 +309,7 @@ def _day_row(
         "lines": accepted + rejected,
         "accepted": accepted,
         "rejected": rejected,
-        "indexed": index.get(file.date),
         "hours_present": hours.bit_count(),
-        "provisional": file.date >= today - timedelta(days=1),
     }
 
 
@@ -278,28 +327,35 @@ def _place_of_part(pair: tuple[Part, Tally]) -> tuple[DayFile, int]:
 
 
 def write_rejects(
-    dest: Place, tallies: Iterable[Iterable[tuple[Part, Tally]]]
+    dest: Place, kept: Collection[str], tallies: Iterable[Iterable[tuple[Part, Tally]]]
 ) -> tuple[Written, dict[str, int]]:
     """Write the table of rejected lines; also return how many there are for each reason.
 
     Of each reason, a file has so many rows of one line each, and one more that stands for the rest.
+    The rows of the files named in `kept` are taken from the table of the run before.
     """
     rows: list[dict[str, Any]] = []
-    reasons = dict.fromkeys(map(str, Reason), 0)
+    if kept:
+        before = read_table(dest, REJECTS).to_pylist()
+        rows = [row for row in before if row["name"] in kept]
     for file, of_file in _by_file(tallies):
         rejects: dict[Reason, list[dict[str, Any]]] = {}
-        before = 0
+        above = 0
         for tally in of_file:
             for index, reason, text in tally.records:
-                row = {"name": file.name, "line": before + index + 1, "reason": str(reason)}
+                row: dict[str, Any] = {"name": file.name, "line": above + index + 1}
+                row["reason"] = str(reason)
                 rejects.setdefault(reason, []).append(row | {"text": text, "n": 1})
-            before += tally.physical
-        for reason, kept in rejects.items():
+            above += tally.physical
+        for reason, recorded in rejects.items():
             total = sum(tally.rejected[reason] for tally in of_file)
-            reasons[reason] += total
-            del kept[REJECTS_KEPT + 1 :]
-            kept[-1]["n"] = total - len(kept) + 1
-        rows += sorted((row for kept in rejects.values() for row in kept), key=lambda r: r["line"])
+            del recorded[REJECTS_KEPT + 1 :]
+            recorded[-1]["n"] = total - len(recorded) + 1
+        rows += (row for recorded in rejects.values() for row in recorded)
+    rows.sort(key=lambda row: (row["name"], row["line"]))
+    reasons = dict.fromkeys(map(str, Reason), 0)
+    for row in rows:
+        reasons[str(row["reason"])] += row["n"]
     schema = pa.schema(
         {
             "name": pa.string(),

@@ -20,6 +20,8 @@ RANKS = [
     ["dayfile", "scan", "store"],
     ["rollup", "frame"],
     ["series", "archive"],
+    ["ledger"],
+    ["refresh"],
     ["tasks", "overview", "mirror", "address", "manager", "readiness"],
     ["graph", "cluster"],
     ["job"],

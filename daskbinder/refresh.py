@@ -1,0 +1,144 @@
+"""What of an earlier run still stands, and what must be read again.
+
+Calendar work on names and fingerprints; reads the earlier manifest and day table, no day file.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from daskbinder.dayfile import DayFile
+from daskbinder.ledger import ASIDE
+from daskbinder.place import Place
+from daskbinder.store import DAYS, is_whole, read_manifest, read_table
+
+FORMAT = 1
+"""Raised whenever the same archive would give other results than before."""
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A finished data set that a run may build on.
+
+    Attributes
+    ----------
+    files : dict
+        The manifest's entries of its files, by name.
+    days : pyarrow.Table
+        Its day table.
+    strays : frozenset of datetime.date
+        Dates of the files that hold launches of another date.
+    unknown : tuple of str
+        Origins the federation table did not know.
+    """
+
+    files: Mapping[str, Mapping[str, Any]] = field(repr=False)
+    days: pa.Table = field(repr=False)
+    strays: frozenset[date]
+    unknown: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a run reads and recounts.
+
+    Attributes
+    ----------
+    files : tuple of DayFile
+        The day files that are read.
+    dates : frozenset of datetime.date, or None
+        The dates that are counted anew; None for all.
+    """
+
+    files: tuple[DayFile, ...]
+    dates: frozenset[date] | None
+
+    def counts_anew(self, day: date) -> bool:
+        """Whether a date is counted anew."""
+        return self.dates is None or day in self.dates
+
+
+def find_earlier(
+    dest: Place, options: Mapping[str, Any], suspects: Collection[str] | None
+) -> Earlier | None:
+    """Find what an earlier run left that a run with these options can build on.
+
+    Parameters
+    ----------
+    dest : Place
+        Where it would be.
+    options : mapping
+        As the manifest would state them.
+    suspects : collection of str or None
+        Names of files that an interrupted run may have replaced; None if that is not known.
+
+    Returns
+    -------
+    Earlier or None
+        None where there is nothing, or not all of it can be trusted.
+    """
+    manifest = read_manifest(dest)
+    if manifest is None or manifest.get("options") != options:
+        return None
+    files = manifest["files"]
+    names = files if suspects is None else [name for name in suspects if name in files]
+    if not all(is_whole(dest, name, files[name]) for name in names if name != DAYS):
+        return None
+    days = next((name for name in (DAYS, ASIDE) if is_whole(dest, name, files[DAYS])), None)
+    if days is None:
+        return None
+    return Earlier(
+        files,
+        read_table(dest, days),
+        frozenset(date.fromisoformat(day) for day in manifest["strays"]),
+        tuple(manifest["unknown_origins"]),
+    )
+
+
+def scope_of(
+    earlier: Earlier | None, files: Sequence[DayFile], more: Collection[date] = ()
+) -> Scope:
+    """Decide what must be read.
+
+    Parameters
+    ----------
+    earlier : Earlier or None
+        What a run can build on.
+    files : sequence of DayFile
+        The day files as they are listed now.
+    more : collection of datetime.date
+        Dates to count anew whatever is known of them.
+
+    Returns
+    -------
+    Scope
+        The files that changed; the dates those are about; and every file that may hold launches of
+        these dates.
+    """
+    if earlier is None:
+        return Scope(tuple(files), None)
+    before = {
+        row["date"]: (row["name"], row["bytes"], row["fingerprint"])
+        for row in earlier.days.select(["date", "name", "bytes", "fingerprint"]).to_pylist()
+    }
+    now = {file.date: file for file in files}
+    changed = {
+        day
+        for day in before.keys() | now.keys()
+        if day not in now or before.get(day) != (now[day].name, now[day].size, now[day].fingerprint)
+    }
+    read, dates = set(changed), {*changed, *more}
+    while True:
+        for day in read & earlier.strays:
+            dates |= {day - _DAY, day + _DAY}
+        wanted = read | dates | {day for day in earlier.strays if {day - _DAY, day + _DAY} & dates}
+        if wanted == read:
+            break
+        read = wanted
+    return Scope(tuple(file for file in files if file.date in read), frozenset(dates | read))
+
+
+_DAY = timedelta(days=1)

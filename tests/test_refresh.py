@@ -1,0 +1,230 @@
+"""A run over the results of an earlier one reads what changed and ends as if it read all."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import MakeArchive, MakeLaunch
+from distributed import Client
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import daskbinder as db
+from daskbinder import sample
+
+FIRST = date(2020, 12, 26)
+Day = list[dict[str, Any]]
+
+
+def data(dest: Path) -> dict[str, bytes]:
+    """Every file of a data set but the manifest, which says when and whence."""
+    return {
+        str(path.relative_to(dest)): path.read_bytes()
+        for path in sorted(dest.rglob("*"))
+        if path.is_file() and path.name != "manifest.json"
+    }
+
+
+def facts(dest: Path) -> dict[str, Any]:
+    """What the manifest says of the data."""
+    manifest = json.loads((dest / "manifest.json").read_bytes())
+    return {name: manifest[name] for name in manifest if name != "unknown_origins"}
+
+
+def equals_a_rebuild(folder: Path, dest: Path, spare: Path) -> None:
+    db.run(db.plan(db.Archive(folder), spare, full=True))
+    found, expected = data(dest), data(spare)
+    assert found.keys() == expected.keys()
+    assert [name for name in found if found[name] != expected[name]] == []
+    found_facts, expected_facts = facts(dest), facts(spare)
+    for name, fact in expected_facts.items():
+        assert found_facts[name] == fact, name
+
+
+class Writer:
+    """Rewrites day files; each writing has a time of its own, as on any real file system."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.clock = folder, 1_600_000_000
+
+    def write(self, day: date, events: Day) -> None:
+        path = self.folder / f"events-{day}.jsonl"
+        path.write_text("".join(json.dumps(event) + "\n" for event in events))
+        self.clock += 1
+        os.utime(path, (self.clock, self.clock))
+
+    def remove(self, day: date) -> None:
+        (self.folder / f"events-{day}.jsonl").unlink(missing_ok=True)
+
+
+@pytest.fixture
+def events(launch: MakeLaunch) -> Callable[[date, int], Day]:
+    """Make so many launches of a day, some of them strays, from a seed."""
+
+    def make(day: date, seed: int) -> Day:
+        chance = random.Random(f"{day}{seed}")
+        made: Day = []
+        for _ in range(chance.randrange(6)):
+            off = timedelta(days=chance.choice([0, 0, 0, 0, -1, 1, 2]))
+            made.append(
+                launch(
+                    f"{day + off}T{chance.randrange(24):02}:{chance.randrange(60):02}:00+00:00",
+                    spec=f"a/{chance.randrange(3)}/main",
+                    origin=chance.choice(["gke.mybinder.org", "ovh.mybinder.org", "new.org"]),
+                )
+            )
+        return made
+
+    return make
+
+
+CHANGES = st.lists(
+    st.lists(st.tuples(st.integers(0, 12), st.integers(-1, 3)), min_size=1, max_size=4),
+    min_size=1,
+    max_size=4,
+)
+
+
+@settings(
+    max_examples=int(os.environ.get("DASKBINDER_HISTORIES", "25")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(history=CHANGES)
+def test_any_history_of_changes_ends_as_a_rebuild(
+    history: list[list[tuple[int, int]]],
+    events: Callable[[date, int], Day],
+    tmp_path_factory: pytest.TempPathFactory,
+    client: Client,
+) -> None:
+    folder, dest, spare = (tmp_path_factory.mktemp(name) for name in ("in", "out", "spare"))
+    writer = Writer(folder)
+    writer.write(FIRST, events(FIRST, 0))
+    writer.write(FIRST + timedelta(days=12), events(FIRST, 0))
+    db.run(db.plan(db.Archive(folder), dest))
+    for changes in history:
+        for offset, seed in changes:
+            day = FIRST + timedelta(days=offset)
+            if seed < 0 and len(list(folder.iterdir())) > 1:
+                writer.remove(day)
+            else:
+                writer.write(day, events(day, seed))
+        db.run(db.plan(db.Archive(folder), dest))
+        equals_a_rebuild(folder, dest, spare)
+
+
+@pytest.fixture
+def year(make_archive: MakeArchive, events: Callable[[date, int], Day]) -> Path:
+    days = {FIRST + timedelta(days=i): events(FIRST + timedelta(days=i), 9) for i in range(70)}
+    for day, made in days.items():
+        for event in made:
+            event["timestamp"] = f"{day}{event['timestamp'][10:]}"
+    return make_archive(days)
+
+
+def test_only_what_changed_is_read(
+    year: Path, tmp_path: Path, events: Callable[[date, int], Day], client: Client
+) -> None:
+    db.run(db.plan(db.Archive(year), tmp_path / "out"))
+    assert not db.plan(db.Archive(year), tmp_path / "out").read
+    day = FIRST + timedelta(days=30)
+    Writer(year).write(day, [])
+    plan = db.plan(db.Archive(year), tmp_path / "out")
+    assert {file.date for file in plan.read} == {day}
+    assert len(plan.names) < 12
+    db.run(plan)
+    equals_a_rebuild(year, tmp_path / "out", tmp_path / "spare")
+
+
+def test_full_reads_everything(year: Path, tmp_path: Path, client: Client) -> None:
+    db.run(db.plan(db.Archive(year), tmp_path / "out"))
+    assert len(db.plan(db.Archive(year), tmp_path / "out", full=True).read) == 70
+
+
+def test_other_options_are_counted_anew(year: Path, tmp_path: Path, client: Client) -> None:
+    db.run(db.plan(db.Archive(year), tmp_path / "out"))
+    again = db.plan(db.Archive(year), tmp_path / "out", windows=["daily"])
+    assert len(again.read) == 70
+    db.run(again)
+    assert not list((tmp_path / "out/rollups").glob("weekly/*/*"))
+
+
+def test_a_file_changed_behind_our_back_is_named(
+    year: Path, tmp_path: Path, client: Client
+) -> None:
+    dest = tmp_path / "out"
+    db.run(db.plan(db.Archive(year), dest))
+    path = dest / "rollups/monthly/by-day/2021-01.parquet"
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    with pytest.raises(db.InputError, match=r"2021-01\.parquet is not the file of the last run"):
+        db.open(dest).load("monthly", by="day")
+
+
+def test_a_second_run_is_refused(year: Path, tmp_path: Path, client: Client) -> None:
+    from daskbinder import ledger
+
+    plan = db.plan(db.Archive(year), tmp_path / "out")
+    with (
+        ledger.locked(plan.dest),
+        pytest.raises(db.InputError, match="another run is writing to"),
+    ):
+        db.run(plan)
+    db.run(plan)
+    assert not (tmp_path / "out/.daskbinder").exists()
+
+
+# Killed at any moment --------------------------------------------------------------------------
+
+
+def start(folder: Path, dest: Path, *more: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "daskbinder", "run", str(folder), str(dest), *more]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def test_a_killed_run_is_taken_up_where_it_was(tmp_path: Path, client: Client) -> None:
+    folder, dest = tmp_path / "in", tmp_path / "out"
+    sample.write_sample(folder, days=300, events_per_day=1_000)
+    running = start(folder, dest)
+    while running.poll() is None and len(list(dest.glob(".daskbinder/done/*"))) < 35:
+        time.sleep(0.005)
+    running.kill()
+    running.wait()
+    assert not (dest / "manifest.json").exists()
+    with pytest.raises(db.InputError, match="no finished data set"):
+        db.open(dest)
+    plan = db.plan(db.Archive(folder), dest)
+    assert len(plan.read) < len(plan.files)
+    db.run(plan)
+    assert not (dest / ".daskbinder").exists()
+    equals_a_rebuild(folder, dest, tmp_path / "spare")
+
+
+def test_a_refresh_killed_at_any_moment_leaves_no_trace(tmp_path: Path, client: Client) -> None:
+    folder, dest = tmp_path / "in", tmp_path / "out"
+    sample.write_sample(folder, days=20, events_per_day=300)
+    db.run(db.plan(db.Archive(folder), dest))
+    chance = random.Random(7)
+    for kill in range(int(os.environ.get("DASKBINDER_KILLS", "4"))):
+        files = sorted(folder.glob("events-*"))
+        changed = chance.choice(files)
+        changed.write_bytes(
+            b"".join(changed.read_bytes().splitlines(keepends=True)[kill % 5 + 1 :])
+        )
+        running = start(folder, dest, "--workers", str(1 + kill % 2))
+        time.sleep(chance.uniform(0.3, 2.0))
+        running.send_signal(signal.SIGKILL)
+        running.wait()
+        if kill % 2:
+            another = chance.choice(files)
+            another.write_bytes(another.read_bytes() * 2)
+        db.run(db.plan(db.Archive(folder), dest))
+        equals_a_rebuild(folder, dest, tmp_path / "spare")
