@@ -502,6 +502,7 @@ def _plan(source: str, dest: str, given: dict[str, Any]) -> "Plan":
         dest,
         accept_versions=given.get("versions", ()),
         federation=Federation.load(given.get("federation")),
+        full=given.get("full", False),
         storage_options=options,
         **chosen,
     )

@@ -84,17 +84,24 @@ def run(
     """
     started = time.perf_counter()
     block = min(plan.rules.blocksize, plan.bytes)
-    with connect(scheduler, block=block, **cluster) as client, ledger.locked(plan.dest):
+    with connect(scheduler, block=block, **cluster) as client:
         check_places(client, plan.archive.place, plan.files[-1], plan.dest)
-        stamp = plan.dest.stamp(MANIFEST)
-        ledger.begin(plan.dest, plan.token, plan.names)
-        manifest = _compute_all(plan, client, progress)
-        before = read_manifest(plan.dest) or {"files": {}}
-        write_manifest(plan.dest, manifest, stamp)
-        for name in before["files"].keys() - manifest["files"].keys():
-            plan.dest.remove(name)
-        ledger.clear(plan.dest)
+        with ledger.locked(plan.dest):
+            manifest = _publish(plan, client, progress)
     return Result(Rollups(plan.dest, manifest), time.perf_counter() - started)
+
+
+def _publish(plan: Plan, client: Client, progress: Progress | None) -> dict[str, Any]:
+    """Compute a plan and replace the manifest; what it no longer names goes after that."""
+    stamp = plan.dest.stamp(MANIFEST)
+    ledger.begin(plan.dest, plan.token, plan.names)
+    manifest = _compute_all(plan, client, progress)
+    before = read_manifest(plan.dest) or {"files": {}}
+    write_manifest(plan.dest, manifest, stamp)
+    for name in before["files"].keys() - manifest["files"].keys():
+        plan.dest.remove(name)
+    ledger.clear(plan.dest)
+    return manifest
 
 
 def _compute_all(plan: Plan, client: Client, progress: Progress | None) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def _lock(path: Path, dest: Place) -> IO[str]:
         file = path.open("a")
     except OSError as error:
         seen = error.strerror or error
-        raise JobError(f"cannot write to {dest}: {seen}; give another folder") from error
+        raise JobError(f"{dest} cannot be written: {seen}") from error
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
