@@ -165,6 +165,7 @@ def scan(bodies: Sequence[Body], versions: frozenset[int] = VERSIONS) -> Scan:
     days = np.repeat(np.array([body.day for body in bodies], np.int32), sizes)
     launches = _Launches(versions)
     times, time, launch = _decide(lines, days, launches)
+    decided = len(times)
 
     tallies = []
     first = 0
@@ -174,7 +175,7 @@ def scan(bodies: Sequence[Body], versions: frozenset[int] = VERSIONS) -> Scan:
         tallies.append(tally)
         first += size
     accepted = launch >= 0
-    if not accepted.all():
+    if len(times) > decided or not accepted.all():  # what was taken for a time may be none
         used, time = _distinct(time[accepted], len(times))
         times, launch = times[used], launch[accepted]
     return Scan(times, time, launches.table(), launch, tallies)

@@ -276,6 +276,15 @@ def test_the_kernel_reads_lines_as_the_oracle_reads_them(drawn: list[bytes]) -> 
     assert counted(drawn, day) == wanted
 
 
+def test_lines_of_another_shape_are_counted_beside_the_usual_ones(
+    make_archive: MakeArchive, launch: MakeLaunch, client: Client
+) -> None:
+    usual = [launch(f"2021-03-04T10:{i:02}:00+00:00", spec=f"u/r{i}/HEAD") for i in range(50)]
+    odd = launch(timestamp=None, spec="short") | {"timestamp": "2021-03-04T09:00", "origin": "x"}
+    folder = make_archive({"2021-03-04": [*usual, odd]})
+    check(run(folder), read_archive(folder))
+
+
 # What must add up -------------------------------------------------------------------------------
 
 
