@@ -583,8 +583,9 @@ def _show_summary(result: "Result") -> None:
         "index mismatches": f"{totals['index_mismatches']:,}",
         "files written": f"{len(manifest['files']):,}",
         "seconds": f"{result.seconds:,.1f}",
-        "MB/s": f"{totals['bytes'] / 1e6 / result.seconds:,.0f}",
-        "launches/s": f"{totals['accepted'] / result.seconds:,.0f}",
+        "MB read": f"{result.bytes / 1e6:,.0f}",
+        "MB/s": f"{result.bytes / 1e6 / result.seconds:,.0f}",
+        "launches/s": f"{result.launches / result.seconds:,.0f}",
     }
     for row in rows.items():
         table.add_row(*row)

@@ -157,7 +157,8 @@ def _local(
     cluster: LocalCluster | None = None
     patience = {}
     try:
-        with _signals_held_back():
+        # sampling the stacks of tasks this short and many costs more than it tells
+        with _signals_held_back(), dask.config.set({"distributed.worker.profile.enabled": False}):
             cluster = LocalCluster(
                 n_workers=workers,
                 threads_per_worker=threads,

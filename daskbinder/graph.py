@@ -96,6 +96,8 @@ class Plan:
         The files to read and the dates to count anew.
     token : str
         Names the wish together with what it builds on.
+    launches_kept : int
+        Launches of the files that are not read again.
     blocks : tuple of tuple of Part
         What is read, by task.
     windows : tuple of (Window, bool)
@@ -110,6 +112,7 @@ class Plan:
     earlier: Earlier | None = field(repr=False)
     scope: Scope = field(repr=False)
     token: str
+    launches_kept: int
     blocks: tuple[tuple[Part, ...], ...] = field(repr=False)
     windows: tuple[tuple[Window, bool], ...] = field(repr=False)
     rollups: tuple[Delayed, ...] = field(repr=False)
@@ -364,6 +367,7 @@ def _build(
         earlier,
         scope,
         token,
+        sum(row["accepted"] for row in kept),
         build.blocks_read(),
         chosen,
         rollups,

@@ -40,11 +40,17 @@ class Result:
     ----------
     rollups : Rollups
         The data set, ready to be read.
+    bytes : int
+        Bytes of day files it read.
+    launches : int
+        Launches it counted.
     seconds : float
         From the start of the computation to the manifest.
     """
 
     rollups: Rollups
+    bytes: int
+    launches: int
     seconds: float
 
 
@@ -88,7 +94,8 @@ def run(
         check_places(client, plan.archive.place, plan.files[-1], plan.dest)
         with ledger.locked(plan.dest):
             manifest = _publish(plan, client, progress)
-    return Result(Rollups(plan.dest, manifest), time.perf_counter() - started)
+    launches = manifest["totals"]["accepted"] - plan.launches_kept
+    return Result(Rollups(plan.dest, manifest), plan.bytes, launches, time.perf_counter() - started)
 
 
 def _publish(plan: Plan, client: Client, progress: Progress | None) -> dict[str, Any]:

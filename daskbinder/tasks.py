@@ -74,7 +74,7 @@ class Counted:
 
 @dataclass(frozen=True)
 class Totals:
-    """What a run read."""
+    """What the files of a data set hold."""
 
     files: int
     bytes: int
