@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from daskbinder.archive import Archive
+    from daskbinder.audit import Audit, check
     from daskbinder.errors import InputError, JobError
     from daskbinder.federation import Federation
     from daskbinder.graph import Plan, plan
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Archive": "archive",
+    "Audit": "audit",
     "Federation": "federation",
     "InputError": "errors",
     "JobError": "errors",
@@ -25,6 +27,7 @@ _HOMES = {
     "Plan": "graph",
     "Result": "job",
     "Rollups": "store",
+    "check": "audit",
     "open": "store",
     "plan": "graph",
     "run": "job",
@@ -34,6 +37,7 @@ _HOMES = {
 
 __all__ = [
     "Archive",
+    "Audit",
     "Federation",
     "InputError",
     "JobError",
@@ -42,6 +46,7 @@ __all__ = [
     "Plan",
     "Result",
     "Rollups",
+    "check",
     "open",
     "plan",
     "run",

@@ -406,6 +406,49 @@ def sync(source: str | None, folder: str | None, **given: Any) -> None:
             click.echo(f"{len(names):,} days {what} ({fate}): {_shown(list(names))}")
 
 
+@main.command(short_help="Check what a run left in DEST.")
+@click.argument("dest")
+@click.argument("source", required=False)
+@click.option("--start", type=_DATE, metavar="DATE", help="First file date to compare.")
+@click.option("--end", type=_DATE, metavar="DATE", help="Last file date to compare.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@click.option(
+    "--storage-option",
+    "storage_options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=_storage_options,
+    help="For the file systems of DEST and SOURCE; may be repeated.",
+)
+def check(dest: str, source: str | None, as_json: bool, **given: Any) -> None:
+    """Check what a run left in DEST: every file and every sum.
+
+    With SOURCE its listing is compared too, from --start to --end as they were given to the run;
+    no day file is read. Ends with 1 when there is a fault; unless it says otherwise, 'run --full'
+    mends it. A note is no fault: it tells what the archive lacked.
+    """
+    import json
+    from dataclasses import asdict
+
+    from daskbinder.audit import check
+
+    dates = {bound: given[bound].date() for bound in ("start", "end") if given[bound]}
+    if dates and source is None:
+        raise click.UsageError("Give SOURCE, with which --start and --end compare.")
+    found = check(dest, source, storage_options=given["storage_options"], **dates)
+    if as_json:
+        click.echo(json.dumps({"ok": found.ok} | asdict(found)))
+    else:
+        for kind, sentences in (("fault", found.faults), ("note", found.notes)):
+            for sentence in sentences:
+                click.echo(f"{kind}: {_printable(sentence)}")
+        click.echo(
+            f"{len(found.faults):,} faults, {len(found.notes):,} notes; {found.files:,} files, "
+            f"{found.days:,} days, {found.launches:,} launches"
+        )
+    sys.exit(0 if found.ok else 1)
+
+
 @main.command()
 @click.argument("source", required=False)
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
@@ -616,6 +659,11 @@ def _shown(names: list[str], most: int = 5) -> str:
     """Names that strangers chose, safe on a terminal."""
     from rich.markup import escape
 
-    safe = ["".join(c if c.isprintable() else "?" for c in name[:80]) for name in names[:most]]
+    safe = [_printable(name[:80]) for name in names[:most]]
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return escape(", ".join(safe)) + more
+
+
+def _printable(text: str) -> str:
+    """Text without what a terminal would take for a command."""
+    return "".join(c if c.isprintable() else "?" for c in text)

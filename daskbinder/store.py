@@ -95,13 +95,14 @@ def write_table(place: Place, name: str, table: pa.Table) -> Written:
 
 def read_table(place: Place, name: str) -> pa.Table:
     """Read a table that `write_table` wrote."""
-    return _table(name, place.read(name))
+    return parse_table(name, place.read(name))
 
 
-def _table(name: str, data: bytes) -> pa.Table:
+def parse_table(name: str, data: bytes, columns: list[str] | None = None) -> pa.Table:
+    """Read a table, or some columns of it, from the bytes of its file."""
     if name.endswith(".feather"):
-        return pyarrow.feather.read_table(BytesIO(data))
-    return pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
+        return pyarrow.feather.read_table(BytesIO(data), columns)
+    return pq.ParquetFile(pa.BufferReader(data)).read(columns, use_threads=False)
 
 
 def is_whole(place: Place, name: str, entry: Mapping[str, Any]) -> bool:
@@ -196,7 +197,7 @@ class Rollups:
             data = b""
         if not _is_entry(data, entry):
             raise InputError(f"{self.place}/{name} is not the file of the last run; run again")
-        return _table(name, data)
+        return parse_table(name, data)
 
     def load(self, window: str, *, by: str) -> "pd.DataFrame":
         """Load all rollups of a kind of window.

@@ -23,7 +23,7 @@ RANKS = [
     ["ledger"],
     ["refresh"],
     ["tasks", "overview", "mirror", "address", "manager", "readiness"],
-    ["graph", "cluster"],
+    ["graph", "cluster", "audit"],
     ["job"],
     ["cli"],
     ["__init__", "__main__"],

@@ -1,0 +1,434 @@
+"""Whether a data set is what its manifest says it is, and still what the archive says.
+
+A fault is of the data set and can be mended; a note is of the archive. Reads and never writes.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from daskbinder import ledger
+from daskbinder.archive import Archive
+from daskbinder.errors import InputError
+from daskbinder.events import HOUR
+from daskbinder.overview import ranges
+from daskbinder.place import Place
+from daskbinder.scan import Ints
+from daskbinder.store import (
+    DAYS,
+    MANIFEST,
+    REJECTS,
+    Rollups,
+    federation_name,
+    open_rollups,
+    parse_table,
+)
+
+_DAY = timedelta(days=1)
+_STALE = 2 * _DAY
+_SILENCE = 24
+"""Hours without a launch that are worth a word."""
+
+_MOST = 10
+"""How many names or dates a sentence lists."""
+
+_PARTS = {
+    "source": str,
+    "start": str,
+    "end": str,
+    "options": dict,
+    "missing": list,
+    "totals": dict,
+    "files": dict,
+}
+_FACTS = {"bytes", "rows", "n", "crc32"}
+_ROW = {"date", "name", "bytes", "fingerprint", "lines", "accepted", "rejected", "indexed"}
+_ROW |= {"hours_present", "provisional"}
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What a check found.
+
+    Attributes
+    ----------
+    dest : str
+        Where the data set lies.
+    source : str or None
+        The archive it was compared with.
+    files : int
+        Files that the manifest names.
+    days : int
+        Day files in the day table.
+    launches : int
+        Launches in it.
+    faults : tuple of str
+        What is wrong with the data set, a sentence each. Unless it says otherwise, a full run mends
+        it.
+    notes : tuple of str
+        What the archive lacked when it was counted, a sentence each.
+    """
+
+    dest: str
+    source: str | None
+    files: int
+    days: int
+    launches: int
+    faults: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no fault."""
+        return not self.faults
+
+
+def check(
+    dest: str | os.PathLike[str],
+    source: str | os.PathLike[str] | None = None,
+    *,
+    start: date | None = None,
+    end: date | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+    today: date | None = None,
+) -> Audit:
+    """Check what a run left: every file, every sum, and with a source every day.
+
+    Parameters
+    ----------
+    dest : str or Path
+        The folder or URL given to the run.
+    source : str or Path, optional
+        An archive whose listing is compared with the day table.
+    start, end : datetime.date, optional
+        First and last file date to compare, as they were given to the run.
+    storage_options : mapping, optional
+        Arguments of both file systems, as fsspec takes them.
+    today : datetime.date, optional
+        The UTC date by default.
+
+    Returns
+    -------
+    Audit
+
+    Raises
+    ------
+    InputError
+        When no run has ever written there, or there is no archive at `source`.
+    """
+    place = Place.at(dest, storage_options)
+    today = today or datetime.now(UTC).date()
+    archive = None
+    if source is not None:
+        archive = Archive(source, storage_options=storage_options, today=today)
+        archive.select(start, end)
+    faults = list(_interrupted(place))
+    notes: list[str] = []
+    rows: list[dict[str, Any]] = []
+    try:
+        rollups = open_rollups(place.url, storage_options=storage_options)
+        files = len(rollups.manifest["files"])
+    except InputError as error:
+        if not faults and not place.stamp(MANIFEST):
+            raise
+        faults.append(str(error))
+        files = 0
+    else:
+        faults += _flaws_of_manifest(rollups.manifest)
+        if all(isinstance(rollups.manifest.get(part), kind) for part, kind in _PARTS.items()):
+            rows = _check_data(rollups, faults, notes)
+            notes += _gaps(rows, today)
+            if archive is not None:
+                faults += _differences(archive, rollups.manifest["source"], rows, start, end)
+    return Audit(
+        dest=place.url,
+        source=None if archive is None else archive.place.url,
+        files=files,
+        days=len(rows),
+        launches=sum(row["accepted"] for row in rows),
+        faults=tuple(faults),
+        notes=tuple(notes),
+    )
+
+
+def _interrupted(place: Place) -> Iterator[str]:
+    """Name what a run leaves only while it is under way."""
+    left = ledger.read_target(place) is not None
+    if place.lists and not left:
+        try:
+            left = bool(place.entries(ledger.FOLDER)) or place.is_local
+        except (FileNotFoundError, NotADirectoryError):
+            left = False
+        left = left or bool(ledger.done(place))
+    if left:
+        yield f"{place}/{ledger.FOLDER} is of a run that was interrupted or goes on; run again"
+
+
+def _flaws_of_manifest(manifest: Mapping[str, Any]) -> Iterator[str]:
+    """What a manifest must say and does not."""
+    for part, kind in _PARTS.items():
+        if not isinstance(manifest.get(part), kind):
+            yield f"{MANIFEST} does not state {part!r}"
+    options = manifest.get("options")
+    needed = {DAYS, REJECTS}
+    if isinstance(options, dict) and not options.get("compat"):
+        needed |= {federation_name(grain) for grain in options.get("grains", ())}
+    for name in sorted(needed - manifest["files"].keys()):
+        yield f"{MANIFEST} does not name {name}"
+
+
+def _check_data(rollups: Rollups, faults: list[str], notes: list[str]) -> list[dict[str, Any]]:
+    """Check the files and their sums; return the rows of the day table."""
+    manifest = rollups.manifest
+    launches: dict[str, int | None] = {}
+    with ThreadPoolExecutor() as pool:
+        names = list(manifest["files"])
+        for name, (fault, n) in zip(
+            names,
+            pool.map(lambda name: _check_file(rollups.place, name, manifest["files"][name]), names),
+            strict=True,
+        ):
+            if fault:
+                faults.append(fault)
+            else:
+                launches[name] = n
+    faults += _strangers(rollups)
+    hours = federation_name("hour")
+    if hours in launches:
+        notes += _silences(rollups.table(hours))
+    if DAYS not in launches:
+        return []
+    table = rollups.table(DAYS)
+    if not set(table.column_names) >= _ROW:
+        faults.append(f"{DAYS} is not a day table")
+        return []
+    rows: list[dict[str, Any]] = table.to_pylist()
+    faults += _check_days(manifest, rows)
+    faults += _check_sums(manifest, rows, launches)
+    return rows
+
+
+def _check_file(place: Place, name: str, entry: Any) -> tuple[str | None, int | None]:
+    """Compare a file with its entry; return what is wrong, or the launches in it."""
+    if not (isinstance(entry, dict) and entry.keys() >= _FACTS):
+        return f"{MANIFEST} does not describe {name}", None
+    try:
+        data = place.read(name)
+    except (FileNotFoundError, NotADirectoryError):
+        return f"{name} is missing", None
+    if len(data) != entry["bytes"]:
+        return f"{name} has {len(data):,} bytes in place of {entry['bytes']}", None
+    if crc32(data) != entry["crc32"]:
+        return f"{name} is damaged: its CRC-32 is not the one in {MANIFEST}", None
+    columns = None if entry["n"] is None else ["n"]
+    try:
+        table = parse_table(name, data, columns)
+    except (pa.ArrowException, OSError) as error:
+        return f"{name} cannot be read: {error}", None
+    n = None if columns is None else int(table["n"].to_numpy().sum())
+    for what, found in (("rows", len(table)), ("n", n)):
+        if found != entry[what]:
+            return f"{name} has {what} {found} in place of {entry[what]}", None
+    return None, n
+
+
+def _strangers(rollups: Rollups) -> Iterator[str]:
+    """Tables beside those of the data set, which whoever reads a folder would count too."""
+    if not rollups.place.lists:
+        return
+    names = rollups.manifest["files"]
+    found = []
+    for folder in sorted({name.rpartition("/")[0] for name in names if "/" in name}):
+        try:
+            entries = rollups.place.entries(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        beside = (f"{folder}/{entry.name}" for entry in entries)
+        found += [
+            name
+            for name in sorted(beside)
+            if name.endswith((".parquet", ".feather")) and name not in names
+        ]
+    if found:
+        yield f"{_counted(found, 'file')} not of the data set, to be removed: {_listed(found)}"
+
+
+def _check_days(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Check the day table in itself and against the totals of the manifest."""
+    uneven = [row["date"] for row in rows if row["accepted"] + row["rejected"] != row["lines"]]
+    if uneven:
+        yield f"accepted and rejected are not all lines on {_counted_days(uneven)}"
+    totals = manifest["totals"]
+    found = {
+        "files": len(rows),
+        **{
+            name: sum(row[name] for row in rows)
+            for name in ("bytes", "lines", "accepted", "rejected")
+        },
+        "index_mismatches": len(_mismatches(rows)),
+    }
+    for name, n in found.items():
+        if totals.get(name) != n:
+            yield f"{MANIFEST} has {totals.get(name)} as total of {name}, the day table {n}"
+    reasons = totals.get("reasons")
+    rejected = sum(reasons.values()) if isinstance(reasons, dict) else None
+    if rejected != found["rejected"]:
+        yield f"{MANIFEST} has reasons for {rejected} lines, the day table {found['rejected']}"
+    dates = [row["date"] for row in rows]
+    if len(set(dates)) < len(dates):
+        yield "the day table has a date twice"
+    stated = manifest["start"], manifest["end"], manifest["missing"]
+    if dates and stated != (
+        min(dates).isoformat(),
+        max(dates).isoformat(),
+        [day.isoformat() for day in _missing(dates)],
+    ):
+        yield f"{MANIFEST} states other days than the day table"
+
+
+def _check_sums(
+    manifest: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    launches: Mapping[str, int | None],
+) -> Iterator[str]:
+    """Check the sum of every output; those with a file at fault are left out.
+
+    The rollups of the older notebook leave launches out, so they may hold fewer.
+    """
+    accepted, rejected = (sum(row[name] for row in rows) for name in ("accepted", "rejected"))
+    options = manifest["options"]
+    kinds, grains = options.get("windows", ()), options.get("grains", ())
+    top = "" if options.get("compat") else "rollups/"
+    outputs = {
+        f"the {kind} rollups by {grain}": [
+            name for name in manifest["files"] if name.startswith(f"{top}{kind}/by-{grain}/")
+        ]
+        for kind in kinds
+        for grain in grains
+    }
+    if not options.get("compat"):
+        outputs |= {f"the series by {grain}": [federation_name(grain)] for grain in grains}
+    for what, names in outputs.items():
+        if launches.keys() >= set(names):
+            n = sum(launches[name] or 0 for name in names)
+            if n > accepted or (n < accepted and not options.get("compat")):
+                yield f"{what} hold {n:,} launches, the day table {accepted:,}"
+    if REJECTS in launches and launches[REJECTS] != rejected:
+        yield f"{REJECTS} holds {launches[REJECTS]:,} lines, the day table {rejected:,}"
+
+
+def _gaps(rows: Sequence[Mapping[str, Any]], today: date) -> Iterator[str]:
+    """What the day table tells of the archive."""
+    if not rows:
+        return
+    missing = _missing([row["date"] for row in rows])
+    if missing:
+        yield f"{_counted_days(missing)} missing"
+    provisional = [row["date"] for row in rows if row["provisional"]]
+    if provisional:
+        yield f"{_counted_days(provisional)} counted while provisional"
+    partial = [row["date"] for row in rows if row["hours_present"] < 24 and not row["provisional"]]
+    if partial:
+        yield f"{_counted_days(partial)} without launches in some hours"
+    mismatches = _mismatches(rows)
+    if mismatches:
+        yield f"{_counted_days(mismatches)} with other counts in the archive's index"
+    newest = max(row["date"] for row in rows)
+    if today - newest > _STALE:
+        yield f"the newest day, {newest}, is {(today - newest).days:,} days old"
+
+
+def _missing(dates: Iterable[date]) -> list[date]:
+    there = set(dates)
+    first, last = min(there), max(there)
+    days = (first + i * _DAY for i in range((last - first).days))
+    return [day for day in days if day not in there]
+
+
+def _mismatches(rows: Iterable[Mapping[str, Any]]) -> list[date]:
+    return [row["date"] for row in rows if row["indexed"] not in (None, row["lines"])]
+
+
+def _silences(series: pa.Table) -> Iterator[str]:
+    """When members without an end had no launch for long while others had."""
+    if not len(series):
+        return
+    hour = series["timestamp"].cast(pa.int64()).to_numpy() // HOUR
+    n = series["n"].to_numpy()
+    column = series["federation"].combine_chunks()
+    member = column.indices.to_numpy()
+    _, place = np.unique(hour, return_inverse=True)
+    shared = np.bincount(place, weights=n)[place] > 0
+    for code, name in enumerate(column.dictionary.to_pylist()):
+        own = shared & (member == code)
+        runs = [f"{_hour(first)} to {_hour(last)}" for first, last in _runs(hour[own], n[own] == 0)]
+        if runs:
+            yield f"{name} without launches {_counted(runs, 'time')}: {_listed(runs)}"
+
+
+def _runs(hour: Ints, silent: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+    """First and last hour of each long run of silent ones."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], silent, [False]])))
+    for start, stop in edges.reshape(-1, 2).tolist():
+        if stop - start >= _SILENCE:
+            yield int(hour[start]), int(hour[stop - 1])
+
+
+def _hour(number: int) -> str:
+    return f"{datetime.fromtimestamp(number * 3600, UTC):%Y-%m-%dT%H}"
+
+
+def _differences(
+    archive: Archive,
+    counted_from: str,
+    rows: Sequence[Mapping[str, Any]],
+    start: date | None,
+    end: date | None,
+) -> Iterator[str]:
+    """Compare a listing with the day table.
+
+    Fingerprints say nothing from one place to another; there the size must do.
+    """
+    facts = ["name", "bytes"]
+    if archive.place.url.rstrip("/") == counted_from.rstrip("/"):
+        facts.append("fingerprint")
+    first, last = start or date.min, end or date.max
+    before = {
+        row["date"]: [row[fact] for fact in facts] for row in rows if first <= row["date"] <= last
+    }
+    now = {
+        file.date: [file.name, file.size, file.fingerprint][: len(facts)]
+        for file in archive.select(start, end)
+    }
+    changed = [day for day in now.keys() & before.keys() if now[day] != before[day]]
+    for days, what in (
+        (now.keys() - before.keys(), "new"),
+        (before.keys() - now.keys(), "gone"),
+        (changed, "changed"),
+    ):
+        if days:
+            yield f"{_counted_days(days)} {what} in {archive.place}; run again"
+
+
+def _counted_days(days: Iterable[date]) -> str:
+    """Say how many days, and which if they are few."""
+    days = sorted(days)
+    shown = [f"{a}" if a == b else f"{a} to {b}" for a, b in ranges(tuple(days))]
+    return f"{_counted(days, 'day')} ({_listed(shown)})"
+
+
+def _counted(things: Sequence[Any], what: str) -> str:
+    return f"{len(things):,} {what}{'' if len(things) == 1 else 's'}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST:,} more" if len(names) > _MOST else ""
+    return ", ".join(names[:_MOST]) + more
