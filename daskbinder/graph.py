@@ -94,6 +94,8 @@ class Plan:
         The data set of an earlier run that this one builds on.
     scope : Scope
         The files to read and the dates to count anew.
+    stamp : str
+        Tells the manifest it builds on from any other.
     token : str
         Names the wish together with what it builds on.
     launches_kept : int
@@ -111,6 +113,7 @@ class Plan:
     wish: Wish
     earlier: Earlier | None = field(repr=False)
     scope: Scope = field(repr=False)
+    stamp: str
     token: str
     launches_kept: int
     blocks: tuple[tuple[Part, ...], ...] = field(repr=False)
@@ -326,16 +329,21 @@ def plan(
         suspects = target["names"]
     anew = full or compat is not None or not stamp
     earlier = None if anew else find_earlier(wish.dest, wish.options, suspects)
-    return _build(wish, token, earlier, (), target is not None)
+    return _build(wish, stamp, token, earlier, (), target is not None)
 
 
 def widen(plan: Plan, dates: Collection[date]) -> Plan:
     """Plan the same again, but count these dates anew too."""
-    return _build(plan.wish, plan.token, plan.earlier, dates, False)
+    return _build(plan.wish, plan.stamp, plan.token, plan.earlier, dates, False)
 
 
 def _build(
-    wish: Wish, token: str, earlier: Earlier | None, more: Collection[date], interrupted: bool
+    wish: Wish,
+    stamp: str,
+    token: str,
+    earlier: Earlier | None,
+    more: Collection[date],
+    interrupted: bool,
 ) -> Plan:
     scope = scope_of(earlier, wish.files, more)
     chosen = tuple(
@@ -366,6 +374,7 @@ def _build(
         wish,
         earlier,
         scope,
+        stamp,
         token,
         sum(row["accepted"] for row in kept),
         build.blocks_read(),

@@ -101,6 +101,8 @@ def run(
 def _publish(plan: Plan, client: Client, progress: Progress | None) -> dict[str, Any]:
     """Compute a plan and replace the manifest; what it no longer names goes after that."""
     stamp = plan.dest.stamp(MANIFEST)
+    if plan.earlier is not None and stamp != plan.stamp:
+        raise JobError(f"{plan.dest} was written to since this run was planned; plan it again")
     ledger.begin(plan.dest, plan.token, plan.names)
     manifest = _compute_all(plan, client, progress)
     before = read_manifest(plan.dest) or {"files": {}}

@@ -182,6 +182,16 @@ def test_a_second_run_is_refused(year: Path, tmp_path: Path, client: Client) -> 
     assert not (tmp_path / "out/.daskbinder").exists()
 
 
+def test_a_plan_that_others_overtook_is_refused(year: Path, tmp_path: Path, client: Client) -> None:
+    dest = tmp_path / "out"
+    db.run(db.plan(db.Archive(year), dest))
+    Writer(year).write(FIRST, [])
+    planned = db.plan(db.Archive(year), dest)
+    db.run(db.plan(db.Archive(year), dest))
+    with pytest.raises(db.JobError, match="was written to since this run was planned"):
+        db.run(planned)
+
+
 # Killed at any moment --------------------------------------------------------------------------
 
 
