@@ -408,6 +408,9 @@ class _Builder:
             self.by_month.setdefault(month, []).append(block)
         reach = _reach(scope.files, wish.rules.compat) if scope.dates is None else scope.dates
         self.months = windows_of("monthly", reach)
+        rules = replace(wish.rules, blocksize=0)
+        self.salt = tokenize(wish.archive.place, wish.dest, rules, FORMAT)
+        self.keys: dict[Window | tuple[Part, ...], str] = {}
         self.counted: dict[tuple[Part, ...], Delayed] = {}
         self.partitions: dict[Window, Delayed] = {}
 
@@ -427,14 +430,17 @@ class _Builder:
         if block not in self.counted:
             name = f"{block[0].file.date}.{block[0].start}"
             task = partial(tasks.count_block, self.wish.archive.place, block, self.wish.rules)
-            self.counted[block] = self._lazy(task, name, self._key(block))()
+            self.counted[block] = self._lazy(task, name, self._key_of_block(block))()
         return self.counted[block]
 
     def tallies(self, blocks: Sequence[tuple[Part, ...]]) -> Delayed:
         """Take the tallies of some blocks over, so that their counts can be let go."""
         label = blocks[0][0].file.date.isoformat()[:7]
         return self._once(
-            tasks.tallies_of, label, self._key(blocks), lambda: map(self.count, blocks)
+            tasks.tallies_of,
+            label,
+            self._key([*map(self._key_of_block, blocks)]),
+            lambda: map(self.count, blocks),
         )
 
     def partition(self, month: Window) -> Delayed:
@@ -468,7 +474,8 @@ class _Builder:
             standing,
         )
         base = self.token if standing else ""
-        key = self._key([self._key_of(month) for month in months], windows, self.wish.grains, base)
+        labels = [(window.label, always) for window, always in windows]
+        key = self._key([self._key_of(month) for month in months], labels, self.wish.grains, base)
         label = f"{windows[0][0].kind}-{window_of('monthly', last).label}"
         return self._once(task, label, key, lambda: map(self.partition, months))
 
@@ -503,14 +510,20 @@ class _Builder:
         return [block for block in blocks if _overlap(block, month, margin)]
 
     def _key_of(self, month: Window) -> str:
-        dates = None if self.dates is None else sorted(self.dates)
-        return self._key(month, dates, self._blocks_of(month))
+        """Name what the counts of a month are made from."""
+        if month not in self.keys:
+            dates = None if self.dates is None else sorted(self.dates)
+            blocks = [self._key_of_block(block) for block in self._blocks_of(month)]
+            self.keys[month] = self._key(month.label, dates, blocks)
+        return self.keys[month]
+
+    def _key_of_block(self, block: tuple[Part, ...]) -> str:
+        if block not in self.keys:
+            self.keys[block] = self._key(block)
+        return self.keys[block]
 
     def _key(self, *parts: Any) -> str:
-        rules = self.wish.rules
-        key: str = tokenize(
-            self.wish.archive.place, self.wish.dest, replace(rules, blocksize=0), FORMAT, parts
-        )
+        key: str = tokenize(self.salt, parts)
         return key[:16]
 
 
