@@ -211,7 +211,12 @@ def _nothing(*_: object) -> None:
 
 
 def _client() -> distributed.Client:
-    return distributed.Client(processes=False, dashboard_address=None, set_as_default=False)
+    return distributed.Client(
+        processes=False,
+        dashboard_address="127.0.0.1:0",
+        worker_dashboard_address="127.0.0.1:0",
+        set_as_default=False,
+    )
 
 
 def _process(*arguments: str) -> None:

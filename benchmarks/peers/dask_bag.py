@@ -22,7 +22,7 @@ def key(line: str) -> tuple[Any, ...]:
 def main(archive: Path, dest: Path) -> dict[str, int]:
     """Write all results and return the launches in each."""
     files = day_files(archive)
-    with Client(threads_per_worker=1, dashboard_address=None):
+    with Client(threads_per_worker=1, dashboard_address="127.0.0.1:0"):
         lines = db.read_text([str(path) for path in files.values()])
         counts = lines.map(key).frequencies().compute()
     keys, n = zip(*counts, strict=True)

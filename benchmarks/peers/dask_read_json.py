@@ -17,7 +17,7 @@ def main(archive: Path, dest: Path) -> dict[str, int]:
     """Write all results and return the launches in each."""
     files = day_files(archive)
     meta = read_day(next(iter(files.values()))).head(0)
-    with Client(threads_per_worker=1, dashboard_address=None):
+    with Client(threads_per_worker=1, dashboard_address="127.0.0.1:0"):
         events = dd.from_map(read_day, list(files.values()), meta=meta)
         hours = events.assign(timestamp=events["timestamp"].dt.floor("h"))
         counts = hours.groupby(["timestamp", *KEYS], dropna=False, observed=True).size()
