@@ -440,7 +440,7 @@ class _Builder:
             tasks.tallies_of,
             label,
             self._key([*map(self._key_of_block, blocks)]),
-            lambda: map(self.count, blocks),
+            lambda: [self.count(block) for block in blocks],
         )
 
     def partition(self, month: Window) -> Delayed:
@@ -463,7 +463,7 @@ class _Builder:
         """Write some windows of one kind that end in the same month."""
         first, last = windows[0][0].first, windows[-1][0].last
         months = [month for month in self.months if month.first <= last and first <= month.last]
-        standing = frozenset(self.earlier.files if self.earlier and self.dates is not None else ())
+        standing = frozenset(self.earlier.files if self.earlier else ())
         task = partial(
             tasks.write_rollups,
             self.wish.dest,
@@ -477,7 +477,7 @@ class _Builder:
         labels = [(window.label, always) for window, always in windows]
         key = self._key([self._key_of(month) for month in months], labels, self.wish.grains, base)
         label = f"{windows[0][0].kind}-{window_of('monthly', last).label}"
-        return self._once(task, label, key, lambda: map(self.partition, months))
+        return self._once(task, label, key, lambda: [self.partition(month) for month in months])
 
     def last(self, task: Any, *constants: Any) -> Any:
         """Make a task that ends the plan and is done in every run."""
@@ -492,9 +492,8 @@ class _Builder:
             result = ledger.recall(dest, name)
             if _is_there(dest, result):
                 return dask.delayed(result, name=f"recalled-{name}", traverse=False)
-        given = inputs()
-        given = list(given) if isinstance(given, map) else given
-        return self._lazy(partial(ledger.remember, dest, name, task), label, key, of=task)(given)
+        kept = partial(ledger.remember, dest, name, task)
+        return self._lazy(kept, label, key, of=task)(inputs())
 
     def _lazy(self, task: Any, label: str, key: str, *, of: Any = None) -> Any:
         """Make a lazy call of `task`, named so that the dashboard tells what it is about.

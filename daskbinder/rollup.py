@@ -89,22 +89,22 @@ class Counts:
 
     def between(self, first: int, last: int) -> "Counts":
         """Only the rows of the days from `first` to `last`, both included."""
-        rows = slice(*np.searchsorted(self.day, [first, last + 1]).tolist())
-        return Counts(self.keys, self.day[rows], self.hour[rows], self.key[rows], self.n[rows])
+        return self._rows(slice(*np.searchsorted(self.day, [first, last + 1]).tolist()))
 
     def without(self, days: Collection[int]) -> "Counts":
         """Only the rows of other days than these."""
-        rows = ~np.isin(self.day, list(days))
-        return Counts(self.keys, self.day[rows], self.hour[rows], self.key[rows], self.n[rows])
+        return self._rows(~np.isin(self.day, list(days)))
 
     def on(self, days: Collection[int]) -> "Counts":
         """Only the rows of these days."""
-        rows = np.isin(self.day, list(days))
-        return Counts(self.keys, self.day[rows], self.hour[rows], self.key[rows], self.n[rows])
+        return self._rows(np.isin(self.day, list(days)))
 
     def by_day(self) -> "Counts":
         """Counts with every timestamp floored to its UTC day."""
         return _group(self.keys, self.day, self.hour // 24 * 24, self.key, n=self.n)
+
+    def _rows(self, rows: "slice | Ints") -> "Counts":
+        return Counts(self.keys, self.day[rows], self.hour[rows], self.key[rows], self.n[rows])
 
 
 EMPTY = Counts(
@@ -152,9 +152,15 @@ def _count(scan: Scan, day: Ints, hour: Ints, slot: Ints, origin: str | None) ->
     if origin is not None:
         place = list(KEY).index("origin")
         columns[place] = _filled(*columns[place], origin)
+    keys, key = _keys_of(columns)
+    return _group(keys, day, hour, key[scan.launch], slot=slot)
+
+
+def _keys_of(columns: Sequence[tuple[Ints, pa.Array]]) -> tuple[Keys, Ints]:
+    """Distinct keys of rows given column by column as `_sorted` does, and the key of each row."""
     codes = np.stack([codes for codes, _ in columns], axis=1)
     keys, (key,) = _unify([Keys(codes, tuple(values for _, values in columns))])
-    return _group(keys, day, hour, key[scan.launch], slot=slot)
+    return keys, key
 
 
 def _sorted(column: pa.Array) -> tuple[Ints, pa.Array]:
@@ -284,9 +290,7 @@ def read_table(rows: pa.Table) -> Counts:
     """Counts that `table` laid out, each on the date of its timestamp."""
     if not len(rows):
         return EMPTY
-    columns = [_sorted(rows[name].combine_chunks()) for name in KEY]
-    codes = np.stack([codes for codes, _ in columns], axis=1)
-    keys, (key,) = _unify([Keys(codes, tuple(values for _, values in columns))])
+    keys, key = _keys_of([_sorted(rows[name].combine_chunks()) for name in KEY])
     hour = rows["timestamp"].cast(pa.int64()).to_numpy() // HOUR
     return _group(keys, hour // 24, hour, key, n=rows["n"].to_numpy())
 
