@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import os
+import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -48,6 +50,14 @@ def make_archive(tmp_path_factory: pytest.TempPathFactory) -> MakeArchive:
         return folder
 
     return make
+
+
+def needs(*programs: str) -> pytest.MarkDecorator:
+    """Skip tests where a program of the system is missing; the gate, which installs it, fails."""
+    missing = [program for program in programs if shutil.which(program) is None]
+    if missing and "CI" in os.environ:
+        raise LookupError(f"not installed: {', '.join(missing)}")
+    return pytest.mark.skipif(bool(missing), reason=f"needs {', '.join(missing)}")
 
 
 def _line(line: bytes | dict[str, Any]) -> bytes:

@@ -1,0 +1,167 @@
+"""The commands about archives of day files: sample, sync and info."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from daskbinder.commands.options import DATE, storage_options
+from daskbinder.commands.show import print_json, shown
+from daskbinder.errors import InputError
+
+if TYPE_CHECKING:
+    from daskbinder.overview import Overview
+
+
+@click.command(short_help="Make an archive of any size from a seed.")
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option(
+    "--days", type=click.IntRange(1), default=30, show_default=True, metavar="N", help="Days."
+)
+@click.option(
+    "--start",
+    type=DATE,
+    default="2021-02-22",
+    show_default=True,
+    metavar="DATE",
+    help="The first of them.",
+)
+@click.option(
+    "--events-per-day",
+    type=click.IntRange(1),
+    default=20_000,
+    show_default=True,
+    metavar="N",
+    help="Launches on an average day.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="The same seed makes the same bytes.",
+)
+@click.option("--flaws", is_flag=True, help="With some lines that cannot be used.")
+def sample(out: Path, start: datetime, **given: Any) -> None:
+    """Make an archive of any size in the folder OUT, from a seed.
+
+    It has the shape of the real one: formats of all versions, few loud repositories and a long
+    tail, weekends, federation members that come and go, missing days. No launch in it happened.
+    """
+    from daskbinder.sample import write_sample
+
+    try:
+        launches = write_sample(out, start=start.date(), **given)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    click.echo(f"{launches:,} launches in {out}")
+
+
+@click.command(short_help="Bring a folder up to date with an archive.")
+@click.argument("source", required=False)
+@click.argument("folder", required=False, metavar="DIR")
+@click.option("--start", type=DATE, help="First file date to fetch.")
+@click.option("--end", type=DATE, help="Last file date to fetch.")
+@click.option(
+    "--delete", is_flag=True, help="Remove days SOURCE lacks, and take those that shrank."
+)
+@storage_options("SOURCE")
+def sync(source: str | None, folder: str | None, **given: Any) -> None:
+    """Bring the folder DIR up to date with SOURCE, to run from there.
+
+    Only what changed is fetched, many files at a time; each is checked and comes whole or not at
+    all, so a sync that was stopped goes on where it was. With one argument it is DIR, and SOURCE
+    is the public archive of mybinder.org.
+    """
+    from rich.console import Console
+    from rich.progress import DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+    from daskbinder.archive import PUBLIC, Archive
+    from daskbinder.mirror import sync as bring
+
+    if folder is None:
+        source, folder = PUBLIC, source
+    if source is None or folder is None:
+        raise click.UsageError("Give DIR, the folder for the day files.")
+    dates = {bound: given[bound].date() for bound in ("start", "end") if given[bound]}
+    archive = Archive(source, storage_options=given["storage_options"])
+    total = sum(file.size for file in archive.select(**dates))
+    console = Console(stderr=True)
+    columns = DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
+    with Progress(
+        *Progress.get_default_columns()[:2],
+        *columns,
+        console=console,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task("syncing", total=total)
+        mirror = bring(
+            archive,
+            folder,
+            delete=given["delete"],
+            progress=lambda size, _: bar.advance(task, size),
+            **dates,
+        )
+    click.echo(
+        f"{len(mirror.fetched):,} days fetched, {mirror.bytes:,} bytes; "
+        f"{mirror.unchanged:,} days unchanged"
+    )
+    for names, what, done in (
+        (mirror.gone, "no longer in SOURCE", "removed"),
+        (mirror.shrunk, "smaller in SOURCE", "replaced"),
+    ):
+        if names:
+            fate = done if mirror.deleted else "kept; --delete follows SOURCE"
+            click.echo(f"{len(names):,} days {what} ({fate}): {shown(list(names))}")
+
+
+@click.command()
+@click.argument("source", required=False)
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@storage_options("SOURCE")
+def info(source: str | None, as_json: bool, **given: Any) -> None:
+    """Show which days SOURCE has, without reading them.
+
+    SOURCE is a folder, gs://, https:// or any fsspec URL, by default the public archive of
+    mybinder.org.
+    """
+    from dataclasses import asdict
+
+    from daskbinder.archive import PUBLIC, Archive
+    from daskbinder.overview import Overview
+
+    found = Overview.of(Archive(source or PUBLIC, storage_options=given["storage_options"]))
+    if as_json:
+        print_json(asdict(found) | {"missing": found.missing})
+    else:
+        _show_overview(found)
+
+
+def _show_overview(found: "Overview") -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from daskbinder.overview import ranges
+
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("source", escape(found.source))
+    table.add_row("days", f"{found.days:,}")
+    if found.days:
+        table.add_row("from, to", f"{found.first} to {found.last}")
+    table.add_row("bytes", f"{found.bytes:,}")
+    for what, runs in (
+        ("missing days", list(found.gaps)),
+        ("provisional", ranges(found.provisional)),
+        ("empty", ranges(found.empty)),
+        ("not in the index", ranges(found.unindexed)),
+        ("only in the index", ranges(found.indexed_only)),
+    ):
+        days = sum((last - first).days + 1 for first, last in runs)
+        texts = [f"{first}" if first == last else f"{first} to {last}" for first, last in runs]
+        table.add_row(what, f"{days:,}: {shown(texts, 20)}" if days else "none")
+    Console().print(table)

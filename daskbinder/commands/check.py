@@ -1,0 +1,44 @@
+"""The command that checks what a run left."""
+
+import sys
+from typing import Any
+
+import click
+
+from daskbinder.commands.options import DATE, storage_options
+from daskbinder.commands.show import print_json, printable
+
+
+@click.command(short_help="Check what a run left in DEST.")
+@click.argument("dest")
+@click.argument("source", required=False)
+@click.option("--start", type=DATE, metavar="DATE", help="First file date to compare.")
+@click.option("--end", type=DATE, metavar="DATE", help="Last file date to compare.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@storage_options("DEST and SOURCE")
+def check(dest: str, source: str | None, as_json: bool, **given: Any) -> None:
+    """Check what a run left in DEST: every file and every sum.
+
+    With SOURCE its listing is compared too, from --start to --end as they were given to the run;
+    no day file is read. Ends with 1 when there is a fault; unless it says otherwise, 'run --full'
+    mends it. A note is no fault: it tells what the archive lacked.
+    """
+    from dataclasses import asdict
+
+    from daskbinder.audit import check
+
+    dates = {bound: given[bound].date() for bound in ("start", "end") if given[bound]}
+    if dates and source is None:
+        raise click.UsageError("Give SOURCE, with which --start and --end compare.")
+    found = check(dest, source, storage_options=given["storage_options"], **dates)
+    if as_json:
+        print_json({"ok": found.ok} | asdict(found))
+    else:
+        for kind, sentences in (("fault", found.faults), ("note", found.notes)):
+            for sentence in sentences:
+                click.echo(f"{kind}: {printable(sentence)}")
+        click.echo(
+            f"{len(found.faults):,} faults, {len(found.notes):,} notes; {found.files:,} files, "
+            f"{found.days:,} days, {found.launches:,} launches"
+        )
+    sys.exit(0 if found.ok else 1)

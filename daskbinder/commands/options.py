@@ -1,0 +1,62 @@
+"""Options that several commands share, and what they accept."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+DATE = click.DateTime(["%Y-%m-%d"])
+FILE = click.Path(exists=True, dir_okay=False)
+
+
+def _read_storage_options(
+    _ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]
+) -> dict[str, str]:
+    options = {}
+    for pair in given:
+        key, equals, value = pair.partition("=")
+        if not (key and equals):
+            raise click.BadParameter(f"write KEY=VALUE, not {pair!r}")
+        options[key] = value
+    return options
+
+
+def storage_options(of: str) -> Decorator:
+    """Give the option for the file systems of some arguments of a command."""
+    return click.option(
+        "--storage-option",
+        "storage_options",
+        multiple=True,
+        metavar="KEY=VALUE",
+        callback=_read_storage_options,
+        help=f"For the file system of {of}; may be repeated.",
+    )
+
+
+def read_size(_ctx: click.Context, _param: click.Parameter, given: str | None) -> int | str | None:
+    """Read a number of bytes, such as 64MiB."""
+    from dask.utils import parse_bytes
+
+    if given in (None, "auto"):
+        return given
+    try:
+        size = parse_bytes(given)
+    except ValueError as error:
+        raise click.BadParameter(f"{given!r} is no size; write it as 64MiB") from error
+    if size < 1:
+        raise click.BadParameter(f"at least one byte is needed, not {given!r}")
+    return size
+
+
+def read_bounds(
+    _ctx: click.Context, _param: click.Parameter, given: str | None
+) -> tuple[int, int] | None:
+    """Read MIN:MAX."""
+    if given is None:
+        return None
+    least, _, most = given.partition(":")
+    if not (least.isdecimal() and most.isdecimal() and 1 <= int(least) <= int(most)):
+        raise click.BadParameter(f"write MIN:MAX, at least 1 and not falling, not {given!r}")
+    return int(least), int(most)
