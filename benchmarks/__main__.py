@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: compare, small, scale, track, check."""
+"""``python -m benchmarks``: compare, small, scale, track, check, soak."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -19,6 +19,8 @@ from benchmarks.history import regressions, trends
 from benchmarks.parts import PARTS
 from benchmarks.results import FOLDER, Row, append, load
 from benchmarks.small import small as time_parts
+from benchmarks.soak import SOAKS
+from benchmarks.soak import soak as run_soak
 from benchmarks.stopwatch import CommandFailed
 from benchmarks.workloads import PEERS, contenders, ours
 
@@ -165,6 +167,16 @@ def check() -> None:
     if found:
         sys.exit(1)
     _say("no ratio is worse than noise explains")
+
+
+@main.command()
+@click.argument("names", nargs=-1, type=click.Choice(list(SOAKS)), metavar="[NAME]...")
+@click.option("--size", type=click.IntRange(1), help="How large.  [default: as in the README]")
+def soak(names: tuple[str, ...], size: int | None) -> None:
+    """Tests of what must never go wrong, for long: lines, histories, kills."""
+    failed = [name for name in names or SOAKS if not run_soak(name, size)]
+    if failed:
+        raise click.ClickException(f"failed: {', '.join(failed)}")
 
 
 def _show(rows: Sequence[Row]) -> None:

@@ -20,6 +20,9 @@ from daskbinder.sample import write_sample
 Body = bytes | list[bytes | dict[str, Any]]
 MakeArchive = Callable[..., Path]
 MakeLaunch = Callable[..., dict[str, Any]]
+Report = Callable[[str], None]
+
+_REPORTED = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -50,6 +53,19 @@ def make_archive(tmp_path_factory: pytest.TempPathFactory) -> MakeArchive:
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def report(pytestconfig: pytest.Config) -> Report:
+    """Say what a test has seen in the summary of the session."""
+    return pytestconfig.stash.setdefault(_REPORTED, []).append
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    for line in config.stash.get(_REPORTED, []):
+        terminalreporter.write_line(line)
 
 
 def needs(*programs: str) -> pytest.MarkDecorator:
