@@ -43,8 +43,16 @@ class MemberCounts:
     unknown: tuple[str, ...]
 
 
-def count_members(counts: Counts, federation: Federation) -> MemberCounts:
-    """Add up counts by member; who stands behind an origin depends on the date."""
+def members_of(counts: Counts, federation: Federation) -> tuple[tuple[str, ...], Ints]:
+    """Find the members behind counts: who stands behind an origin depends on the date.
+
+    Returns
+    -------
+    tuple of str
+        The members, sorted.
+    ndarray of int
+        The place of each row's member among them.
+    """
     column = list(KEY).index("origin")
     origins = counts.keys.values[column].to_pylist()
     origin = counts.keys.codes[counts.key, column]
@@ -57,16 +65,24 @@ def count_members(counts: Counts, federation: Federation) -> MemberCounts:
         federation.member(origins[pair // days], day_of(day0 + pair % days))
         for pair in pairs.tolist()
     ]
-    members = sorted(set(found))
-    codes = np.array([members.index(name) for name in found], np.int64)
+    members = tuple(sorted(set(found)))
+    return members, np.array([members.index(name) for name in found], np.int64)[place]
+
+
+def count_members(counts: Counts, federation: Federation) -> MemberCounts:
+    """Add up counts by member."""
+    members, member = members_of(counts, federation)
     rows, inverse = np.unique(
-        counts.hour.astype(np.int64) * max(len(members), 1) + codes[place], return_inverse=True
+        counts.hour.astype(np.int64) * max(len(members), 1) + member, return_inverse=True
     )
     n = np.zeros(len(rows), np.int64)
     np.add.at(n, inverse, counts.n)
     hour, member = np.divmod(rows, max(len(members), 1))
-    unknown = sorted({origins[i] for i in np.unique(origin) if not federation.knows(origins[i])})
-    return MemberCounts(tuple(members), hour, member, n, tuple(unknown))
+    column = list(KEY).index("origin")
+    origins = counts.keys.values[column].to_pylist()
+    present = np.unique(counts.keys.codes[counts.key, column])
+    unknown = sorted({origins[i] for i in present if not federation.knows(origins[i])})
+    return MemberCounts(members, hour, member, n, tuple(unknown))
 
 
 def read_members(series: pa.Table, without: Collection[int]) -> MemberCounts:

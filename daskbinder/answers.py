@@ -1,0 +1,284 @@
+"""Answers to what people ask of the archive, as pandas DataFrames: a function a question.
+
+All take a finished data set, as `daskbinder.open` gives it, and read nothing else. Launches are
+launches, not people; names of repositories, organisations, refs and origins are text that
+strangers chose.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from daskbinder import lookup
+from daskbinder.errors import InputError
+from daskbinder.lookup import Launches
+from daskbinder.store import DAYS, Rollups
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "Launches",
+    "Repository",
+    "active",
+    "completeness",
+    "daily",
+    "launches",
+    "members",
+    "new",
+    "repositories",
+    "repository",
+    "scripts",
+    "top",
+]
+
+
+@dataclass(frozen=True)
+class Repository:
+    """What there is to know of one repository.
+
+    Attributes
+    ----------
+    provider, name : str
+        Who holds it, and its name as most often written.
+    org : str or None
+        Whose it is; None for a spec that fits nothing its provider knows.
+    total : int
+        Launches.
+    share : float
+        Part of all launches.
+    rank : int
+        1 for the most launched; those with equal launches share a rank.
+    days : int
+        Days with launches.
+    first_seen, last_seen : datetime.date
+        The first and the last of them.
+    series : pandas.DataFrame
+        ``date`` and ``n``: each day with launches.
+    by_member, by_ref : pandas.DataFrame
+        ``member`` or ``ref`` (None where none was asked for), ``n`` and ``share``, the most first.
+    """
+
+    provider: str
+    name: str
+    org: str | None
+    total: int
+    share: float
+    rank: int
+    days: int
+    first_seen: date
+    last_seen: date
+    series: "pd.DataFrame"
+    by_member: "pd.DataFrame"
+    by_ref: "pd.DataFrame"
+
+
+def top(
+    rollups: Rollups,
+    by: str = "repo",
+    start: date | str | None = None,
+    end: date | str | None = None,
+    last: int | str | None = None,
+    n: int | None = 25,
+) -> "pd.DataFrame":
+    """Rank by launches.
+
+    Parameters
+    ----------
+    rollups : Rollups
+        The data set.
+    by : str
+        ``"repo"``, ``"org"``, ``"provider"``, ``"member"``, ``"origin"`` (the host that was asked)
+        or ``"ref"`` (of a repository).
+    start, end : datetime.date or str, optional
+        The first and the last day; by default all.
+    last : int or str, optional
+        So many days up to `end` or the newest day, such as ``"90d"``.
+    n : int or None
+        How many rows; None for all.
+
+    Returns
+    -------
+    pandas.DataFrame
+        What names a row (``provider`` and ``repository`` for ``"repo"``, ``provider`` and ``org``,
+        ``provider``, ``member``, ``origin``, or ``provider``, ``repository`` and ``ref``), ``n``,
+        and ``share`` of all launches of these days.
+    """
+    return lookup.top(rollups, by, lookup.span_of(rollups, start, end, last), n).to_pandas()
+
+
+def repositories(rollups: Rollups) -> "pd.DataFrame":
+    """List the repositories, the most launched first.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``provider``, ``repository`` (as most often written), ``org`` (None for a spec that fits
+        nothing), ``n``, ``days`` with launches, ``first_seen`` and ``last_seen``.
+    """
+    return lookup.directory(rollups).to_pandas()
+
+
+def launches(rollups: Rollups) -> Launches:
+    """Launches by day, member and repository, as compact arrays for quick selections.
+
+    ``repository`` holds rows of what `repositories` returns.
+    """
+    return lookup.launches(rollups, lookup.directory(rollups))
+
+
+def repository(rollups: Rollups, name_or_url: str, provider: str | None = None) -> Repository:
+    """Find a repository by its name or an address of it.
+
+    Parameters
+    ----------
+    rollups : Rollups
+        The data set.
+    name_or_url : str
+        ``owner/name``, a DOI, the URL of a repository, or that of a launch.
+    provider : str, optional
+        Where to look; by default wherever the name is, the most launched first.
+
+    Raises
+    ------
+    InputError
+        When it was never launched.
+    """
+    known = lookup.directory(rollups)
+    row = lookup.find(known, name_or_url, provider)
+    found = known.slice(row, 1).to_pylist()[0]
+    rows = lookup.rows_about(rollups, found)
+    total = found["n"]
+
+    def counted(name: str) -> "pd.DataFrame":
+        column = rows[name].cast(pa.string()) if name != "date" else rows[name]
+        sums = pa.table({name: column, "n": rows["n"]}).group_by([name]).aggregate([("n", "sum")])
+        return lookup.ranked(sums.rename_columns([name, "n"]), None).to_pandas()
+
+    return Repository(
+        found["provider"],
+        found["repository"],
+        found["org"],
+        total,
+        total / pc.sum(known["n"]).as_py(),
+        1 + pc.sum(pc.greater(known["n"], total)).as_py(),
+        found["days"],
+        found["first_seen"],
+        found["last_seen"],
+        counted("date").drop(columns="share").sort_values("date", ignore_index=True),
+        counted("federation").rename(columns={"federation": "member"}),
+        counted("ref"),
+    )
+
+
+def members(rollups: Rollups, by: str = "month") -> "pd.DataFrame":
+    """Count launches of the federation members by month, quarter or year.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``period`` (``2021-03``, ``2021Q1`` or ``2021``), ``member``, ``n``, ``share`` of the
+        period's launches, and ``change`` against the same period a year before (0.5 for half as
+        many again; NaN where the member had none then).
+    """
+    return lookup.members(rollups, by).to_pandas()
+
+
+def daily(rollups: Rollups) -> "pd.DataFrame":
+    """Count launches by ``date``, ``member`` and ``provider``; a small cube for headlines.
+
+    Only combinations with launches have a row.
+    """
+    rows = lookup.daily(rollups).rename_columns({"federation": "member"})
+    names = ["date", "member", "provider"]
+    rows = rows.group_by(names).aggregate([("n", "sum")]).rename_columns([*names, "n"])
+    rows = rows.cast(
+        pa.schema({**dict.fromkeys(names, pa.string()), "date": pa.date32(), "n": pa.int64()})
+    )
+    return rows.sort_by([(name, "ascending") for name in names]).to_pandas()
+
+
+def active(rollups: Rollups, by: str = "day") -> "pd.DataFrame":
+    """Count the distinct repositories that were launched in each window, exactly.
+
+    Parameters
+    ----------
+    rollups : Rollups
+        The data set.
+    by : str
+        ``"day"``, ``"week"``, ``"month"``, or ``"7d"``, ``"30d"``, ``"90d"`` up to each day.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``first`` and ``last`` day of the window, ``repositories``, and ``days``: of how many of
+        its days there is a file.
+    """
+    from daskbinder.repositories import WINDOWS
+
+    if by not in WINDOWS:
+        raise InputError(f"repositories are counted by {', '.join(WINDOWS)}, not by {by!r}")
+    rows = lookup.active(rollups)
+    return rows.filter(pc.equal(rows["window"], by)).drop_columns("window").to_pandas()
+
+
+def new(rollups: Rollups) -> "pd.DataFrame":
+    """Count the repositories seen for the first time, by month.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``month`` (``2021-03``) and ``repositories``. Those of the first months are new to the
+        archive, which is not to say new.
+    """
+    import pandas as pd
+
+    seen = pc.strftime(lookup.directory(rollups)["first_seen"], "%Y-%m")
+    months, counts = np.unique(seen.to_numpy().astype(str), return_counts=True)
+    return pd.DataFrame({"month": months, "repositories": counts})
+
+
+def scripts(rollups: Rollups) -> "pd.DataFrame":
+    """Count launches by the site that asked for them, known since schema version 6.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``request_origin``, ``n`` and ``share`` of the launches of these versions: an address, empty
+        where none was sent (a script, or a link that was followed).
+    """
+    rows = lookup.scripts(rollups)
+    return rows.to_pandas()
+
+
+def completeness(rollups: Rollups) -> "pd.DataFrame":
+    """Tell for each date of the archive what there is of it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``date``, each from the first to the last; ``present``, whether it has a day file;
+        ``launches`` and ``rejected`` lines in that; ``indexed``, launches by the archive's own
+        index; ``hours`` of the day with launches; ``provisional``, whether it was still being
+        written.
+    """
+    import pandas as pd
+
+    days = (
+        rollups.table(DAYS)
+        .to_pandas()
+        .rename(columns={"accepted": "launches", "hours_present": "hours"})
+    )
+    names = ["launches", "rejected", "indexed", "hours", "provisional"]
+    days["date"] = pd.to_datetime(days["date"])
+    every = pd.date_range(days["date"].min(), days["date"].max(), name="date")
+    frame = days.set_index("date")[names].reindex(every)
+    frame.insert(0, "present", frame["launches"].notna())
+    frame["provisional"] = frame["provisional"].eq(True)
+    return frame.astype(
+        dict.fromkeys(["launches", "rejected", "indexed", "hours"], "Int64")
+    ).reset_index()
