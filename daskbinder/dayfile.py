@@ -7,7 +7,7 @@ import gzip
 import re
 import zlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -93,6 +93,14 @@ class Part:
         return self.start == 0 and self.stop >= self.file.size
 
 
+def parts_of(files: Iterable[DayFile], size: int) -> Iterator[Part]:
+    """Cut files larger than `size` bytes into parts, those of gzip excepted."""
+    for file in files:
+        step = file.size if file.compressed or file.size <= size else size
+        for start in range(0, max(file.size, 1), max(step, 1)):
+            yield Part(file, start, min(start + step, file.size))
+
+
 def list_day_files(place: Place, *, today: date | None = None) -> tuple[DayFile, ...]:
     """List the day files of a place by date, without reading them.
 
@@ -172,17 +180,19 @@ def read_groups(
 ) -> Iterator[list[tuple[Part, bytes | memoryview]]]:
     """Bytes of the lines of some parts, as many at a time as make up about `size` bytes.
 
-    From elsewhere, parts are fetched all at once while the caller works on those that have come; a
-    group is then what has arrived. What is held is the size of all parts together.
+    From elsewhere, parts are fetched at once while the caller works on those that have come; a
+    group is then what has arrived. What is held is about `size`, of parts that are smaller.
 
     Raises
     ------
     JobError
         When what was read is not what was listed, even after reading again.
     """
+    if sum(part.stop - part.start for part in parts) > size:
+        size //= 2  # one half is on its way while the other is worked on
     group: list[tuple[Part, bytes | memoryview]] = []
     held = 0
-    for part, coming in _ahead(place, parts):
+    for part, coming in _ahead(place, parts, size):
         if group and not coming.done():
             yield group
             group, held = [], 0
@@ -197,7 +207,7 @@ def read_groups(
 
 
 def _ahead(
-    place: Place, parts: Sequence[Part]
+    place: Place, parts: Sequence[Part], size: int
 ) -> Iterator[tuple[Part, "Future[bytes | memoryview]"]]:
     """Parts and their bytes, which are on their way or, from a folder, there."""
     if place.is_local:
@@ -207,13 +217,23 @@ def _ahead(
             yield part, there
         return
     pool = _pool(place.concurrency)
-    coming = deque((part, pool.submit(_fetch, place, part)) for part in parts)
+    rest = deque(parts)
+    coming: deque[tuple[Part, Future[bytes | memoryview]]] = deque()
+    under_way = 0
     try:
-        while coming:
+        while rest or coming:
+            while rest and (not coming or under_way + _length(rest[0]) <= size):
+                under_way += _length(rest[0])
+                coming.append((rest[0], pool.submit(_fetch, place, rest.popleft())))
+            under_way -= _length(coming[0][0])
             yield coming.popleft()
     finally:
         for _, future in coming:
             future.cancel()
+
+
+def _length(part: Part) -> int:
+    return part.stop - part.start
 
 
 @cache

@@ -3,13 +3,14 @@
 Building a plan reads no day file and computes nothing; which cluster runs it, it cannot tell.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
-from functools import cached_property, partial
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, timedelta
+from functools import cache, cached_property, partial
+from hashlib import blake2b
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import dask
 from dask.base import tokenize
@@ -17,7 +18,8 @@ from dask.delayed import Delayed
 
 from daskbinder import ledger, tasks
 from daskbinder.archive import Archive
-from daskbinder.dayfile import DayFile, Part
+from daskbinder.dayfile import DayFile, Part, parts_of
+from daskbinder.days import Days
 from daskbinder.errors import InputError
 from daskbinder.events import VERSIONS, day_number
 from daskbinder.federation import Federation
@@ -29,6 +31,18 @@ from daskbinder.tasks import Rules
 from daskbinder.windows import GRAINS, KINDS, Window, window_of, windows_of
 
 _DAY = timedelta(days=1)
+
+_LONGEST_WAIT = 30
+"""Days from any day of a window to its last, at most."""
+
+_MOST_BLOCKS = 6_000
+"""Tasks that read, at most; of a larger archive, each reads more, but holds no more at a time."""
+
+_MOST_FILES = 10_000
+"""Day files that the graph itself holds, at most."""
+
+_MOST_SPANS = 600
+"""Parts of time whose counts meet, at most; of a longer archive, each holds several months."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +77,37 @@ class Wish:
     today: date
 
     @cached_property
+    def present(self) -> Days:
+        """Dates that have a day file."""
+        return Days.of(file.date for file in self.files)
+
+    @cached_property
+    def days(self) -> dict[str, Days]:
+        """Days of the windows of each kind: those that launches may belong to.
+
+        The older notebook has complete windows only.
+        """
+        if self.rules.compat is None:
+            return dict.fromkeys(self.kinds, self.present.widened(1, 1))
+        present = set(self.present)
+        return {
+            kind: Days.of(
+                day
+                for window in windows_of(kind, present)
+                if present.issuperset(window.dates())
+                for day in window.dates()
+            )
+            for kind in self.kinds
+        }
+
+    @cached_property
     def windows(self) -> tuple[tuple[Window, bool], ...]:
         """All windows, those marked False only if they hold a launch."""
-        return _windows(self.files, self.kinds, self.rules.compat)
+        return tuple(
+            (window, always)
+            for kind, days in self.days.items()
+            for window, always in tasks.windows_in(kind, days, self.present, self.rules.compat)
+        )
 
     @property
     def options(self) -> dict[str, Any]:
@@ -102,8 +144,9 @@ class Plan:
         Launches of the files that are not read again.
     blocks : tuple of tuple of Part
         What is read, by task.
-    windows : tuple of (Window, bool)
-        The windows written; those marked False only if they hold a launch.
+    listings : dict
+        Day files that the graph does not hold but names: there are too many. A run puts them into
+        DEST before it begins.
     rollups : tuple of Delayed
         Each writes some windows.
     series, days, rejects : Delayed
@@ -117,7 +160,7 @@ class Plan:
     token: str
     launches_kept: int
     blocks: tuple[tuple[Part, ...], ...] = field(repr=False)
-    windows: tuple[tuple[Window, bool], ...] = field(repr=False)
+    listings: dict[str, tuple[DayFile, ...]] = field(repr=False)
     rollups: tuple[Delayed, ...] = field(repr=False)
     series: Delayed | None = field(repr=False)
     days: Delayed = field(repr=False)
@@ -147,6 +190,15 @@ class Plan:
     def rules(self) -> Rules:
         """How launches are counted."""
         return self.wish.rules
+
+    @cached_property
+    def windows(self) -> tuple[tuple[Window, bool], ...]:
+        """The windows written; those marked False only if they hold a launch."""
+        return tuple(
+            (window, always)
+            for window, always in self.wish.windows
+            if any(map(self.scope.counts_anew, window.dates()))
+        )
 
     @property
     def outputs(self) -> tuple[Delayed, ...]:
@@ -202,7 +254,7 @@ class Plan:
 
     def incomplete(self) -> dict[Window, list[date]]:
         """Windows that lack day files, and the dates they lack."""
-        present = {file.date for file in self.files}
+        present = set(self.wish.present)
         lacking = {
             window: [day for day in window.dates() if day not in present]
             for window, _ in self.wish.windows
@@ -322,7 +374,7 @@ def plan(
         datetime.now(UTC).date(),
     )
     stamp = wish.dest.stamp(MANIFEST)
-    token = tokenize(wish.options, files, stamp, full)[:16]
+    token = tokenize(wish.options, _digest(files), stamp, full)[:16]
     target = ledger.read_target(wish.dest)
     suspects: list[str] | None = []
     if target is not None and target["token"] != token:
@@ -346,25 +398,17 @@ def _build(
     interrupted: bool,
 ) -> Plan:
     scope = scope_of(earlier, wish.files, more)
-    chosen = tuple(
-        (window, always)
-        for window, always in wish.windows
-        if any(map(scope.counts_anew, window.dates()))
-    )
     build = _Builder(wish, token, earlier, scope, ledger.done(wish.dest) if interrupted else set())
     rollups = tuple(
-        build.rollups(list(group))
-        for _, group in groupby(
-            chosen, key=lambda pair: (pair[0].kind, window_of("monthly", pair[0].last).label)
-        )
+        build.rollups(kind, span, days) for kind in wish.kinds for span, days in build.endings(kind)
     )
-    members = [build.members(month) for month in build.months] if not wish.rules.compat else []
-    tallies = [build.tallies(blocks) for blocks in build.by_month.values()]
+    members = [build.members(span) for span in build.spans] if not wish.rules.compat else []
+    tallies = [build.tallies(span) for span in build.by_span]
     series = None
     if not wish.rules.compat:
         series = build.last(
             tasks.write_series,
-            [file.date for file in wish.files],
+            wish.present,
             wish.federation,
             wish.grains,
             build.dates,
@@ -378,7 +422,7 @@ def _build(
         token,
         sum(row["accepted"] for row in kept),
         build.blocks_read(),
-        chosen,
+        build.listings,
         rollups,
         series,
         days=build.last(partial(tasks.write_days, wish.archive.place), wish.today, kept)(tallies),
@@ -401,22 +445,62 @@ class _Builder:
         )
         self.dates = None if scope.dates is None else {day_number(day) for day in scope.dates}
         # A cluster may still hold results of these names from a run before: files since replaced.
-        self.run = tokenize(token, scope)[:8]
-        self.by_month: dict[Window, list[tuple[Part, ...]]] = {}
-        for block in _blocks(scope.files, wish.rules.blocksize):
-            month = window_of("monthly", block[0].file.date)
-            self.by_month.setdefault(month, []).append(block)
-        reach = _reach(scope.files, wish.rules.compat) if scope.dates is None else scope.dates
-        self.months = windows_of("monthly", reach)
+        self.run = tokenize(token, _digest(scope.files), scope.dates)[:8]
+        self.months = _months_together(scope.files)
+        self.by_span: dict[_Span, list[tuple[Part, ...]]] = {}
+        self.listings: dict[str, tuple[DayFile, ...]] = {}
+        self.listing_of: dict[_Start, str] = {}
+        held = wish.rules.blocksize
+        size = max(held, sum(file.size for file in scope.files) // _MOST_BLOCKS)
+        for span, of_span in groupby(scope.files, key=lambda file: self.span_of(file.date)):
+            files = tuple(of_span)
+            blocks = list(_blocks(parts_of(files, held), size))
+            self.by_span[span] = blocks
+            if len(scope.files) > _MOST_FILES:
+                name = f"{span.label}-{_digest(files)}"
+                self.listings[name] = files
+                self.listing_of |= dict.fromkeys(map(_start_of, blocks), name)
+        margin = int(wish.rules.compat is None)
+        reach = Days.of(file.date for file in scope.files).widened(margin, margin)
+        self.spans = self.spans_of(reach if scope.dates is None else Days.of(scope.dates))
         rules = replace(wish.rules, blocksize=0)
         self.salt = tokenize(wish.archive.place, wish.dest, rules, FORMAT)
-        self.keys: dict[Window | tuple[Part, ...], str] = {}
-        self.counted: dict[tuple[Part, ...], Delayed] = {}
-        self.partitions: dict[Window, Delayed] = {}
+        self.keys: dict[_Span | _Start, str] = {}
+        self.counted: dict[_Start, Delayed] = {}
+        self.read: list[tuple[Part, ...]] = []
+        self.partitions: dict[_Span, Delayed] = {}
+
+    def span_of(self, day: date) -> "_Span":
+        """Find the months that are brought together with that of a day."""
+        return _span(day.year * 12 + day.month - 1, self.months)
+
+    def spans_of(self, days: Days) -> dict["_Span", None]:
+        """Find the spans that hold any of the days, in order."""
+        spans: dict[_Span, None] = {}
+        for first, last in days.runs:
+            span = self.span_of(date.fromordinal(first))
+            spans[span] = None
+            while (after := span.last.toordinal() + 1) <= last:
+                span = self.span_of(date.fromordinal(after))
+                spans[span] = None
+        return spans
+
+    def endings(self, kind: str) -> Iterator[tuple["_Span", Days]]:
+        """Spans in which windows end that are written, and the days of these windows."""
+        days = self.wish.days[kind]
+        if self.scope.dates is not None:
+            anew = windows_of(kind, self.scope.dates)
+            days &= Days.over((one.first.toordinal(), one.last.toordinal()) for one in anew)
+        for span in self.spans_of(days.widened(0, _LONGEST_WAIT)):
+            first, last = window_of(kind, span.first), window_of(kind, span.last)
+            stop = last.last if last.last <= span.last else last.first - _DAY
+            ending = days.between(first.first.toordinal(), stop.toordinal())
+            if ending.runs:
+                yield span, ending
 
     def blocks_read(self) -> tuple[tuple[Part, ...], ...]:
         """The blocks that some task asked for."""
-        return tuple(sorted(self.counted, key=lambda block: (block[0].file, block[0].start)))
+        return tuple(sorted(self.read, key=_start_of))
 
     def kept_days(self) -> list[dict[str, Any]]:
         """Rows of the earlier day table whose files are not read again."""
@@ -427,57 +511,76 @@ class _Builder:
 
     def count(self, block: tuple[Part, ...]) -> Delayed:
         """Count a block."""
-        if block not in self.counted:
+        start = _start_of(block)
+        if start not in self.counted:
+            source, rules = self.wish.archive.place, self.wish.rules
+            task = partial(tasks.count_block, source, block, rules)
+            if start in self.listing_of:
+                listing = self.wish.dest, self.listing_of[start]
+                task = partial(
+                    tasks.count_listed, source, *listing, start, _start_of(block[-1:]), rules
+                )
             name = f"{block[0].file.date}.{block[0].start}"
-            task = partial(tasks.count_block, self.wish.archive.place, block, self.wish.rules)
-            self.counted[block] = self._lazy(task, name, self._key_of_block(block))()
-        return self.counted[block]
+            key = self._key_of_block(block)
+            self.counted[start] = self._lazy(task, name, key, of=tasks.count_block)()
+            self.read.append(block)
+        return self.counted[start]
 
-    def tallies(self, blocks: Sequence[tuple[Part, ...]]) -> Delayed:
-        """Take the tallies of some blocks over, so that their counts can be let go."""
-        label = blocks[0][0].file.date.isoformat()[:7]
+    def tallies(self, span: "_Span") -> Delayed:
+        """Take the tallies of some months over, so that their counts can be let go."""
+        blocks = self.by_span[span]
         return self._once(
             tasks.tallies_of,
-            label,
+            span.label,
             self._key([*map(self._key_of_block, blocks)]),
             lambda: [self.count(block) for block in blocks],
         )
 
-    def partition(self, month: Window) -> Delayed:
-        """Bring the counts of a month together."""
-        if month not in self.partitions:
-            task = partial(tasks.partition, month.first, month.last, self.dates)
-            blocks = self._blocks_of(month)
-            self.partitions[month] = self._lazy(task, month.label, self._key_of(month))(
+    def partition(self, span: "_Span") -> Delayed:
+        """Bring the counts of some months together."""
+        if span not in self.partitions:
+            task = partial(tasks.partition, span.first, span.last, self.dates)
+            blocks = self._blocks_of(span)
+            self.partitions[span] = self._lazy(task, span.label, self._key_of(span))(
                 [self.count(block) for block in blocks]
             )
-        return self.partitions[month]
+        return self.partitions[span]
 
-    def members(self, month: Window) -> Delayed:
-        """Count a month by federation member."""
+    def members(self, span: "_Span") -> Delayed:
+        """Count some months by federation member."""
         task = partial(_count_members, self.wish.federation)
-        key = self._key(self._key_of(month), self.wish.federation.fingerprint)
-        return self._once(task, month.label, key, lambda: self.partition(month))
+        key = self._key(self._key_of(span), self.wish.federation.fingerprint)
+        return self._once(task, span.label, key, lambda: self.partition(span))
 
-    def rollups(self, windows: Sequence[tuple[Window, bool]]) -> Delayed:
-        """Write some windows of one kind that end in the same month."""
-        first, last = windows[0][0].first, windows[-1][0].last
-        months = [month for month in self.months if month.first <= last and first <= month.last]
-        standing = frozenset(self.earlier.files if self.earlier else ())
+    def rollups(self, kind: str, span: "_Span", days: Days) -> Delayed:
+        """Write the windows of one kind that end in the same months."""
+        spans = [one for one in self.spans_of(days) if one in self.spans]
+        present = self.wish.present & days
+        compat, grains = self.wish.rules.compat, self.wish.grains
+        standing: frozenset[str] = frozenset()
+        if self.earlier is not None:
+            names = (
+                tasks.name_of(window, grain, compat)
+                for window in windows_of(kind, days)
+                for grain in grains
+            )
+            standing = frozenset(name for name in names if name in self.earlier.files)
         task = partial(
             tasks.write_rollups,
             self.wish.dest,
-            windows,
-            self.wish.grains,
-            self.wish.rules.compat,
+            kind,
+            days,
+            present,
+            grains,
+            compat,
             self.dates,
             standing,
         )
-        base = self.token if standing else ""
-        labels = [(window.label, always) for window, always in windows]
-        key = self._key([self._key_of(month) for month in months], labels, self.wish.grains, base)
-        label = f"{windows[0][0].kind}-{window_of('monthly', last).label}"
-        return self._once(task, label, key, lambda: [self.partition(month) for month in months])
+        base = self.token if self.earlier else ""
+        inputs = [self._key_of(one) for one in spans]
+        key = self._key(inputs, days.runs, present.runs, grains, base)
+        label = f"{kind}-{span.label}"
+        return self._once(task, label, key, lambda: [self.partition(one) for one in spans])
 
     def last(self, task: Any, *constants: Any) -> Any:
         """Make a task that ends the plan and is done in every run."""
@@ -503,23 +606,33 @@ class _Builder:
         name = f"{_name(of or task, label, key)}-{self.run}"
         return partial(dask.delayed(task, name=name, pure=True, traverse=False), dask_key_name=name)
 
-    def _blocks_of(self, month: Window) -> list[tuple[Part, ...]]:
-        margin = timedelta() if self.wish.rules.compat else _DAY
-        blocks = (block for blocks in self.by_month.values() for block in blocks)
-        return [block for block in blocks if _overlap(block, month, margin)]
+    def _blocks_of(self, span: "_Span") -> list[tuple[Part, ...]]:
+        """Blocks that may hold launches of some months: their own, and those just beside."""
+        margin = int(self.wish.rules.compat is None)
+        days = Days.of([span.first, span.last]).widened(margin, margin)
+        first, last = days.runs[0][0], days.runs[-1][1]
+        near = self.spans_of(Days(((first, last),)))
+        return [
+            block
+            for one in near
+            for block in self.by_span.get(one, ())
+            if first <= block[-1].file.date.toordinal() and block[0].file.date.toordinal() <= last
+        ]
 
-    def _key_of(self, month: Window) -> str:
-        """Name what the counts of a month are made from."""
-        if month not in self.keys:
+    def _key_of(self, span: "_Span") -> str:
+        """Name what the counts of some months are made from."""
+        if span not in self.keys:
             dates = None if self.dates is None else sorted(self.dates)
-            blocks = [self._key_of_block(block) for block in self._blocks_of(month)]
-            self.keys[month] = self._key(month.label, dates, blocks)
-        return self.keys[month]
+            blocks = [self._key_of_block(block) for block in self._blocks_of(span)]
+            self.keys[span] = self._key(span, dates, blocks)
+        return self.keys[span]
 
     def _key_of_block(self, block: tuple[Part, ...]) -> str:
-        if block not in self.keys:
-            self.keys[block] = self._key(block)
-        return self.keys[block]
+        start = _start_of(block)
+        if start not in self.keys:
+            bounds = [(part.start, part.stop) for part in block]
+            self.keys[start] = self._key(_digest(part.file for part in block), bounds)
+        return self.keys[start]
 
     def _key(self, *parts: Any) -> str:
         key: str = tokenize(self.salt, parts)
@@ -548,65 +661,65 @@ def _name(task: Any, label: str, key: str) -> str:
     return f"{task.__name__.strip('_').replace('_', '-')}-{label}-{key}"
 
 
-def _blocks(files: Sequence[DayFile], size: int) -> Iterable[tuple[Part, ...]]:
-    """Cut day files into blocks of about equal size, at most `size` bytes.
-
-    A block does not cross the end of a month; only files larger than a block are cut.
-    """
-    for _, month in groupby(files, key=lambda file: (file.date.year, file.date.month)):
-        of_month = list(month)
-        total = sum(file.size for file in of_month)
-        target = total / max(-(-total // size), 1)
-        block: list[Part] = []
-        held = 0
-        for file in of_month:
-            if block and (held + file.size > size or held >= target):
-                yield tuple(block)
-                block, held = [], 0
-            if file.size > size and not file.compressed:
-                yield from (
-                    (Part(file, at, min(at + size, file.size)),) for at in range(0, file.size, size)
-                )
-                continue
-            block.append(Part(file, 0, file.size))
-            held += file.size
-        if block:
+def _blocks(parts: Iterable[Part], size: int) -> Iterable[tuple[Part, ...]]:
+    """Put parts of day files into blocks of about equal size, at most `size` bytes."""
+    parts = list(parts)
+    total = sum(part.stop - part.start for part in parts)
+    target = total / max(-(-total // size), 1)
+    block: list[Part] = []
+    held = 0
+    for part in parts:
+        length = part.stop - part.start
+        if block and (held + length > size or held >= target):
             yield tuple(block)
+            block, held = [], 0
+        block.append(part)
+        held += length
+    if block:
+        yield tuple(block)
 
 
-def _reach(files: Iterable[DayFile], compat: str | None) -> set[date]:
-    """Dates that launches in these files may belong to."""
-    days = {file.date for file in files}
-    if compat is None:
-        days |= {day - _DAY for day in days if day > date.min}
-        days |= {day + _DAY for day in days if day < date.max}
-    return days
+def _start_of(block: Sequence[Part]) -> "_Start":
+    """Tell a block from the others of a plan, by less than all that is in it."""
+    return block[0].file.date, block[0].start
 
 
-def _windows(
-    files: Sequence[DayFile], kinds: Sequence[str], compat: str | None
-) -> tuple[tuple[Window, bool], ...]:
-    """Windows to write, and whether each is written even if it holds no launch."""
-    present = {file.date for file in files}
-    if compat == "notebook":
-        return tuple(
-            (window, True)
-            for kind in kinds
-            for window in windows_of(kind, present, labels="notebook")
-            if present.issuperset(window.dates())
-        )
-    always = {window for kind in kinds for window in windows_of(kind, present)}
-    return tuple(
-        (window, window in always)
-        for kind in kinds
-        for window in windows_of(kind, _reach(files, compat))
-    )
+_Start = tuple[date, int]
 
 
-def _overlap(block: Sequence[Part], month: Window, margin: timedelta) -> bool:
-    """Whether a block may hold launches of a month."""
-    first, last = block[0].file.date, block[-1].file.date
-    return (
-        month.first.toordinal() - margin.days <= last.toordinal()
-        and first.toordinal() <= month.last.toordinal() + margin.days
-    )
+class _Span(NamedTuple):
+    """Whole months whose counts meet in one task."""
+
+    first: date
+    last: date
+
+    @property
+    def label(self) -> str:
+        """Name of its first month."""
+        return self.first.isoformat()[:7]
+
+
+@cache
+def _span(month: int, months: int) -> _Span:
+    """Find the span of so many months that holds a month, counted from the year 0."""
+    at = month // months * months
+    calendar = [divmod(at + i, 12) for i in range(months)]
+    inside = [date(year, month + 1, 1) for year, month in calendar if MINYEAR <= year <= MAXYEAR]
+    return _Span(inside[0], window_of("monthly", inside[-1]).last)
+
+
+def _months_together(files: Sequence[DayFile]) -> int:
+    """How many months meet in one task: one, unless there were too many tasks."""
+    if not files:
+        return 1
+    first, last = files[0].date, files[-1].date
+    months = (last.year - first.year) * 12 + last.month - first.month + 1
+    return -(-months // _MOST_SPANS)
+
+
+def _digest(files: Iterable[DayFile]) -> str:
+    """Tell day files as they were listed from any others; fast, for there may be a million."""
+    hashed = blake2b(digest_size=16)
+    for file in files:
+        hashed.update(f"{file.name} {file.size} {file.fingerprint}\n".encode())
+    return hashed.hexdigest()

@@ -104,6 +104,7 @@ def _publish(plan: Plan, client: Client, progress: Progress | None) -> dict[str,
     if plan.earlier is not None and stamp != plan.stamp:
         raise JobError(f"{plan.dest} was written to since this run was planned; plan it again")
     ledger.begin(plan.dest, plan.token, plan.names)
+    ledger.list_files(plan.dest, plan.listings)
     manifest = _compute_all(plan, client, progress)
     before = read_manifest(plan.dest) or {"files": {}}
     write_manifest(plan.dest, manifest, stamp)

@@ -8,16 +8,18 @@ lies in one folder, is no part of the data set, and goes when the manifest has b
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-from daskbinder.dayfile import DayFile, Part
+from daskbinder.dayfile import DayFile, Part, date_of
 from daskbinder.errors import InputError, JobError
 from daskbinder.events import Reason
 from daskbinder.place import Place
@@ -29,6 +31,7 @@ FOLDER = ".daskbinder"
 
 _TARGET = f"{FOLDER}/target.json"
 _DONE = f"{FOLDER}/done"
+_FILES = f"{FOLDER}/files"
 _LOCK = f"{FOLDER}/lock"
 
 ASIDE = f"{FOLDER}/{DAYS}"
@@ -118,15 +121,42 @@ def begin(dest: Place, token: str, names: Sequence[str]) -> None:
     dest.write(_TARGET, json.dumps({"token": token, "names": list(names)}).encode())
 
 
+def list_files(dest: Place, listings: Mapping[str, Sequence[DayFile]]) -> None:
+    """Write listings of day files down, by name, for tasks that are told only the name."""
+
+    def write(item: tuple[str, Sequence[DayFile]]) -> None:
+        name, files = item
+        rows = [[file.name, file.size, file.fingerprint, file.modified] for file in files]
+        dest.write(_listing(name), json.dumps(rows).encode())
+
+    with ThreadPoolExecutor(dest.concurrency) as pool:
+        list(pool.map(write, listings.items()))
+
+
+@lru_cache(maxsize=8)
+def files_listed(dest: Place, name: str) -> tuple[DayFile, ...]:
+    """Day files of a listing; names tell what is in them, so one that was read is remembered."""
+    found = []
+    for file, *rest in json.loads(dest.read(_listing(name))):
+        day = date_of(file)
+        assert day is not None  # it was one when it was listed
+        found.append(DayFile(day, file, *rest))
+    return tuple(found)
+
+
 def clear(dest: Place) -> None:
     """Remove everything but the lock, which belongs to whoever holds it."""
     for key in done(dest):
         dest.remove(_receipt(key))
+    with suppress(FileNotFoundError, NotADirectoryError):
+        for entry in dest.entries(_FILES):
+            dest.remove(f"{_FILES}/{entry.name}")
     dest.remove(ASIDE)
     dest.remove(_TARGET)
     if dest.is_local:
-        with suppress(OSError):
-            Path(dest.path(_DONE)).rmdir()
+        for folder in (_DONE, _FILES):
+            with suppress(OSError):
+                Path(dest.path(folder)).rmdir()
 
 
 def done(dest: Place) -> set[str]:
@@ -147,6 +177,10 @@ def remember(dest: Place, key: str, task: Callable[..., Any], *inputs: Any) -> A
 def recall(dest: Place, key: str) -> Any:
     """Return the result of a task that left a receipt."""
     return _decode(json.loads(dest.read(_receipt(key))))
+
+
+def _listing(name: str) -> str:
+    return f"{_FILES}/{name}.json"
 
 
 def _receipt(key: str) -> str:

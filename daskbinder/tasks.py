@@ -13,7 +13,9 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from daskbinder.dayfile import DayFile, Part, read_groups, read_index
+from daskbinder import ledger
+from daskbinder.dayfile import DayFile, Part, parts_of, read_groups, read_index
+from daskbinder.days import Days
 from daskbinder.errors import InputError
 from daskbinder.events import VERSIONS, Reason, day_number
 from daskbinder.federation import Federation
@@ -33,7 +35,7 @@ from daskbinder.store import (
     write_table,
     write_tables,
 )
-from daskbinder.windows import Window
+from daskbinder.windows import Window, windows_of
 
 HOURS = {"hour": 1, "day": 24}
 """Hours in each grain."""
@@ -102,6 +104,23 @@ def count_block(source: Place, block: Sequence[Part], rules: Rules) -> Counted:
     return Counted(_merged(counted), tuple(tallies))
 
 
+def count_listed(
+    source: Place,
+    dest: Place,
+    listing: str,
+    first: tuple[date, int],
+    last: tuple[date, int],
+    rules: Rules,
+) -> Counted:
+    """Count the parts of day files from one date and first byte to another, both included.
+
+    The files are those of a listing that the run has put into `dest`.
+    """
+    parts = parts_of(ledger.files_listed(dest, listing), rules.blocksize)
+    chosen = [part for part in parts if first <= (part.file.date, part.start) <= last]
+    return count_block(source, chosen, rules)
+
+
 def _bodies(source: Place, block: Sequence[Part], size: int) -> Iterator[list[tuple[Part, Body]]]:
     """Bodies of a block, as many at a time as have come and make up about `size` bytes."""
     for group in read_groups(source, block, size):
@@ -158,7 +177,9 @@ def partition(
 
 def write_rollups(
     dest: Place,
-    windows: Sequence[tuple[Window, bool]],
+    kind: str,
+    days: Days,
+    present: Days,
     grains: Sequence[str],
     compat: str | None,
     dates: Collection[int] | None,
@@ -171,8 +192,11 @@ def write_rollups(
     ----------
     dest : Place
         Where to.
-    windows : sequence of (Window, bool)
-        The windows; one marked False is left out when it holds no launch.
+    kind : str
+        Kind of the windows.
+    days, present : Days
+        Days of the windows, and those among them that have a day file. A window without any of
+        these is left out when it holds no launch.
     grains : sequence of str
         The grains.
     compat : {None, "notebook"}
@@ -185,6 +209,7 @@ def write_rollups(
     partitions : sequence of dict of Counts
         Counts of the days of these windows, by grain.
     """
+    windows = windows_in(kind, days, present, compat)
     return write_tables(dest, _rollups(dest, windows, grains, compat, dates, standing, partitions))
 
 
@@ -213,6 +238,15 @@ def _rollups(
             yield name, rows
 
 
+def windows_in(
+    kind: str, days: Days, present: Days, compat: str | None
+) -> list[tuple[Window, bool]]:
+    """Windows that hold any of the days, and whether they hold one with a day file."""
+    labels = "notebook" if compat == "notebook" else "iso"
+    always = set(windows_of(kind, present, labels=labels))
+    return [(window, window in always) for window in windows_of(kind, days, labels=labels)]
+
+
 def name_of(window: Window, grain: str, compat: str | None) -> str:
     """Name below DEST of a rollup."""
     return (notebook_name if compat == "notebook" else rollup_name)(window, grain)
@@ -233,7 +267,7 @@ def _as_notebook(counts: Counts) -> pa.Table:
 
 def write_series(
     dest: Place,
-    present: Sequence[date],
+    present: Days,
     federation: Federation,
     grains: Sequence[str],
     dates: Collection[int] | None,

@@ -1,6 +1,7 @@
 """The graph of a plan and of `Archive.events`: every check that looks inside Dask is here."""
 
 import importlib.util
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import FrozenInstanceError
@@ -12,12 +13,17 @@ import dask
 import fsspec
 import pandas as pd
 import pytest
-from conftest import MakeArchive, MakeLaunch
+from conftest import MakeArchive, MakeLaunch, check_same
+from dask.base import collections_to_expr
 from distributed import Client
+from distributed.protocol import serialize, to_serialize
+from distributed.utils import nbytes
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 import daskbinder as db
+from daskbinder import graph
+from daskbinder.dayfile import DayFile, parts_of, read_groups
 
 
 class _Counted(AbstractFileSystem):  # type: ignore[misc]
@@ -169,6 +175,62 @@ def test_the_same_plan_has_the_same_keys_and_a_changed_file_others(
     with (folder / "events-2021-03-05.jsonl").open("ab") as file:
         file.write(b"\n")
     assert not keys(db.plan(db.Archive(folder), out)) & before
+
+
+# Size --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("days", "most"), [(20_000, 3e6), pytest.param(1_000_000, 10e6, marks=pytest.mark.slow)]
+)
+def test_a_plan_of_many_day_files_stays_small(days: int, most: float, tmp_path: Path) -> None:
+    archive = db.Archive(tmp_path)
+    first, marks = date(2018, 11, 3), "md5Hash=NMcVFYPkhrBNnuP9YWnT7g== crc32c=yZRlqg=="
+    archive.files = tuple(
+        DayFile(day, f"events-{day}.jsonl", 5_000_000 + i, f"generation={i:016} {marks}")
+        for i, day in enumerate(first + timedelta(days=i) for i in range(days))
+    )
+    plan = db.plan(archive, tmp_path / "out")
+    assert plan.bytes == sum(file.size for file in archive.files)
+    assert plan.n_tasks < 12_000
+    sent = serialize(to_serialize(collections_to_expr(list(plan.outputs))))
+    assert sum(map(nbytes, [sent[0], *sent[1]])) < most
+
+
+@pytest.mark.parametrize("most", ["_MOST_FILES", "_MOST_BLOCKS", "_MOST_SPANS"])
+def test_what_keeps_a_plan_small_changes_no_result(
+    most: str,
+    sampled: Path,
+    counted: Path,
+    client: Client,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    few = db.plan(db.Archive(sampled), tmp_path / "few", blocksize=10_000)
+    monkeypatch.setattr(graph, most, 1)
+    plan = db.plan(db.Archive(sampled), tmp_path / "out", blocksize=10_000)
+    assert bool(plan.listings) == (most == "_MOST_FILES")
+    assert (len(plan.blocks) < len(few.blocks)) == (most == "_MOST_BLOCKS")
+    together = [key for key in keys(plan) if "-2021-01-" in key]  # with the month before
+    assert bool(together) == (most == "_MOST_SPANS")
+    db.run(plan, client)
+    check_same(tmp_path / "out", counted)
+    assert not (tmp_path / "out" / ".daskbinder").exists()
+
+
+def test_no_more_is_fetched_than_may_be_held(
+    archive: db.Archive, folder: Path, read: Counter[str]
+) -> None:
+    parts = [part for part in parts_of(archive.files, 1 << 20) if not part.file.compressed]
+    held = 8 * max(part.stop for part in parts)
+    groups = read_groups(archive.place, parts, held)
+    lines = 0
+    for group in groups:
+        lines += sum(bytes(data).count(b"\n") for _, data in group)
+        time.sleep(0.01)  # what comes meanwhile is held too
+        assert sum((folder / name).stat().st_size for name in read) <= held
+        read.clear()
+    assert lines == 8 * len(parts)
 
 
 # The plan as a value -----------------------------------------------------------------------------

@@ -14,7 +14,7 @@ PACKAGE = Path(daskbinder.__file__).parent
 
 RANKS = [
     ["errors", "_version"],
-    ["events", "windows", "federation", "spec", "storage", "sample"],
+    ["events", "days", "windows", "federation", "spec", "storage", "sample"],
     ["bucket", "site"],
     ["place"],
     ["dayfile", "scan", "store"],

@@ -1,0 +1,67 @@
+"""Sets of dates, kept as runs of days that follow each other.
+
+What a graph says of a million days has to be short; knows no files and no windows.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+
+__all__ = ["Days"]
+
+
+@dataclass(frozen=True)
+class Days:
+    """A set of dates.
+
+    Attributes
+    ----------
+    runs : tuple of (int, int)
+        Ordinals of the first and last day of each run, in order; runs do not touch.
+    """
+
+    runs: tuple[tuple[int, int], ...] = ()
+
+    @classmethod
+    def of(cls, days: Iterable[date]) -> "Days":
+        """Keep these dates, in whatever order they come."""
+        return cls.over((day.toordinal(), day.toordinal()) for day in days)
+
+    @classmethod
+    def over(cls, runs: Iterable[tuple[int, int]]) -> "Days":
+        """Keep the days of these runs, which may overlap; beyond the calendar there are none."""
+        joined: list[tuple[int, int]] = []
+        for first, last in sorted(runs):
+            first, last = max(first, _FIRST), min(last, _LAST)
+            if joined and first <= joined[-1][1] + 1:
+                joined[-1] = joined[-1][0], max(last, joined[-1][1])
+            elif first <= last:
+                joined.append((first, last))
+        return cls(tuple(joined))
+
+    def __iter__(self) -> Iterator[date]:
+        for first, last in self.runs:
+            yield from map(date.fromordinal, range(first, last + 1))
+
+    def __len__(self) -> int:
+        return sum(last - first + 1 for first, last in self.runs)
+
+    def __and__(self, other: "Days") -> "Days":
+        """Days of both."""
+        return Days.over(
+            (max(first, start), min(last, stop))
+            for first, last in self.runs
+            for start, stop in other.runs
+            if first <= stop and start <= last
+        )
+
+    def between(self, first: int, last: int) -> "Days":
+        """Days of an interval of ordinals, both ends included."""
+        return self & Days(((first, last),))
+
+    def widened(self, before: int, after: int) -> "Days":
+        """The days and so many before and after each."""
+        return Days.over((first - before, last + after) for first, last in self.runs)
+
+
+_FIRST, _LAST = date.min.toordinal(), date.max.toordinal()

@@ -1,0 +1,45 @@
+"""Sets of dates: whatever runs they are kept in, they are sets."""
+
+import pickle
+from datetime import date, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daskbinder.days import Days
+
+NEAR = st.dates(date(2021, 2, 20), date(2021, 4, 10))
+SETS = st.sets(NEAR | st.sampled_from([date.min, date.max]), max_size=40)
+
+
+@given(SETS, SETS)
+def test_they_are_sets(ours: set[date], theirs: set[date]) -> None:
+    days = Days.of(ours)
+    assert list(days) == sorted(ours)
+    assert len(days) == len(ours)
+    assert days == Days.of(sorted(ours, reverse=True))
+    assert set(days & Days.of(theirs)) == ours & theirs
+
+
+@given(SETS, NEAR, NEAR)
+def test_an_interval_is_cut_out(ours: set[date], first: date, last: date) -> None:
+    cut = Days.of(ours).between(first.toordinal(), last.toordinal())
+    assert set(cut) == {day for day in ours if first <= day <= last}
+
+
+@given(SETS, st.integers(0, 3), st.integers(0, 3))
+def test_neighbours_are_added_up_to_the_ends_of_the_calendar(
+    ours: set[date], before: int, after: int
+) -> None:
+    near = range(-before, after + 1)
+    wanted = {day.toordinal() + by for day in ours for by in near}
+    ends = range(date.min.toordinal(), date.max.toordinal() + 1)
+    assert {day.toordinal() for day in Days.of(ours).widened(before, after)} == {
+        day for day in wanted if day in ends
+    }
+
+
+def test_a_million_days_are_said_in_a_few_bytes() -> None:
+    days = Days.of(date(2018, 11, 3) + timedelta(days=i) for i in range(1_000_000))
+    assert len(days) == 1_000_000
+    assert len(pickle.dumps(days)) < 100
