@@ -145,6 +145,7 @@ def check(
         faults += _flaws_of_manifest(rollups.manifest)
         if all(isinstance(rollups.manifest.get(part), kind) for part, kind in _PARTS.items()):
             rows = _check_data(rollups, faults, notes)
+            faults += _lost(rollups.manifest)
             notes += _gaps(rows, today)
             if archive is not None:
                 faults += _differences(archive, rollups.manifest["source"], rows, start, end)
@@ -183,6 +184,16 @@ def _flaws_of_manifest(manifest: Mapping[str, Any]) -> Iterator[str]:
         needed |= {federation_name(grain) for grain in options.get("grains", ())}
     for name in sorted(needed - manifest["files"].keys()):
         yield f"{MANIFEST} does not name {name}"
+
+
+def _lost(manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Day files that a run could not read and left out."""
+    lost = manifest.get("lost", {})
+    if not isinstance(lost, dict):
+        yield f"{MANIFEST} does not state 'lost'"
+        return
+    for name, why in sorted(lost.items()):
+        yield f"{name} was left out: {why}; run again"
 
 
 def _check_data(rollups: Rollups, faults: list[str], notes: list[str]) -> list[dict[str, Any]]:

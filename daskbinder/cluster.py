@@ -20,7 +20,7 @@ from distributed.security import Security
 from distributed.utils import silence_logging_cmgr
 
 from daskbinder.address import ask
-from daskbinder.errors import InputError, JobError
+from daskbinder.errors import InputError, JobError, LostFiles
 from daskbinder.manager import start
 from daskbinder.readiness import (
     PATIENCE,
@@ -201,7 +201,11 @@ def _signals_held_back() -> Iterator[None]:
 
 
 def compute(
-    client: Client, outputs: Sequence[Any], about: Callable[[object], str] = str
+    client: Client,
+    outputs: Sequence[Any],
+    about: Callable[[object], str] = str,
+    *,
+    keep_going: bool = False,
 ) -> list[Any]:
     """Compute lazy values, all in one graph; on failure, take back what is under way.
 
@@ -213,6 +217,8 @@ def compute(
         The values.
     about : callable
         Says for the user what the task of a key is about.
+    keep_going : bool
+        Whether all else is still computed when files are lost, so that all of them are known.
 
     Raises
     ------
@@ -221,7 +227,7 @@ def compute(
     """
     futures = client.compute(list(outputs))
     try:
-        _wait(client, futures)
+        _wait(client, futures, keep_going)
         return list(client.gather(futures))
     except (InputError, JobError):
         raise
@@ -249,7 +255,7 @@ def _suspects(futures: Sequence[Future], about: Callable[[object], str]) -> str:
     return ", ".join(names[:_NAMED]) + more
 
 
-def _wait(client: Client, futures: Sequence[Future]) -> None:
+def _wait(client: Client, futures: Sequence[Future], keep_going: bool) -> None:
     """Wait until all is done, or one failed, or nobody is left to do it.
 
     Waiting in the client's own loop would leave its coroutines behind on Ctrl-C.
@@ -258,20 +264,27 @@ def _wait(client: Client, futures: Sequence[Future]) -> None:
     for future in futures:
         while future.status == "pending":
             time.sleep(_LOOK)
-            _raise_failure(futures)
+            _raise_failure(futures, keep_going)
             if time.monotonic() - seen > _PATROL:
                 with suppress(OSError):  # a scheduler that is lost is told by the futures
                     wait_for_workers(client, PATIENCE)
                 seen = time.monotonic()
-    _raise_failure(futures)
+    if lost := _raise_failure(futures, keep_going):
+        raise LostFiles(lost)
 
 
-def _raise_failure(futures: Sequence[Future]) -> None:
+def _raise_failure(futures: Sequence[Future], keep_going: bool) -> dict[str, str]:
+    """Raise what failed; return the files that are lost if that is to be borne."""
+    lost: dict[str, str] = {}
     for future in futures:
         if future.status == "error":
-            future.result()
+            error = future.exception()
+            if not (keep_going and isinstance(error, LostFiles)):
+                future.result()
+            lost |= error.files
         if future.status in ("cancelled", "lost"):
             raise JobError("the scheduler was lost, nothing was published; run again")
+    return lost
 
 
 def _dashboard(client: Client) -> str:

@@ -16,7 +16,7 @@ from io import BytesIO
 
 import orjson
 
-from daskbinder.errors import InputError, JobError
+from daskbinder.errors import InputError, JobError, LostFiles
 from daskbinder.place import Place
 from daskbinder.storage import Entry
 
@@ -185,7 +185,7 @@ def read_groups(
 
     Raises
     ------
-    JobError
+    LostFiles
         When what was read is not what was listed, even after reading again.
     """
     if sum(part.stop - part.start for part in parts) > size:
@@ -253,10 +253,25 @@ def read_part(place: Place, part: Part, size: int) -> Iterator[bytes | memoryvie
 
     Raises
     ------
-    JobError
+    LostFiles
         When what was read is not what was listed, even after reading again.
     """
     return _pieces(part, _fetch(place, part), size)
+
+
+def lost(place: Place, parts: Sequence[Part]) -> dict[str, str]:
+    """Names of the files that cannot be read, and why; each is tried."""
+
+    def reason(part: Part) -> dict[str, str]:
+        try:
+            for _ in read_part(place, part, _STEP):
+                pass
+        except LostFiles as error:
+            return error.files
+        return {}
+
+    with ThreadPoolExecutor(place.concurrency) as pool:
+        return {name: why for found in pool.map(reason, parts) for name, why in found.items()}
 
 
 def _pieces(part: Part, data: bytes | memoryview, size: int) -> Iterator[bytes | memoryview]:
@@ -265,9 +280,17 @@ def _pieces(part: Part, data: bytes | memoryview, size: int) -> Iterator[bytes |
 
 def _fetch(place: Place, part: Part) -> bytes | memoryview:
     """Bytes of a part: of a whole file as they are, else from line end to line end."""
-    if part.whole or part.file.compressed:
-        return place.fetch(part.file.entry)
-    return _fetch_lines(place, part)
+    try:
+        if part.whole or part.file.compressed:
+            return place.fetch(part.file.entry)
+        return _fetch_lines(place, part)
+    except (InputError, JobError) as error:
+        raise LostFiles({part.file.name: str(error)}) from error
+    except OSError as error:
+        seen = error.strerror or error
+        raise LostFiles(
+            {part.file.name: f"{place}/{part.file.name} cannot be read: {seen}"}
+        ) from error
 
 
 def _fetch_lines(place: Place, part: Part) -> bytes:
@@ -300,5 +323,6 @@ def _decompress(file: DayFile, data: bytes | memoryview, size: int) -> Iterator[
                 else:
                     rest += piece
     except (EOFError, OSError, zlib.error) as error:
-        raise JobError(f"{file.name} is not a whole gzip file ({error}); fetch it again") from error
+        reason = f"{file.name} is not a whole gzip file ({error}); fetch it again"
+        raise LostFiles({file.name: reason}) from error
     yield rest

@@ -7,3 +7,21 @@ class InputError(ValueError):
 
 class JobError(RuntimeError):
     """The job could not be finished; the message says why and what to do."""
+
+
+class LostFiles(JobError):
+    """Day files could not be read, however often it was tried.
+
+    Parameters
+    ----------
+    files : dict of str
+        Their names, and why.
+    """
+
+    def __init__(self, files: dict[str, str]) -> None:
+        super().__init__(files)  # what is pickled
+        self.files = files
+
+    def __str__(self) -> str:
+        first, *others = self.files.values()
+        return first + (f"; {len(others):,} other files are lost too" if others else "")

@@ -306,6 +306,7 @@ def plan(
     federation: Federation | None = None,
     blocksize: int = Rules.blocksize,
     full: bool = False,
+    keep_going: bool = False,
     storage_options: dict[str, Any] | None = None,
 ) -> Plan:
     """Plan a run: one graph for all rollups, the federation series, the day table and the rejects.
@@ -334,6 +335,9 @@ def plan(
         Bytes of the archive that one task reads.
     full : bool
         Count everything anew, whatever an earlier run left. Otherwise only what changed is read.
+    keep_going : bool
+        Leave out day files that cannot be read, and say so in the manifest; the next run tries them
+        again. Otherwise they end the run.
     storage_options : dict, optional
         Arguments of the file system of `dest`, as fsspec takes them.
 
@@ -369,7 +373,7 @@ def plan(
         files,
         tuple(kind for kind in KINDS if kind in windows),
         tuple(grain for grain in GRAINS if grain in grains),
-        Rules(VERSIONS | set(accept_versions), errors, compat, blocksize),
+        Rules(VERSIONS | set(accept_versions), errors, compat, blocksize, keep_going),
         federation or Federation.load(),
         datetime.now(UTC).date(),
     )
@@ -382,6 +386,13 @@ def plan(
     anew = full or compat is not None or not stamp
     earlier = None if anew else find_earlier(wish.dest, wish.options, suspects)
     return _build(wish, stamp, token, earlier, (), target is not None)
+
+
+def leave_out(plan: Plan, names: Collection[str]) -> Plan:
+    """Plan the same again without some day files, but not all; what is done already stands."""
+    files = tuple(file for file in plan.files if file.name not in names)
+    wish = replace(plan.wish, files=files)
+    return _build(wish, plan.stamp, plan.token, plan.earlier, (), True)
 
 
 def widen(plan: Plan, dates: Collection[date]) -> Plan:
@@ -463,7 +474,7 @@ class _Builder:
         margin = int(wish.rules.compat is None)
         reach = Days.of(file.date for file in scope.files).widened(margin, margin)
         self.spans = self.spans_of(reach if scope.dates is None else Days.of(scope.dates))
-        rules = replace(wish.rules, blocksize=0)
+        rules = replace(wish.rules, blocksize=0, keep_going=False)
         self.salt = tokenize(wish.archive.place, wish.dest, rules, FORMAT)
         self.keys: dict[_Span | _Start, str] = {}
         self.counted: dict[_Start, Delayed] = {}

@@ -15,8 +15,8 @@ from distributed import Client
 from daskbinder import ledger
 from daskbinder._version import __version__
 from daskbinder.cluster import compute, connect
-from daskbinder.errors import JobError
-from daskbinder.graph import Plan, widen
+from daskbinder.errors import JobError, LostFiles
+from daskbinder.graph import Plan, leave_out, widen
 from daskbinder.readiness import check_places
 from daskbinder.store import (
     MANIFEST,
@@ -103,8 +103,6 @@ def _publish(plan: Plan, client: Client, progress: Progress | None) -> dict[str,
     stamp = plan.dest.stamp(MANIFEST)
     if plan.earlier is not None and stamp != plan.stamp:
         raise JobError(f"{plan.dest} was written to since this run was planned; plan it again")
-    ledger.begin(plan.dest, plan.token, plan.names)
-    ledger.list_files(plan.dest, plan.listings)
     manifest = _compute_all(plan, client, progress)
     before = read_manifest(plan.dest) or {"files": {}}
     write_manifest(plan.dest, manifest, stamp)
@@ -115,12 +113,27 @@ def _publish(plan: Plan, client: Client, progress: Progress | None) -> dict[str,
 
 
 def _compute_all(plan: Plan, client: Client, progress: Progress | None) -> dict[str, Any]:
-    """Compute a plan and, if launches strayed to days it did not count, a wider one."""
-    results = _compute(plan, client, progress)
-    while beyond := _beyond(plan, results):
-        plan = widen(plan, beyond)
-        results = _compute(plan, client, progress)
-    return _manifest(plan, results)
+    """Compute a plan and what turns out to be needed in its place.
+
+    That is a wider one if launches strayed to days it did not count, and one without the files that
+    are lost if these are to be left out.
+    """
+    lost: dict[str, str] = {}
+    ledger.begin(plan.dest, plan.token, names := set(plan.names))
+    while True:
+        ledger.list_files(plan.dest, plan.listings)
+        try:
+            results = _compute(plan, client, progress)
+            beyond = _beyond(plan, results)
+            if not beyond:
+                return {**_manifest(plan, results), "lost": dict(sorted(lost.items()))}
+            plan = widen(plan, beyond)
+        except LostFiles as error:
+            if not plan.rules.keep_going or len(error.files) == len(plan.files):
+                raise
+            lost |= error.files
+            plan = leave_out(plan, error.files)
+        ledger.aim(plan.dest, plan.token, names := names | set(plan.names))
 
 
 def _beyond(plan: Plan, results: list[Any]) -> set[date]:
@@ -183,7 +196,7 @@ def _compute(plan: Plan, client: Client, progress: Progress | None) -> list[Any]
     if progress is not None:
         client.subscribe_topic(TOPIC, lambda event: progress(event[1]["bytes"], event[1]["events"]))
     try:
-        return compute(client, plan.outputs, plan.about)
+        return compute(client, plan.outputs, plan.about, keep_going=plan.rules.keep_going)
     finally:
         if progress is not None:
             with suppress(Exception):  # when the scheduler is gone

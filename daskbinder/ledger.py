@@ -8,7 +8,7 @@ lies in one folder, is no part of the data set, and goes when the manifest has b
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -107,7 +107,7 @@ def read_target(dest: Place) -> dict[str, Any] | None:
     return target if isinstance(target, dict) else {"token": "", "names": None}
 
 
-def begin(dest: Place, token: str, names: Sequence[str]) -> None:
+def begin(dest: Place, token: str, names: Collection[str]) -> None:
     """Say what is wanted and which files will be replaced, before any is.
 
     The day table is set aside: it will be replaced, and the next run needs it if this one ends
@@ -118,7 +118,12 @@ def begin(dest: Place, token: str, names: Sequence[str]) -> None:
             dest.write(ASIDE, dest.read(DAYS))
     else:
         dest.sweep()
-    dest.write(_TARGET, json.dumps({"token": token, "names": list(names)}).encode())
+    aim(dest, token, names)
+
+
+def aim(dest: Place, token: str, names: Collection[str]) -> None:
+    """Say which files will be replaced, before any is that was not named before."""
+    dest.write(_TARGET, json.dumps({"token": token, "names": sorted(names)}).encode())
 
 
 def list_files(dest: Place, listings: Mapping[str, Sequence[DayFile]]) -> None:

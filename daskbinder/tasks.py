@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 
 from daskbinder import ledger
-from daskbinder.dayfile import DayFile, Part, parts_of, read_groups, read_index
+from daskbinder.dayfile import DayFile, Part, lost, parts_of, read_groups, read_index
 from daskbinder.days import Days
-from daskbinder.errors import InputError
+from daskbinder.errors import InputError, LostFiles
 from daskbinder.events import VERSIONS, Reason, day_number
 from daskbinder.federation import Federation
 from daskbinder.place import Place
@@ -58,12 +58,16 @@ class Rules:
         Whether rollups are those of the contract or those of the older notebook.
     blocksize : int
         Bytes that are held at a time.
+    keep_going : bool
+        Whether a file that is lost ends the job, or every other of its block is tried too, so that
+        the job can go on without them all.
     """
 
     versions: frozenset[int] = VERSIONS
     errors: Literal["record", "raise"] = "record"
     compat: Literal["notebook"] | None = None
     blocksize: int = 64 << 20
+    keep_going: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,22 @@ class Totals:
 
 
 def count_block(source: Place, block: Sequence[Part], rules: Rules) -> Counted:
-    """Read some parts of day files and count their launches."""
+    """Read some parts of day files and count their launches.
+
+    Raises
+    ------
+    LostFiles
+        When some cannot be read.
+    """
+    try:
+        return _count_block(source, block, rules)
+    except LostFiles as error:
+        if not rules.keep_going:
+            raise
+        raise LostFiles(error.files | lost(source, block)) from error
+
+
+def _count_block(source: Place, block: Sequence[Part], rules: Rules) -> Counted:
     counted: list[dict[str, Counts]] = []
     tallies: list[tuple[Part, Tally]] = []
     for bodies in _bodies(source, block, rules.blocksize):

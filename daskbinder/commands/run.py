@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from daskbinder.commands.options import DATE, FILE, read_bounds, read_size, storage_options
-from daskbinder.commands.show import shown
+from daskbinder.commands.show import printable, shown
 from daskbinder.errors import InputError
 
 if TYPE_CHECKING:
@@ -61,6 +61,11 @@ if TYPE_CHECKING:
     help="Accept this schema version too; may be repeated.",
 )
 @click.option("--full", is_flag=True, help="Ignore what an earlier run left in DEST.")
+@click.option(
+    "--keep-going",
+    is_flag=True,
+    help="Leave out day files that cannot be read, and end with 1; the next run tries them again.",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would be read and written, and stop.")
 @click.option(
     "--blocksize",
@@ -123,7 +128,9 @@ def run(**given: Any) -> None:
         source, dest = PUBLIC, source
     if dest is None:
         raise click.UsageError("Give DEST, the folder for the results.")
-    _run(source, dest, **given)
+    result = _run(source, dest, **given)
+    if result.rollups.manifest["lost"]:
+        sys.exit(1)
 
 
 @click.command(short_help="Make a small sample archive, count it and show what comes out.")
@@ -216,6 +223,7 @@ def _plan(source: str, dest: str, given: dict[str, Any]) -> "Plan":
         accept_versions=given.get("versions", ()),
         federation=Federation.load(given.get("federation")),
         full=given.get("full", False),
+        keep_going=given.get("keep_going", False),
         storage_options=options,
         **chosen,
     )
@@ -290,6 +298,7 @@ def _show_summary(result: "Result") -> None:
     rows = {
         "days": f"{totals['files']:,}",
         "days missing": f"{len(manifest['missing']):,}",
+        **({"days left out": f"{len(manifest['lost']):,}"} if manifest["lost"] else {}),
         "launches": f"{totals['accepted']:,}",
         "lines rejected": f"{totals['rejected']:,}",
         **{f"  {reason}": f"{n:,}" for reason, n in totals["reasons"].items()},
@@ -303,6 +312,8 @@ def _show_summary(result: "Result") -> None:
     for row in rows.items():
         table.add_row(*row)
     Console().print(table)
+    for name, why in manifest["lost"].items():
+        click.echo(f"left out: {name}: {printable(why)}")
     if manifest["unknown_origins"]:
         click.echo(f"hosts of no known member: {shown(manifest['unknown_origins'])}")
 
