@@ -23,7 +23,6 @@ from daskbinder.repositories import (
     Visits,
     count_active,
     count_repositories,
-    direct,
     identities,
 )
 from daskbinder.rollup import read_table as rows_of
@@ -134,14 +133,13 @@ def _within(rows: pa.Table, span: Span) -> pa.Table:
 
 def directory(rollups: Rollups) -> pa.Table:
     """All repositories, the most launched first, as rows of `repositories.DIRECTORY`."""
-    return direct(Visits.of(daily(rollups)))[0]
+    return Directory.of(Visits.of(daily(rollups))).table
 
 
 def active(rollups: Rollups) -> pa.Table:
     """How many repositories were active when, as rows of `repositories.ACTIVE`."""
-    _, day, repository = direct(Visits.of(daily(rollups)))
     present = rollups.table(DAYS)["date"].cast(pa.int32()).to_pylist()
-    return count_active(day, repository, present)
+    return count_active(Directory.of(Visits.of(daily(rollups))), present)
 
 
 @dataclass(frozen=True)

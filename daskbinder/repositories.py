@@ -6,6 +6,7 @@ names that mean one repository come together in the directory, under the one wri
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,10 +15,10 @@ import pyarrow.compute as pc
 from daskbinder import spec
 from daskbinder.events import day_number, day_of
 from daskbinder.federation import Federation
-from daskbinder.rollup import KEY, Counts
+from daskbinder.rollup import KEY, Counts, distinct
 from daskbinder.scan import Ints
 from daskbinder.series import members_of
-from daskbinder.windows import window_of
+from daskbinder.windows import windows_of
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 _NAMED = {"federation": True, "provider": True, "repository": True, "org": False, "ref": False}
@@ -65,26 +66,20 @@ WINDOWS = (*CALENDAR, *ROLLING)
 def count_repositories(counts: Counts, federation: Federation) -> pa.Table:
     """Add counts up by date, federation member, repository and ref, as rows of `DAILY`."""
     members, member = members_of(counts, federation)
-    used, row = np.unique(counts.key, return_inverse=True)
-    at = {name: counts.keys.codes[used, place] for place, name in enumerate(KEY)}
-    of = dict(zip(KEY, counts.keys.values, strict=True))
-    version = of["version"].to_numpy()
-    early = np.append(version < spec.GIST_SINCE, False)[at["version"]]
-    number = (at["provider"].astype(np.int64) * 2 + early) * len(of["spec"]) + at["spec"]
-    _, first, place = np.unique(number, return_index=True, return_inverse=True)
+    used, _, row = distinct(counts.key, len(counts.keys))
+    code = {name: counts.keys.codes[used, place] for place, name in enumerate(KEY)}
+    values = dict(zip(KEY, counts.keys.values, strict=True))
+    version = values["version"].to_numpy()[code["version"]]
+    size = len(values["spec"])
+    number = (code["provider"].astype(np.int64) * 2 + (version < spec.GIST_SINCE)) * size
+    _, first, target = np.unique(number + code["spec"], return_index=True, return_inverse=True)
     targets = spec.resolve(
-        *(of[name].take(pa.array(at[name][first])) for name in ("provider", "spec", "version"))
+        *(values[name].take(pa.array(code[name][first])) for name in ("provider", "spec")),
+        pa.array(version[first]),
     )
-    rows = pa.array(place[row])
-    columns = {
-        name: targets[name].combine_chunks().dictionary_encode().take(rows)
-        for name in targets.column_names
-    }
-    columns["federation"] = pa.DictionaryArray.from_arrays(
-        pa.array(member, pa.int32()), pa.array(members, pa.string())
+    return _lay_out(
+        counts.day, pa.array(members, pa.string()), member, targets, target[row], counts.n
     )
-    columns |= {"date": pa.array(counts.day, pa.int32()).cast(pa.date32()), "n": counts.n}
-    return arrange(pa.table([columns[name] for name in DAILY.names], names=DAILY.names))
 
 
 def arrange(rows: pa.Table) -> pa.Table:
@@ -93,23 +88,45 @@ def arrange(rows: pa.Table) -> pa.Table:
     The same launches give the same table, however they were cut into rows; dictionaries hold no
     unused value.
     """
-    codes, values = {}, {}
-    for name in _NAMED:
-        codes[name], values[name] = _ranks(rows[name])
-    target = _numbered([(codes[name], len(values[name]) + 1) for name in _TARGET])
-    distinct, target = np.unique(target, return_inverse=True)
-    day = rows["date"].cast(pa.int32()).to_numpy().astype(np.int64)
-    number = (day * (len(values["federation"]) + 1) + codes["federation"]) * len(distinct) + target
-    order = np.argsort(number, kind="stable")
-    starts = np.flatnonzero(np.diff(number[order], prepend=number[:1] - 1)) if len(order) else order
-    n = np.add.reduceat(rows["n"].to_numpy()[order], starts) if len(starts) else rows["n"]
-    kept = order[starts]
-    columns = [pa.array(day[kept], pa.int32()).cast(pa.date32())]
-    columns += (_column(codes[name][kept], values[name]) for name in _NAMED)
-    return pa.table([*columns, n], schema=DAILY)
+    size = {name: len(_dictionary(rows[name])) + 1 for name in _TARGET}
+    number = _numbered([(_codes(rows[name]) + 1, size[name]) for name in _TARGET])
+    _, first, target = np.unique(number, return_index=True, return_inverse=True)
+    targets = rows.select(spec.Target._fields).take(pa.array(first))
+    return _lay_out(
+        rows["date"].cast(pa.int32()).to_numpy(),
+        _dictionary(rows["federation"]),
+        _codes(rows["federation"]),
+        targets,
+        target,
+        rows["n"].to_numpy(),
+    )
 
 
 _TARGET = ("provider", "repository", "ref")
+"""What tells one target from another; an organisation belongs to its repository."""
+
+
+def _lay_out(
+    day: Ints, members: pa.Array, member: Ints, targets: pa.Table, target: Ints, n: Ints
+) -> pa.Table:
+    """Lay rows out: `member` and `target` are places in `members` and `targets`."""
+    member_rank, members = _ranks(members)
+    ranks = {name: _ranks(targets[name]) for name in targets.column_names}
+    number = _numbered([(ranks[name][0], len(ranks[name][1]) + 1) for name in _TARGET])
+    _, first, same = np.unique(number, return_index=True, return_inverse=True)
+    target = same[target]
+    number = day.astype(np.int64) * max(len(members), 1) + member_rank[member]
+    number = number * max(len(first), 1) + target
+    order = np.argsort(number)
+    starts = np.flatnonzero(np.diff(number[order], prepend=-1))
+    kept = order[starts]
+    columns = [_dates(day[kept]), _column(member_rank[member[kept]], members)]
+    columns += (
+        _column(codes[first[target[kept]]], values)
+        for codes, values in (ranks[name] for name in spec.Target._fields)
+    )
+    sums = np.add.reduceat(n[order], starts) if len(starts) else n
+    return pa.table([*columns, sums], schema=DAILY)
 
 
 def without(rows: pa.Table, days: Collection[int]) -> pa.Table:
@@ -124,110 +141,113 @@ class Visits:
 
     Attributes
     ----------
-    spellings : pyarrow.Table
-        ``provider``, ``repository``, ``org``, ``n``: each name of each month, as it was written.
+    names : pyarrow.Table
+        ``provider``, ``repository``, ``org`` and ``n``: each name as it was written, once a month.
     day : ndarray of int
         Days from 1970-01-01.
-    spelling : ndarray of int
-        The rows of `spellings` launched on these days.
+    name : ndarray of int
+        The rows of `names` that were launched on these days, each once a day.
     """
 
-    spellings: pa.Table
+    names: pa.Table
     day: Ints
-    spelling: Ints
+    name: Ints
 
     @classmethod
     def of(cls, rows: pa.Table) -> "Visits":
-        """Read rows of `DAILY`."""
-        named = {name: _ranks(rows[name]) for name in ("provider", "repository", "org")}
-        number = _numbered([(codes, len(values) + 1) for codes, values in named.values()])
-        distinct, first, spelling = np.unique(number, return_index=True, return_inverse=True)
-        n = np.zeros(len(distinct), np.int64)
-        np.add.at(n, spelling, rows["n"].to_numpy())
-        texts = {
-            name: _column(codes[first], values).dictionary_decode()
-            for name, (codes, values) in named.items()
-        }
+        """Read rows of `DAILY`, sorted by date as ever."""
+        codes = {name: _codes(rows[name]) for name in _NAME}
+        size = len(_dictionary(rows["repository"]))
+        named = codes["provider"] * size + codes["repository"]
+        known, first, name = distinct(named, len(_dictionary(rows["provider"])) * size)
         day = rows["date"].cast(pa.int32()).to_numpy().astype(np.int64)
-        pairs = np.unique(day * max(len(distinct), 1) + spelling)
-        day, spelling = np.divmod(pairs, max(len(distinct), 1))
-        return cls(pa.table(texts | {"n": n}), day, spelling)
+        day0, days = (int(day[0]), int(day[-1] - day[0]) + 1) if len(day) else (0, 0)
+        width = max(len(known), 1)
+        visits = distinct((day - day0) * width + name, days * width)[0]
+        names = rows.select(_NAME).take(pa.array(first))
+        names = names.append_column(DAILY.field("n"), pa.array(_sums(name, rows["n"], len(known))))
+        return cls(names, visits // width + day0, visits % width)
 
     @classmethod
     def together(cls, parts: Sequence["Visits"]) -> "Visits":
         """Bring those of disjoint days together."""
-        above = np.cumsum([0, *(len(part.spellings) for part in parts)])
+        above = np.cumsum([0, *(len(part.names) for part in parts)])
+        shifted = (part.name + at for part, at in zip(parts, above[:-1], strict=True))
+        names = pa.concat_tables([_NO_NAMES, *(part.names for part in parts)])
         return cls(
-            pa.concat_tables([_NO_SPELLINGS, *(part.spellings for part in parts)]).combine_chunks(),
+            names.unify_dictionaries().combine_chunks(),
             np.concatenate([_NOTHING, *(part.day for part in parts)]),
-            np.concatenate(
-                [_NOTHING, *(part.spelling + at for part, at in zip(parts, above, strict=False))]
-            ),
+            np.concatenate([_NOTHING, *shifted]),
         )
 
 
+_NAME = ["provider", "repository", "org"]
 _NOTHING = np.empty(0, np.int64)
-_NO_SPELLINGS = pa.table(
-    {
-        **dict.fromkeys(("provider", "repository", "org"), pa.array([], pa.string())),
-        "n": pa.array([], pa.int64()),
-    }
-)
+_NO_NAMES = DAILY.empty_table().select([*_NAME, "n"])
 
 
-def direct(visits: Visits) -> tuple[pa.Table, Ints, Ints]:
-    """Make the directory of repositories.
+@dataclass(frozen=True)
+class Directory:
+    """All repositories, and the days on which each was launched.
 
-    Parameters
+    Attributes
     ----------
-    visits : Visits
-        All there are.
-
-    Returns
-    -------
-    directory : pyarrow.Table
-        Rows of `DIRECTORY`. Of names that mean one repository it has that with the most launches,
-        the first in the alphabet among equals.
-    day, repository : ndarray of int
-        The days each row of the directory was launched on, sorted by row and day.
+    table : pyarrow.Table
+        Rows of `DIRECTORY`.
+    repository, day : ndarray of int
+        Rows of the table, sorted, and the days each was launched on, in days from 1970-01-01 and
+        in order.
     """
-    names = visits.spellings
-    same = identities(names["provider"], names["repository"]).dictionary_encode()
-    code = same.indices.to_numpy().astype(np.int64)
-    size = len(same.dictionary)
-    spelled = names.append_column("code", pa.array(code)).group_by(
-        ["code", "provider", "repository", "org"]
-    )
-    spelled = spelled.aggregate([("n", "sum")]).sort_by(
-        [("code", "ascending"), ("n_sum", "descending"), ("repository", "ascending")]
-    )
-    _, chosen = np.unique(spelled["code"].to_numpy(), return_index=True)
-    n = np.zeros(size, np.int64)
-    np.add.at(n, code, names["n"].to_numpy())
 
-    span = int(visits.day.max(initial=0)) + 1
-    number = np.unique(code[visits.spelling] * span + visits.day)
-    repository, day = np.divmod(number, span)
-    starts = np.searchsorted(repository, np.arange(size))
-    ends = np.searchsorted(repository, np.arange(size), side="right")
-    directory = spelled.take(pa.array(chosen)).select(["provider", "repository", "org"])
-    directory = (
-        directory.append_column("n", pa.array(n))
-        .append_column("days", pa.array(ends - starts))
-        .append_column("first_seen", _dates(day[starts]))
-        .append_column("last_seen", _dates(day[ends - 1]))
-        .append_column("code", pa.array(np.arange(size)))
-        .sort_by([("n", "descending"), ("provider", "ascending"), ("repository", "ascending")])
-    )
-    order = directory["code"].to_numpy()
-    rank = np.empty(size, np.int64)
-    rank[order] = np.arange(size)
-    directory = directory.drop_columns("code").combine_chunks()
-    provider = _column(*_ranks(directory["provider"]))
-    directory = directory.set_column(0, "provider", provider).cast(DIRECTORY)
-    number = np.sort(rank[repository] * span + day)
-    repository, day = np.divmod(number, span)
-    return directory, day, repository
+    table: pa.Table
+    repository: Ints
+    day: Ints
+
+    @classmethod
+    def of(cls, visits: Visits) -> "Directory":
+        """List the repositories that were visited.
+
+        Of names that mean one repository it gets that with the most launches, the first in the
+        alphabet among equals.
+        """
+        names = visits.names
+        provider, repository = _dictionary(names["provider"]), _dictionary(names["repository"])
+        org = _dictionary(names["org"])
+        width = max(len(repository), 1)
+        number = _codes(names["provider"]) * width + _codes(names["repository"])
+        spelled, first, spelling = distinct(number, len(provider) * width)
+        n = _sums(spelling, names["n"], len(spelled))
+
+        providers, texts = provider.take(spelled // width), repository.take(spelled % width)
+        keys = spec.keys(providers, texts).dictionary_encode()
+        number = spelled // width * max(len(keys.dictionary), 1) + _codes(keys)
+        same, _, code = distinct(number, len(provider) * len(keys.dictionary))
+        alphabet = _ranking(texts)
+        order = np.lexsort([alphabet, -n, code])
+        chosen = order[np.searchsorted(code[order], np.arange(len(same)))]
+        total = _sums(code, n, len(same))
+        # the most launched first; then by name
+        order = np.lexsort([alphabet[chosen], _ranking(providers)[chosen], -total])
+        rank = np.empty(len(same), np.int64)
+        rank[order] = np.arange(len(same))
+        chosen, total = chosen[order], total[order]
+
+        span = int(visits.day.max(initial=0)) + 1
+        number = np.sort(rank[code][spelling][visits.name] * span + visits.day)
+        number = number[np.diff(number, prepend=-1) != 0]
+        row, day = np.divmod(number, span)
+        starts = np.searchsorted(row, np.arange(len(same) + 1))
+        owner = _codes(names["org"])[first[chosen]]
+        columns = [
+            _column(*_ranks(providers.take(chosen))),
+            texts.take(chosen),
+            org.take(pa.array(owner, mask=owner < 0)),
+            total,
+            np.diff(starts),
+            _dates(day[starts[:-1]]),
+            _dates(day[starts[1:] - 1]),
+        ]
+        return cls(pa.table(columns, schema=DIRECTORY), row, day)
 
 
 def identities(provider: pa.Array, repository: pa.Array) -> pa.Array:
@@ -235,48 +255,50 @@ def identities(provider: pa.Array, repository: pa.Array) -> pa.Array:
     length = pc.cast(pc.binary_length(provider), pa.string())
     key = spec.keys(provider, repository)
     found = pc.binary_join_element_wise(length, provider, key, " ")
-    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+    return _whole(found)
 
 
-def count_active(day: Ints, repository: Ints, present: Iterable[int]) -> pa.Table:
+def count_active(directory: Directory, present: Iterable[int]) -> pa.Table:
     """Count the repositories that were active in each of `WINDOWS`.
 
     Parameters
     ----------
-    day, repository : ndarray of int
-        The days each repository was launched on, sorted by repository and day.
+    directory : Directory
+        All repositories and their days.
     present : iterable of int
         The dates whose day file there is, in days from 1970-01-01.
 
     Returns
     -------
     pyarrow.Table
-        Rows of `ACTIVE`, sorted by window and day. There is one for each window that holds a date
-        with a file or a launch, and for each such date a rolling one that ends with it.
+        Rows of `ACTIVE`, sorted by window and day. There is one for each window of the calendar
+        that holds a date with a file or a launch, and a rolling one that ends with each such date.
     """
+    row, day = directory.repository, directory.day
     there = np.unique(np.fromiter(present, np.int64))
-    dates = np.unique(np.concatenate([there, day]))
+    dates = np.unique(np.concatenate([there, np.unique(day)]))
+    if not len(dates):
+        return ACTIVE.empty_table()
+    day0, days = int(dates[0]), int(dates[-1] - dates[0]) + 1
     tables = []
     for name, kind in CALENDAR.items():
-        windows = [window_of(kind, day_of(date)) for date in dates.tolist()]
-        first = np.array([day_number(window.first) for window in windows], np.int64)
-        last = np.array([day_number(window.last) for window in windows], np.int64)
-        starts, at = np.unique(first, return_index=True)
-        of_day = np.searchsorted(starts, first)[np.searchsorted(dates, day)]
-        active = np.unique(repository * max(len(starts), 1) + of_day) % max(len(starts), 1)
-        n = np.bincount(active, minlength=len(starts))
-        tables.append(_active(name, starts, last[at], n, there))
-    later = np.append(day[1:], 0)
-    later[np.append(repository[1:] != repository[:-1], [True] * bool(len(day)))] = _NEVER
+        windows = windows_of(kind, map(day_of, dates.tolist()))
+        first = np.array([day_number(window.first) for window in windows])
+        last = np.array([day_number(window.last) for window in windows])
+        window = (np.searchsorted(first, np.arange(days) + day0, "right") - 1)[day - day0]
+        again = (np.diff(window, prepend=-1) == 0) & (np.diff(row, prepend=-1) == 0)
+        n = np.bincount(window[~again], minlength=len(windows))
+        tables.append(_active(name, first, last, n, there))
+    # A launch keeps its repository in rolling windows until they have left it behind, or the
+    # repository's next launch has taken its place.
+    begun = np.cumsum(np.bincount(day - day0, minlength=days))
+    following = np.append(day[1:], 0)
+    following[np.diff(row, append=-1) != 0] = np.iinfo(np.int64).max
     for name, length in ROLLING.items():
-        gone = np.minimum(day + length, later)
-        begun, ended = np.sort(day), np.sort(gone)
-        n = np.searchsorted(begun, dates, "right") - np.searchsorted(ended, dates, "right")
-        tables.append(_active(name, dates - length + 1, dates, n, there))
-    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
-
-
-_NEVER = np.iinfo(np.int64).max
+        left = np.minimum(np.minimum(day + length, following) - day0, days)
+        n = begun - np.cumsum(np.bincount(left, minlength=days + 1))[:days]
+        tables.append(_active(name, dates - length + 1, dates, n[dates - day0], there))
+    return pa.concat_tables(tables).combine_chunks()
 
 
 def _active(name: str, first: Ints, last: Ints, n: Ints, there: Ints) -> pa.Table:
@@ -292,9 +314,35 @@ def _dates(days: Ints) -> pa.Array:
     return pa.array(days, pa.int32()).cast(pa.date32())
 
 
-def _ranks(column: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
+def _whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """One array of a column."""
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _dictionary(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """Distinct values of a column that is a dictionary."""
+    return _whole(column).dictionary
+
+
+def _codes(column: pa.ChunkedArray | pa.Array) -> Ints:
+    """Places of a column's values in its dictionary, -1 for null."""
+    codes = _whole(column).indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return np.asarray(codes, np.int64)
+
+
+def _ranking(values: pa.Array) -> Ints:
+    """Rank of each of some distinct or equal values."""
+    return pc.rank(values, tiebreaker="dense").to_numpy().astype(np.int64)
+
+
+def _sums(group: Ints, n: Any, groups: int) -> Ints:
+    """Sum of `n` for each group; exact, as sums of launches stay far below 2**53."""
+    return np.bincount(group, np.asarray(n), minlength=groups).astype(np.int64)
+
+
+def _ranks(column: pa.ChunkedArray | pa.Array) -> tuple[Ints, pa.Array]:
     """Codes of a column in its sorted distinct values, their number standing for null."""
-    encoded = column.combine_chunks()
+    encoded = _whole(column)
     if not pa.types.is_dictionary(encoded.type):
         encoded = encoded.dictionary_encode()
     values = encoded.dictionary
@@ -307,7 +355,7 @@ def _ranks(column: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
 
 
 def _column(codes: Ints, values: pa.Array) -> pa.DictionaryArray:
-    """Make a column of codes in sorted values, and drop the values that are not used."""
+    """Make a column of codes in values, their number standing for null, without unused values."""
     seen = np.zeros(len(values) + 1, np.bool_)
     seen[codes] = True
     place = np.cumsum(seen, dtype=np.int32) - 1
@@ -319,7 +367,7 @@ def _numbered(columns: Sequence[tuple[Ints, int]]) -> Ints:
     """Number rows by several columns of codes, in the order of the rows sorted by them."""
     number, size = columns[0]
     for codes, width in columns[1:]:
-        if size * width > _NEVER:
+        if size * width > np.iinfo(np.int64).max:
             distinct, number = np.unique(number, return_inverse=True)
             size = len(distinct)
         number, size = number * width + codes, size * width

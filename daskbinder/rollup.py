@@ -307,3 +307,19 @@ def _column(codes: Ints, values: pa.Array, rows: Ints) -> pa.Array:
     kept = values.filter(pa.array(seen[:-1]))
     column = pa.DictionaryArray.from_arrays(indices, kept, safe=False)
     return column if pa.types.is_string(values.type) else column.dictionary_decode()
+
+
+def distinct(number: Ints, size: int) -> tuple[Ints, Ints, Ints]:
+    """Sorted distinct values of numbers below `size`, a row that has each, and each row's place.
+
+    Without sorting, where marking all numbers there may be is quicker.
+    """
+    if size > 16 * len(number) + 1024:
+        found, first, place = np.unique(number, return_index=True, return_inverse=True)
+        return found, first, place
+    row = np.full(size, -1, np.int64)
+    row[number] = np.arange(len(number))
+    found = np.flatnonzero(row >= 0)
+    place = np.empty(size, np.int64)
+    place[found] = np.arange(len(found))
+    return found, row[found], place[number]

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from daskbinder.events import HOUR, TIMESTAMP, day_number, day_of
 from daskbinder.federation import Federation
-from daskbinder.rollup import KEY, Counts
+from daskbinder.rollup import KEY, Counts, distinct
 from daskbinder.scan import Ints
 
 DAYS_OF_MEAN = 7
@@ -56,10 +56,9 @@ def members_of(counts: Counts, federation: Federation) -> tuple[tuple[str, ...],
     column = list(KEY).index("origin")
     origins = counts.keys.values[column].to_pylist()
     origin = counts.keys.codes[counts.key, column]
-    day0 = int(counts.day.min(initial=0))
-    days = int(counts.day.max(initial=0)) - day0 + 1
-    pairs, place = np.unique(
-        origin.astype(np.int64) * days + counts.day - day0, return_inverse=True
+    day0, days = (int(counts.day[0]), int(np.ptp(counts.day)) + 1) if len(counts.day) else (0, 0)
+    pairs, _, place = distinct(
+        origin.astype(np.int64) * days + counts.day - day0, len(origins) * days
     )
     found = [
         federation.member(origins[pair // days], day_of(day0 + pair % days))
