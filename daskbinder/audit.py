@@ -23,9 +23,12 @@ from daskbinder.overview import ranges
 from daskbinder.place import Place
 from daskbinder.scan import Ints
 from daskbinder.store import (
+    ACTIVE,
     DAYS,
+    DIRECTORY,
     MANIFEST,
     REJECTS,
+    REPOSITORIES,
     Rollups,
     federation_name,
     open_rollups,
@@ -182,6 +185,7 @@ def _flaws_of_manifest(manifest: Mapping[str, Any]) -> Iterator[str]:
     needed = {DAYS, REJECTS}
     if isinstance(options, dict) and not options.get("compat"):
         needed |= {federation_name(grain) for grain in options.get("grains", ())}
+        needed |= {DIRECTORY, ACTIVE}
     for name in sorted(needed - manifest["files"].keys()):
         yield f"{MANIFEST} does not name {name}"
 
@@ -327,6 +331,10 @@ def _check_sums(
     }
     if not options.get("compat"):
         outputs |= {f"the series by {grain}": [federation_name(grain)] for grain in grains}
+        outputs["the directory of repositories"] = [DIRECTORY]
+        outputs["the repositories by day"] = [
+            name for name in manifest["files"] if name.startswith(REPOSITORIES)
+        ]
     for what, names in outputs.items():
         if launches.keys() >= set(names):
             n = sum(launches[name] or 0 for name in names)

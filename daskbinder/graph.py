@@ -26,7 +26,17 @@ from daskbinder.federation import Federation
 from daskbinder.place import Place
 from daskbinder.refresh import FORMAT, Earlier, Scope, find_earlier, scope_of
 from daskbinder.series import count_members
-from daskbinder.store import DAYS, MANIFEST, REJECTS, Written, federation_name
+from daskbinder.store import (
+    ACTIVE,
+    DAYS,
+    DIRECTORY,
+    MANIFEST,
+    REJECTS,
+    REPOSITORIES,
+    Written,
+    federation_name,
+    repositories_name,
+)
 from daskbinder.tasks import Rules
 from daskbinder.windows import GRAINS, KINDS, Window, window_of, windows_of
 
@@ -109,6 +119,11 @@ class Wish:
             for window, always in tasks.windows_in(kind, days, self.present, self.rules.compat)
         )
 
+    @cached_property
+    def months(self) -> tuple[Window, ...]:
+        """Months that may hold launches of repositories."""
+        return tuple(windows_of("monthly", self.present.widened(1, 1)))
+
     @property
     def options(self) -> dict[str, Any]:
         """What makes results comparable: a run builds only on one with the same options."""
@@ -149,6 +164,8 @@ class Plan:
         DEST before it begins.
     rollups : tuple of Delayed
         Each writes some windows.
+    repositories : tuple of Delayed
+        Write the launches of repositories, the last their directory; none in compat mode.
     series, days, rejects : Delayed
         Write the federation series (None in compat mode), the day table and the rejected lines.
     """
@@ -162,6 +179,7 @@ class Plan:
     blocks: tuple[tuple[Part, ...], ...] = field(repr=False)
     listings: dict[str, tuple[DayFile, ...]] = field(repr=False)
     rollups: tuple[Delayed, ...] = field(repr=False)
+    repositories: tuple[Delayed, ...] = field(repr=False)
     series: Delayed | None = field(repr=False)
     days: Delayed = field(repr=False)
     rejects: Delayed = field(repr=False)
@@ -204,7 +222,7 @@ class Plan:
     def outputs(self) -> tuple[Delayed, ...]:
         """Everything that is computed, at once and in one graph."""
         series = () if self.series is None else (self.series,)
-        return (*self.rollups, *series, self.days, self.rejects)
+        return (*self.rollups, *self.repositories, *series, self.days, self.rejects)
 
     @property
     def bytes(self) -> int:
@@ -231,6 +249,12 @@ class Plan:
         names = [self.name(window, grain) for window, _ in self.windows for grain in self.grains]
         if self.series is not None:
             names += [federation_name(grain) for grain in self.grains]
+            names += [
+                repositories_name(month)
+                for month in self.wish.months
+                if any(map(self.scope.counts_anew, month.dates()))
+            ]
+            names += [DIRECTORY, ACTIVE]
         return [*names, DAYS, REJECTS]
 
     @property
@@ -241,6 +265,7 @@ class Plan:
         names = {
             self.name(window, grain) for window, _ in self.wish.windows for grain in self.grains
         }
+        names |= set(map(repositories_name, self.wish.months))
         return (names & self.earlier.files.keys()) - set(self.names)
 
     @property
@@ -415,8 +440,9 @@ def _build(
     )
     members = [build.members(span) for span in build.spans] if not wish.rules.compat else []
     tallies = [build.tallies(span) for span in build.by_span]
-    series = None
+    series, repositories = None, ()
     if not wish.rules.compat:
+        repositories = build.repositories()
         series = build.last(
             tasks.write_series,
             wish.present,
@@ -435,6 +461,7 @@ def _build(
         build.blocks_read(),
         build.listings,
         rollups,
+        repositories,
         series,
         days=build.last(partial(tasks.write_days, wish.archive.place), wish.today, kept)(tallies),
         rejects=build.last(tasks.write_rejects, {row["name"] for row in kept})(tallies),
@@ -592,6 +619,32 @@ class _Builder:
         key = self._key(inputs, days.runs, present.runs, grains, base)
         label = f"{kind}-{span.label}"
         return self._once(task, label, key, lambda: [self.partition(one) for one in spans])
+
+    def repositories(self) -> tuple[Delayed, ...]:
+        """Write the launches of repositories, and after all of them their directory."""
+        standing: frozenset[str] = frozenset()
+        if self.earlier is not None:
+            files = self.earlier.files
+            standing = frozenset(name for name in files if name.startswith(REPOSITORIES))
+        anew = {repositories_name(month) for month in windows_of("monthly", self.scope.dates or ())}
+        written = [self._repositories(span, standing & anew) for span in self.spans]
+        present = self.wish.present
+        last = self.last(tasks.write_directory, present, sorted(standing - anew))(written)
+        return (*written, last)
+
+    def _repositories(self, span: "_Span", standing: frozenset[str]) -> Delayed:
+        task = partial(
+            tasks.write_repositories,
+            self.wish.dest,
+            span.first,
+            span.last,
+            self.wish.federation,
+            self.dates,
+            standing,
+        )
+        base = self.token if self.earlier else ""
+        key = self._key(self._key_of(span), self.wish.federation.fingerprint, base)
+        return self._once(task, span.label, key, lambda: self.partition(span))
 
     def last(self, task: Any, *constants: Any) -> Any:
         """Make a task that ends the plan and is done in every run."""

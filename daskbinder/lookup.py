@@ -17,17 +17,9 @@ import pyarrow.compute as pc
 from daskbinder import spec
 from daskbinder.errors import InputError
 from daskbinder.events import day_number
-from daskbinder.federation import Federation
-from daskbinder.repositories import (
-    DAILY,
-    Visits,
-    count_active,
-    count_repositories,
-    identities,
-)
-from daskbinder.rollup import read_table as rows_of
+from daskbinder.repositories import DAILY, identities
 from daskbinder.scan import Ints
-from daskbinder.store import DAYS, Rollups, federation_name
+from daskbinder.store import ACTIVE, DIRECTORY, REPOSITORIES, Rollups, federation_name
 
 BY = {
     "repo": ("provider", "repository"),
@@ -106,21 +98,19 @@ def _date(given: date | str | None) -> date | None:
 # Tables of the data set ---------------------------------------------------------------------------
 
 
-def _months(rollups: Rollups) -> list[str]:
-    return rollups.names("monthly", by="day")
-
-
 def daily(rollups: Rollups, span: Span | None = None) -> pa.Table:
     """Launches by date, member, repository and ref, as rows of `repositories.DAILY`."""
     span = span or whole(rollups)
-    federation = Federation.load()
-    tables = [DAILY.empty_table()]
-    for name in _months(rollups):
-        month = name[-15:-8]
-        if span.first.isoformat()[:7] <= month <= span.last.isoformat()[:7]:
-            tables.append(count_repositories(rows_of(rollups.table(name)), federation))
-    rows = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+    tables = [rollups.table(name) for name in _months(rollups, REPOSITORIES, span)]
+    rows = pa.concat_tables([DAILY.empty_table(), *tables]).unify_dictionaries().combine_chunks()
     return _within(rows, span)
+
+
+def _months(rollups: Rollups, folder: str, span: Span) -> list[str]:
+    """Names of the files of a folder for the months that hold any of the days."""
+    first, last = span.first.isoformat()[:7], span.last.isoformat()[:7]
+    names = sorted(name for name in rollups.manifest["files"] if name.startswith(f"{folder}/"))
+    return [name for name in names if first <= name[-15:-8] <= last]
 
 
 def _within(rows: pa.Table, span: Span) -> pa.Table:
@@ -133,13 +123,12 @@ def _within(rows: pa.Table, span: Span) -> pa.Table:
 
 def directory(rollups: Rollups) -> pa.Table:
     """All repositories, the most launched first, as rows of `repositories.DIRECTORY`."""
-    return Directory.of(Visits.of(daily(rollups))).table
+    return rollups.table(DIRECTORY)
 
 
 def active(rollups: Rollups) -> pa.Table:
     """How many repositories were active when, as rows of `repositories.ACTIVE`."""
-    present = rollups.table(DAYS)["date"].cast(pa.int32()).to_pylist()
-    return count_active(Directory.of(Visits.of(daily(rollups))), present)
+    return rollups.table(ACTIVE)
 
 
 @dataclass(frozen=True)
@@ -271,18 +260,16 @@ def _members(rollups: Rollups, span: Span) -> pa.Table:
 def _origins(rollups: Rollups, span: Span, names: Sequence[str]) -> pa.Table:
     """Add rollups up by fields that no other table has."""
     tables = []
-    for name in _months(rollups):
-        month = name[-15:-8]
-        if span.first.isoformat()[:7] <= month <= span.last.isoformat()[:7]:
-            rows = rollups.table(name)
-            columns = {
-                name: rows[name].cast(pa.string())
-                if pa.types.is_dictionary(rows[name].type)
-                else rows[name]
-                for name in names
-            }
-            columns |= {"date": rows["timestamp"].cast(pa.date32()), "n": rows["n"]}
-            tables.append(_within(pa.table(columns), span))
+    for name in _months(rollups, "rollups/monthly/by-day", span):
+        rows = rollups.table(name)
+        columns = {
+            name: rows[name].cast(pa.string())
+            if pa.types.is_dictionary(rows[name].type)
+            else rows[name]
+            for name in names
+        }
+        columns |= {"date": rows["timestamp"].cast(pa.date32()), "n": rows["n"]}
+        tables.append(_within(pa.table(columns), span))
     rows = pa.concat_tables(tables).group_by(list(names)).aggregate([("n", "sum")])
     return rows.rename_columns([*names, "n"])
 

@@ -15,7 +15,7 @@ from daskbinder.ledger import ASIDE
 from daskbinder.place import Place
 from daskbinder.store import DAYS, is_whole, read_manifest, read_table
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever the same archive would give other results than before."""
 
 

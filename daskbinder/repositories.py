@@ -73,10 +73,10 @@ def count_repositories(counts: Counts, federation: Federation) -> pa.Table:
     size = len(values["spec"])
     number = (code["provider"].astype(np.int64) * 2 + (version < spec.GIST_SINCE)) * size
     _, first, target = np.unique(number + code["spec"], return_index=True, return_inverse=True)
-    targets = spec.resolve(
-        *(values[name].take(pa.array(code[name][first])) for name in ("provider", "spec")),
-        pa.array(version[first]),
+    provider, text = (
+        values[name].take(pa.array(code[name][first])) for name in ("provider", "spec")
     )
+    targets = spec.resolve(provider, text, pa.array(version[first]))
     return _lay_out(
         counts.day, pa.array(members, pa.string()), member, targets, target[row], counts.n
     )

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 DAYS = "days.parquet"
 REJECTS = "rejects.parquet"
+REPOSITORIES = "repositories/by-day"
+DIRECTORY = "repositories/all.parquet"
+ACTIVE = "repositories/active.parquet"
 
 _BATCH = 1 << 20
 _SHORT = {"schema", "version", "provider", "status", "build_token", "request_origin"}
@@ -41,6 +44,11 @@ def notebook_name(window: Window, grain: str) -> str:
     """Name below DEST of the rollup of a window, as the older notebook has it."""
     label = f"{window.kind}-by-{grain}-{window.label}"
     return f"{window.kind}/by-{grain}/{label}.feather"
+
+
+def repositories_name(month: Window) -> str:
+    """Name below DEST of the launches of repositories in a month."""
+    return f"{REPOSITORIES}/{month.label}.parquet"
 
 
 def federation_name(grain: str) -> str:

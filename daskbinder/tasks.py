@@ -20,17 +20,29 @@ from daskbinder.errors import InputError, LostFiles
 from daskbinder.events import VERSIONS, Reason, day_number
 from daskbinder.federation import Federation
 from daskbinder.place import Place
+from daskbinder.repositories import (
+    Directory,
+    Visits,
+    arrange,
+    count_active,
+    count_repositories,
+    without,
+)
 from daskbinder.rollup import EMPTY, KEY, Counts, count, count_rounded, merge, table
 from daskbinder.rollup import read_table as rows_of
 from daskbinder.scan import REJECTS_KEPT, Body, Tally, scan
 from daskbinder.series import MemberCounts, member_series, read_members
 from daskbinder.store import (
+    ACTIVE,
     DAYS,
+    DIRECTORY,
     REJECTS,
     Written,
     federation_name,
     notebook_name,
+    parse_table,
     read_table,
+    repositories_name,
     rollup_name,
     write_table,
     write_tables,
@@ -301,6 +313,58 @@ def write_series(
     series = member_series(parts, [day_number(day) for day in present], federation)
     written = [write_table(dest, federation_name(grain), series[grain]) for grain in grains]
     return written, sorted({origin for part in parts for origin in part.unknown})
+
+
+def write_repositories(
+    dest: Place,
+    first: date,
+    last: date,
+    federation: Federation,
+    dates: Collection[int] | None,
+    standing: Collection[str],
+    partition: dict[str, Counts],
+) -> list[Written]:
+    """Write the launches of repositories for each month from `first` to `last` that has any.
+
+    With `dates`, the days counted anew, a month's others are taken from its file of the run before,
+    if that is among those `standing`.
+    """
+    written = []
+    for month in windows_of("monthly", Days(((first.toordinal(), last.toordinal()),))):
+        days = range(day_number(month.first), day_number(month.last) + 1)
+        if dates is not None and not {*days} & {*dates}:
+            continue
+        name = repositories_name(month)
+        rows = count_repositories(partition["day"].between(days[0], days[-1]), federation)
+        if dates is not None and name in standing and not {*days} <= {*dates}:
+            kept = without(read_table(dest, name), dates)
+            rows = arrange(pa.concat_tables([rows, kept]).unify_dictionaries())
+        if len(rows):
+            written.append(write_table(dest, name, rows))
+    return written
+
+
+def write_directory(
+    dest: Place,
+    present: Days,
+    standing: Sequence[str],
+    written: Sequence[Sequence[Written]],
+) -> list[Written]:
+    """Write the directory of repositories, and how many were active when.
+
+    Of months not `written` anew, files of the run before stand.
+    """
+    names = sorted([*standing, *(file.name for files in written for file in files)])
+    columns = ["date", "provider", "repository", "org", "n"]
+    visits = Visits.together(
+        [Visits.of(parse_table(name, dest.read(name), columns)) for name in names]
+    )
+    directory = Directory.of(visits)
+    active = count_active(directory, map(day_number, present))
+    return [
+        write_table(dest, DIRECTORY, directory.table),
+        write_table(dest, ACTIVE, active),
+    ]
 
 
 def write_days(

@@ -13,6 +13,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from census import tables
 from conftest import MakeArchive, MakeLaunch
 from distributed import Client
 from hypothesis import HealthCheck, given, settings
@@ -43,7 +44,29 @@ ROLLUP = pa.schema(
     }
 )
 SERIES = pa.schema({"timestamp": MOMENT, "federation": TEXT, "n": pa.int64()})
+NAMED = {"federation": TEXT, "provider": TEXT, "repository": TEXT, "org": TEXT, "ref": TEXT}
+REPOSITORIES = pa.schema({"date": pa.date32(), **NAMED, "n": pa.int64()})
 SCHEMAS = {
+    "repositories/all.parquet": pa.schema(
+        {
+            "provider": TEXT,
+            "repository": pa.string(),
+            "org": pa.string(),
+            "n": pa.int64(),
+            "days": pa.int64(),
+            "first_seen": pa.date32(),
+            "last_seen": pa.date32(),
+        }
+    ),
+    "repositories/active.parquet": pa.schema(
+        {
+            "window": TEXT,
+            "first": pa.date32(),
+            "last": pa.date32(),
+            "repositories": pa.int64(),
+            "days": pa.int64(),
+        }
+    ),
     "federation/by-hour.parquet": SERIES,
     "federation/by-day.parquet": SERIES.append(pa.field("mean_7d", pa.float64())),
     "days.parquet": pa.schema(
@@ -104,6 +127,7 @@ def expected(oracle: Oracle) -> dict[str, list[tuple[Any, ...]]]:
         "federation/by-hour.parquet": oracle.federation_by_hour(),
         "federation/by-day.parquet": oracle.federation_by_day(),
         "rejects.parquet": [tuple(reject) for reject in oracle.rejects],
+        **tables(oracle),
     }
 
 
@@ -228,12 +252,14 @@ def test_any_archive_is_counted_as_the_oracle_counts_it(
 def test_tables_have_the_promised_types(done: Path) -> None:
     for path in done.rglob("*.parquet"):
         name = str(path.relative_to(done))
-        promised = SCHEMAS.get(name, ROLLUP)
+        usual = REPOSITORIES if name.startswith("repositories") else ROLLUP
+        promised = SCHEMAS.get(name, usual)
         found = pq.read_schema(path)
         assert list(zip(found.names, found.types, strict=True)) == list(
             zip(promised.names, promised.types, strict=True)
         ), name
-        assert pq.ParquetFile(path).metadata.row_group(0).column(0).compression == "ZSTD"
+        last = pq.ParquetFile(path).metadata.row_group(0).column(len(found.names) - 1)
+        assert last.compression == "ZSTD"
 
 
 def test_results_load_without_knowing_the_layout(ugly: Path, done: Path) -> None:
@@ -442,7 +468,7 @@ def test_only_the_asked_windows_and_grains_are_written(ugly: Path, client: Clien
     found, wanted = answer(dest), expected(read_archive(ugly))
     found.pop("days.parquet")
     kept = {name for name in wanted if "weekly/by-day" in name or name == "rejects.parquet"}
-    kept.add("federation/by-day.parquet")
+    kept |= {"federation/by-day.parquet", *tables(read_archive(ugly))}
     assert found == {name: wanted[name] for name in kept}
 
 
