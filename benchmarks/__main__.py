@@ -173,7 +173,7 @@ def check() -> None:
 @click.argument("names", nargs=-1, type=click.Choice(list(SOAKS)), metavar="[NAME]...")
 @click.option("--size", type=click.IntRange(1), help="How large.  [default: as in the README]")
 def soak(names: tuple[str, ...], size: int | None) -> None:
-    """Tests of what must never go wrong, for long: lines, histories, kills."""
+    """Tests of what must never go wrong, for long, and the figures."""
     failed = [name for name in names or SOAKS if not run_soak(name, size)]
     if failed:
         raise click.ClickException(f"failed: {', '.join(failed)}")

@@ -38,6 +38,7 @@ SOAKS = {
         "DASKBINDER_HISTORIES",
         1_000,
     ),
+    "crashes": Soak("tests/test_crash.py", "DASKBINDER_CRASHES", 1_000),
     "kills": Soak(
         "tests/test_refresh.py::test_a_refresh_killed_at_any_moment_leaves_no_trace",
         "DASKBINDER_KILLS",

@@ -24,7 +24,7 @@ from daskbinder.errors import InputError
 from daskbinder.events import VERSIONS, day_number
 from daskbinder.federation import Federation
 from daskbinder.place import Place
-from daskbinder.refresh import FORMAT, Earlier, Scope, find_earlier, scope_of
+from daskbinder.refresh import FORMAT, Earlier, Scope, find_damaged, find_earlier, scope_of
 from daskbinder.series import count_members
 from daskbinder.store import (
     ACTIVE,
@@ -123,6 +123,19 @@ class Wish:
     def months(self) -> tuple[Window, ...]:
         """Months that may hold launches of repositories."""
         return tuple(windows_of("monthly", self.present.widened(1, 1)))
+
+    def dates_of(self, names: Collection[str]) -> set[date]:
+        """Dates that the rollups and the files of repositories of these names are about."""
+        if not names:
+            return set()
+        compat = self.rules.compat
+        about = {
+            tasks.name_of(window, grain, compat): window
+            for window, _ in self.windows
+            for grain in self.grains
+        }
+        about |= {repositories_name(month): month for month in self.months}
+        return {day for name in about.keys() & names for day in about[name].dates()}
 
     @property
     def options(self) -> dict[str, Any]:
@@ -403,26 +416,31 @@ def plan(
         datetime.now(UTC).date(),
     )
     stamp = wish.dest.stamp(MANIFEST)
-    token = tokenize(wish.options, _digest(files), stamp, full)[:16]
+    anew = full or compat is not None or not stamp
     target = ledger.read_target(wish.dest)
+    aimed_at = (target["names"] or ()) if target else ()
+    damaged = set() if anew else find_damaged(wish.dest, aimed_at)
+    token = tokenize(wish.options, _digest(files), stamp, full, sorted(damaged))[:16]
     suspects: list[str] | None = []
     if target is not None and target["token"] != token:
         suspects = target["names"]
-    anew = full or compat is not None or not stamp
-    earlier = None if anew else find_earlier(wish.dest, wish.options, suspects)
-    return _build(wish, stamp, token, earlier, (), target is not None)
+    earlier = None
+    if not anew and not damaged & {REJECTS, DAYS, *map(federation_name, GRAINS)}:
+        earlier = find_earlier(wish.dest, wish.options, suspects)
+    return _build(wish, stamp, token, earlier, wish.dates_of(damaged), target is not None)
 
 
 def leave_out(plan: Plan, names: Collection[str]) -> Plan:
     """Plan the same again without some day files, but not all; what is done already stands."""
     files = tuple(file for file in plan.files if file.name not in names)
     wish = replace(plan.wish, files=files)
-    return _build(wish, plan.stamp, plan.token, plan.earlier, (), True)
+    return _build(wish, plan.stamp, plan.token, plan.earlier, plan.scope.dates or (), True)
 
 
 def widen(plan: Plan, dates: Collection[date]) -> Plan:
     """Plan the same again, but count these dates anew too."""
-    return _build(plan.wish, plan.stamp, plan.token, plan.earlier, dates, False)
+    more = {*(plan.scope.dates or ()), *dates}
+    return _build(plan.wish, plan.stamp, plan.token, plan.earlier, more, False)
 
 
 def _build(

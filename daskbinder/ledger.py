@@ -64,10 +64,9 @@ def locked(dest: Place) -> Iterator[None]:
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
-        with suppress(OSError):
+        with file, suppress(OSError):
+            path.unlink(missing_ok=True)
             path.parent.rmdir()
-        file.close()
 
 
 def _lock(path: Path, dest: Place) -> IO[str]:
@@ -113,11 +112,10 @@ def begin(dest: Place, token: str, names: Collection[str]) -> None:
     The day table is set aside: it will be replaced, and the next run needs it if this one ends
     early.
     """
+    dest.sweep()
     if read_target(dest) is None:
         with suppress(FileNotFoundError):
             dest.write(ASIDE, dest.read(DAYS))
-    else:
-        dest.sweep()
     aim(dest, token, names)
 
 

@@ -4,6 +4,7 @@ Calendar work on names and fingerprints; reads the earlier manifest and day tabl
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -96,6 +97,23 @@ def find_earlier(
         frozenset(date.fromisoformat(day) for day in manifest["strays"]),
         tuple(manifest["unknown_origins"]),
     )
+
+
+def find_damaged(dest: Place, but: Collection[str] = ()) -> set[str]:
+    """Files of a data set that are gone, or have another size, as listings of their folders tell.
+
+    Those named in `but` are not looked at; nor is anything that has the right size.
+    """
+    manifest = read_manifest(dest)
+    if manifest is None or not dest.lists:
+        return set()
+    sizes = {name: entry["bytes"] for name, entry in manifest["files"].items() if name not in but}
+    there: dict[str, int | None] = {}
+    for folder in {name.rpartition("/")[0] for name in sizes}:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            for entry in dest.entries(folder):
+                there[f"{folder}/{entry.name}" if folder else entry.name] = entry.size
+    return {name for name, size in sizes.items() if there.get(name) != size}
 
 
 def scope_of(

@@ -1,6 +1,5 @@
 """A run over the results of an earlier one reads what changed and ends as if it read all."""
 
-import json
 import os
 import random
 import signal
@@ -10,60 +9,16 @@ import time
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import MakeArchive, MakeLaunch
 from distributed import Client
+from histories import FIRST, Day, Writer, data, equals_a_rebuild
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import daskbinder as db
 from daskbinder import sample
-
-FIRST = date(2020, 12, 26)
-Day = list[dict[str, Any]]
-
-
-def data(dest: Path) -> dict[str, bytes]:
-    """Every file of a data set but the manifest, which says when and whence."""
-    return {
-        str(path.relative_to(dest)): path.read_bytes()
-        for path in sorted(dest.rglob("*"))
-        if path.is_file() and path.name != "manifest.json"
-    }
-
-
-def facts(dest: Path) -> dict[str, Any]:
-    """What the manifest says of the data."""
-    manifest = json.loads((dest / "manifest.json").read_bytes())
-    return {name: manifest[name] for name in manifest if name != "unknown_origins"}
-
-
-def equals_a_rebuild(folder: Path, dest: Path, spare: Path) -> None:
-    db.run(db.plan(db.Archive(folder), spare, full=True))
-    found, expected = data(dest), data(spare)
-    assert found.keys() == expected.keys()
-    assert [name for name in found if found[name] != expected[name]] == []
-    found_facts, expected_facts = facts(dest), facts(spare)
-    for name, fact in expected_facts.items():
-        assert found_facts[name] == fact, name
-
-
-class Writer:
-    """Rewrites day files; each writing has a time of its own, as on any real file system."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.clock = folder, 1_600_000_000
-
-    def write(self, day: date, events: Day) -> None:
-        path = self.folder / f"events-{day}.jsonl"
-        path.write_text("".join(json.dumps(event) + "\n" for event in events))
-        self.clock += 1
-        os.utime(path, (self.clock, self.clock))
-
-    def remove(self, day: date) -> None:
-        (self.folder / f"events-{day}.jsonl").unlink(missing_ok=True)
 
 
 @pytest.fixture
@@ -167,6 +122,40 @@ def test_a_file_changed_behind_our_back_is_named(
     path.write_bytes(path.read_bytes()[:-1] + b"!")
     with pytest.raises(db.InputError, match=r"2021-01\.parquet is not the file of the last run"):
         db.open(dest).load("monthly", by="day")
+
+
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [
+        ("rollups/monthly/by-day/2021-01.parquet", 31),
+        ("rollups/weekly/by-hour/2021-W01.parquet", 7),
+        ("rollups/daily/by-hour/2021-01-05.parquet", 1),
+        ("rollups/monthly/by-hour/2020-12.parquet", 6),
+        ("rollups/weekly/by-day/2021-W09.parquet", 5),
+        ("repositories/by-day/2020-12.parquet", 6),
+        ("repositories/all.parquet", 0),
+        ("federation/by-day.parquet", 70),
+        ("days.parquet", 70),
+        ("rejects.parquet", 70),
+    ],
+)
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_file_that_is_gone_or_cut_is_written_again(
+    year: Path, tmp_path: Path, client: Client, name: str, files: int, gone: bool
+) -> None:
+    dest = tmp_path / "out"
+    db.run(db.plan(db.Archive(year), dest))
+    before = data(dest)
+    path = dest / name
+    if gone:
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-1])
+    plan = db.plan(db.Archive(year), dest)
+    assert len(plan.read) == files
+    db.run(plan)
+    assert data(dest) == before
+    assert not db.plan(db.Archive(year), dest).read
 
 
 def test_a_second_run_is_refused(year: Path, tmp_path: Path, client: Client) -> None:

@@ -1,0 +1,178 @@
+"""A run that ends at any call of the file system is taken up by the next as if nothing had been.
+
+``DASKBINDER_CRASHES`` says at how many of the calls; 0 is all of them.
+"""
+
+import errno
+import os
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import MakeLaunch, Report
+from distributed import Client
+from histories import Writer, data, facts
+
+import daskbinder as db
+
+CRASHES = int(os.environ.get("DASKBINDER_CRASHES", "9"))
+FIRST = date(2021, 1, 30)
+LAST_CALLS = 6
+"""Of the manifest and after it, where most can go wrong."""
+
+
+class Disk:
+    """Fails at one call that changes something below a folder, and at all after it or at no other.
+
+    Python tells of each such call before it is made, whoever makes it.
+    """
+
+    changes = frozenset(("os.rename", "os.remove", "os.mkdir", "os.rmdir"))
+
+    def __init__(self) -> None:
+        self.root = ""
+        self.lock = threading.Lock()
+        sys.addaudithook(self.hear)  # for the rest of the process
+
+    def __call__(self, root: Path, at: int | None = None, *, for_good: bool = True) -> "Disk":
+        self.at, self.for_good = at, for_good
+        self.calls, self.next = 0, str(root)
+        return self
+
+    def __enter__(self) -> "Disk":
+        self.root = self.next
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.root = ""
+
+    def hear(self, event: str, args: tuple[Any, ...]) -> None:
+        if not self.root or (event != "open" and event not in self.changes):
+            return
+        if not str(args[0]).startswith(self.root) or (event == "open" and not _writes(*args[1:])):
+            return
+        with self.lock:
+            self.calls += 1
+            if self.calls == self.at or (self.at and self.for_good and self.calls > self.at):
+                if event == "os.rename":  # what is written may not all be there yet
+                    os.truncate(args[0], Path(args[0]).stat().st_size // 2)
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def _writes(mode: str | None, flags: int) -> bool:
+    return bool(set(mode or "") & set("wax+")) or bool(flags & (os.O_WRONLY | os.O_RDWR))
+
+
+@pytest.fixture(scope="module")
+def disk() -> Disk:
+    return Disk()
+
+
+@pytest.fixture(scope="module")
+def before(launch: MakeLaunch, tmp_path_factory: pytest.TempPathFactory, client: Client) -> Path:
+    """Make an archive and, beside it, its data set; then change the archive."""
+    root = tmp_path_factory.mktemp("crash")
+    (root / "archive").mkdir()
+    writer = Writer(root / "archive")
+
+    def write(offset: int, *specs: str) -> None:
+        day = FIRST + timedelta(days=offset)
+        writer.write(day, [launch(f"{day}T10:00:00+00:00", spec=spec) for spec in specs])
+
+    for offset in range(3):
+        write(offset, "a", "b")
+    run(root / "archive", root / "old")
+    write(1, "b", "c", "c")
+    write(3, "a")
+    writer.remove(FIRST)
+    run(root / "archive", root / "new")
+    return root
+
+
+def run(archive: Path, dest: Path) -> None:
+    plan = db.plan(db.Archive(archive), dest, windows=["weekly", "monthly"], grains=["day"])
+    db.run(plan)
+
+
+def read(dest: Path) -> dict[str, bytes] | None:
+    """Read a data set as anyone would; None if that was refused in a sentence."""
+    try:
+        rollups = db.open(str(dest))
+        for name in rollups.manifest["files"]:
+            rollups.table(name)
+    except db.InputError:
+        return None
+    return {name: (dest / name).read_bytes() for name in sorted(rollups.manifest["files"])}
+
+
+def calls(last: int) -> list[int]:
+    """Choose where to crash: everywhere, or here and there and at the last calls."""
+    chosen = range(1, last + 1)
+    if not CRASHES or last <= CRASHES:
+        return list(chosen)
+    return sorted({*chosen[:: max(last // CRASHES, 1)], *chosen[-LAST_CALLS:]})
+
+
+@pytest.mark.parametrize("for_good", [True, False], ids=["killed", "failed once"])
+@pytest.mark.parametrize("start", ["nothing", "old"])
+def test_a_run_that_ends_anywhere_is_taken_up(
+    before: Path,
+    disk: Disk,
+    tmp_path: Path,
+    start: str,
+    for_good: bool,
+    client: Client,
+    report: Report,
+) -> None:
+    old, new = (data(before / name) for name in ("old", "new"))
+    facts_of_new = facts(before / "new")
+    dest = tmp_path / "out"
+
+    def begin() -> None:
+        shutil.rmtree(dest, ignore_errors=True)
+        if start == "old":
+            shutil.copytree(before / "old", dest)
+
+    begin()
+    with disk(dest) as watched:
+        run(before / "archive", dest)
+    assert data(dest) == new
+    assert watched.calls > 30
+
+    crashes = calls(watched.calls)
+    for at in crashes:
+        begin()
+        with disk(dest, at, for_good=for_good):
+            failed = ends(lambda: run(before / "archive", dest))
+            wait_for_threads(client)
+        assert failed is None or "No space left on device" in failed
+        seen = read(dest)
+        assert seen in (None, new) or (seen == old and start == "old"), f"torn after call {at}"
+        if failed is not None and start == "nothing" and not (dest / "manifest.json").exists():
+            assert seen is None
+        run(before / "archive", dest)
+        assert data(dest) == new, f"call {at}"
+        assert facts(dest) == facts_of_new
+        assert not (dest / ".daskbinder").exists()
+    report(f"{len(crashes):,} crashes ({start}, {'for good' if for_good else 'once'}): 0 traces")
+
+
+def wait_for_threads(client: Client) -> None:
+    """Wait for tasks that go on after the run failed: those of a dead process would not."""
+    while any(client.run(lambda dask_worker: len(dask_worker.state.executing)).values()):
+        time.sleep(0.005)
+
+
+def ends(work: Callable[[], None]) -> str | None:
+    """Do something; return what it failed with, in a sentence."""
+    try:
+        work()
+    except (db.JobError, OSError) as error:
+        return str(error)
+    return None
