@@ -221,8 +221,25 @@ def _unify(parts: Sequence[Keys]) -> tuple[Keys, list[Ints]]:
             size = len(distinct)
         number = number * (len(known) + 1) + codes[:, column]
         size *= len(known) + 1
-    _, first, place = np.unique(number, return_index=True, return_inverse=True)
-    return Keys(codes[first], tuple(values)), np.split(place.astype(np.int32), bounds)
+    order, first = _runs(number, size)
+    place = np.empty(len(order), np.int32)
+    place[order] = np.repeat(
+        np.arange(len(first), dtype=np.int32), np.diff(first, append=len(order))
+    )
+    return Keys(codes[order[first]], tuple(values)), np.split(place, bounds)
+
+
+def _runs(number: Ints, size: int) -> tuple[Ints, Ints]:
+    """Stable order of numbers below `size`, and where in it each distinct number begins.
+
+    They are sorted by 16 bits at a time, which numpy does in linear time: where there are some
+    100,000, that takes a third to a half of the time of sorting them whole.
+    """
+    order = np.argsort(number.astype(np.uint16), kind="stable")
+    for shift in range(16, size.bit_length(), 16):
+        order = order[np.argsort((number >> shift).astype(np.uint16)[order], kind="stable")]
+    number = number[order]
+    return order, np.flatnonzero(np.concatenate([[True], number[1:] != number[:-1]])[: len(order)])
 
 
 def _group(
@@ -242,14 +259,12 @@ def _group(
         raise OverflowError(f"{days} days x {hours} hours x {width} keys are too many to group")
     number = ((day - day0).astype(np.int64) * hours + (hour - hour0)) * width
     number = (number if slot is None else number[slot]) + key
-    if n is None:
-        number.sort()
-    else:
-        order = np.argsort(number)
-        number, n = number[order], n[order]
-    first = np.flatnonzero(np.concatenate([[True], number[1:] != number[:-1]]))
-    n = np.diff(first, append=len(number)) if n is None else np.add.reduceat(n, first)
-    rest, key = np.divmod(number[first], width)
+    if slot is not None or not (number[1:] > number[:-1]).all():
+        order, first = _runs(number, days * hours * width)
+        number = number[order[first]]
+        n = np.diff(first, append=len(order)) if n is None else np.add.reduceat(n[order], first)
+    assert n is not None
+    rest, key = np.divmod(number, width)
     day, hour = np.divmod(rest, hours)
     return Counts(
         keys,
@@ -275,15 +290,61 @@ def table(counts: Counts) -> pa.Table:
         value. Windows of the same launches give the same table, whatever else was counted along
         with them.
     """
+    return tables([counts])[0]
+
+
+def tables(grains: Sequence[Counts]) -> list[pa.Table]:
+    """Lay the counts of the same launches by several grains out, as `table` does one by one."""
+    laid_out = []
+    keys = None
+    for counts in grains:
+        if counts.keys is not keys:
+            keys = counts.keys
+            rank, columns = _columns(counts)
+        rows = rank[counts.key]
+        arrays = [pa.array(counts.hour.astype(np.int64) * HOUR, TIMESTAMP)]
+        arrays += [column.of(rows) for column in columns]
+        laid_out.append(pa.table([*arrays, pa.array(counts.n)], schema=SCHEMA))
+    return laid_out
+
+
+def _columns(counts: Counts) -> "tuple[Ints, list[_Column]]":
+    """Columns over the keys that rows of `counts` have, and the place of each key in them."""
     used = np.zeros(len(counts.keys), np.bool_)
     used[counts.key] = True
-    rows = (np.cumsum(used, dtype=np.int32) - 1)[counts.key]
-    keys = counts.keys.codes[used]
-    columns = [pa.array(counts.hour.astype(np.int64) * HOUR, TIMESTAMP)]
-    for codes, values in zip(keys.T, counts.keys.values, strict=True):
-        columns.append(_column(codes, values, rows))
-    columns.append(pa.array(counts.n))
-    return pa.table(columns, schema=SCHEMA)
+    codes = counts.keys.codes[np.flatnonzero(used)]
+    columns = [_Column.over(*one) for one in zip(codes.T, counts.keys.values, strict=True)]
+    return np.cumsum(used, dtype=np.int32) - 1, columns
+
+
+@dataclass(frozen=True)
+class _Column:
+    """What the keys have in one column: places in the sorted values used, their number for null."""
+
+    place: Ints
+    values: pa.Array
+    has_null: bool
+
+    @classmethod
+    def over(cls, codes: Ints, values: pa.Array) -> "_Column":
+        """Make the column of some codes in `values`."""
+        seen = np.zeros(len(values) + 1, np.bool_)
+        seen[codes] = True
+        place = np.cumsum(seen, dtype=np.int32) - 1
+        used = values if seen[:-1].all() else values.take(pa.array(np.flatnonzero(seen[:-1])))
+        return cls(place[codes], used, bool(seen[-1]))
+
+    def of(self, keys: Ints) -> pa.Array:
+        """Column of the values of `keys`, text as a dictionary."""
+        if len(self.values) + self.has_null == 1:  # no need to look the one value up
+            indices = np.zeros(len(keys), np.int32)
+        else:
+            indices = self.place[keys]
+        null = indices == len(self.values) if self.has_null else None
+        column = pa.DictionaryArray.from_arrays(
+            pa.array(indices, mask=null), self.values, safe=False
+        )
+        return column if pa.types.is_string(self.values.type) else column.dictionary_decode()
 
 
 def read_table(rows: pa.Table) -> Counts:
@@ -293,20 +354,6 @@ def read_table(rows: pa.Table) -> Counts:
     keys, key = _keys_of([_sorted(rows[name].combine_chunks()) for name in KEY])
     hour = rows["timestamp"].cast(pa.int64()).to_numpy() // HOUR
     return _group(keys, hour // 24, hour, key, n=rows["n"].to_numpy())
-
-
-def _column(codes: Ints, values: pa.Array, rows: Ints) -> pa.Array:
-    """Column of the values of `rows`; text as a dictionary that holds what `codes` use."""
-    seen = np.zeros(len(values) + 1, np.bool_)
-    seen[codes] = True
-    null = bool(seen[-1])
-    place = np.cumsum(seen, dtype=np.int32) - 1
-    indices = place[codes][rows]
-    if null:
-        indices = pa.array(indices, mask=indices == place[-1])
-    kept = values.filter(pa.array(seen[:-1]))
-    column = pa.DictionaryArray.from_arrays(indices, kept, safe=False)
-    return column if pa.types.is_string(values.type) else column.dictionary_decode()
 
 
 def distinct(number: Ints, size: int) -> tuple[Ints, Ints, Ints]:

@@ -22,7 +22,7 @@ import secrets
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -212,21 +212,19 @@ def _decide(
     lines: list[pa.Array], days: Ints, launches: "_Launches"
 ) -> tuple[npt.NDArray[np.int64], Ints, Ints]:
     """Times, and time and launch of every line; launch -1 where the fast path cannot decide."""
-    at, length = _locate(lines)
-    if not length:
+    layout = _locate(lines)
+    if layout is None:
         return np.empty(0, np.int64), np.zeros(len(days), np.intp), np.full(len(days), -1, np.intp)
-    pieces = pa.chunked_array(
-        [_cut(body_lines, where, length) for body_lines, where in zip(lines, at, strict=True)]
-    )
-    codes, values = _encode(pieces, 3)
-    size = len(values)
+    stamps, time, before, after = _take_apart(lines, layout)
+    times = _read_stamps(stamps)
 
-    stamps, time = _distinct(codes[:, 1], size)
-    times = _read_stamps(values.take(pa.array(stamps)))
-
-    before, after, frame = _pairs(codes[:, 0], codes[:, 2], size)
+    size = max(len(before.values), len(after.values))
+    lefts, rights, frame = _pairs(before.code, after.code, size)
     frames = pc.binary_join_element_wise(
-        values.take(pa.array(before)), _STAMP_PROBE, values.take(pa.array(after)), b""
+        before.values.take(pa.array(lefts)),
+        _STAMP_PROBE,
+        after.values.take(pa.array(rights)),
+        b"",
     )
     launch = launches.read(frames)[frame]
     far = np.abs((times // DAY).astype(np.int32)[time] - days) > 1
@@ -234,11 +232,40 @@ def _decide(
     return times, time, launch
 
 
-def _locate(lines: list[pa.Array]) -> tuple[list[Ints], int]:
-    """Where the timestamp's value starts in each line, guessed from a few of them, and its length.
+class _Layout(NamedTuple):
+    """Where the timestamp's value stands: so far from an end of the line, or behind its key.
 
-    The length is 0 when no line gives a hint.
+    It has so many bytes. Where it stands at a distance from an end, `side` tells which: 0 from the
+    start, 1 from the end.
     """
+
+    length: int
+    side: int | None
+    distance: int
+    key: bytes
+
+    def at(self, lines: pa.Array) -> Ints:
+        """Where in the buffer of some lines it starts; anywhere in a line of another layout."""
+        bounds = _bounds(lines)
+        if self.side == 0:
+            at = bounds[:-1] + self.distance
+        elif self.side == 1:
+            at = bounds[1:] - self.distance
+        else:
+            found = pc.find_substring(lines, self.key).to_numpy(zero_copy_only=False)
+            at = bounds[:-1] + np.where(found < 0, 0, found + len(self.key))
+        return np.clip(at, bounds[:-1], bounds[1:])
+
+
+class _Pieces(NamedTuple):
+    """Distinct pieces of lines, and the place among them of each line's own."""
+
+    values: pa.Array
+    code: Ints
+
+
+def _locate(lines: list[pa.Array]) -> _Layout | None:
+    """Guess from a few lines where the timestamp stands; None when none of them gives a hint."""
     sizes = np.cumsum([0] + [len(body_lines) for body_lines in lines])
     picked = np.unique(np.linspace(0, max(sizes[-1] - 1, 0), _SAMPLES).astype(int))
     from_start: Counter[int] = Counter()
@@ -254,36 +281,54 @@ def _locate(lines: list[pa.Array]) -> tuple[list[Ints], int]:
             from_end[len(line) - found.end()] += 1
             keys[found[0]] += 1
             lengths[len(found[1])] += 1
-    if not keys:
-        return [], 0
+    length = lengths.most_common(1)[0][0] if keys else 0
+    if not length:
+        return None
     (start, starts), (end, ends) = from_start.most_common(1)[0], from_end.most_common(1)[0]
-    key, length = keys.most_common(1)[0][0], lengths.most_common(1)[0][0]
-    at = []
-    for body_lines in lines:
-        bounds = _bounds(body_lines)
-        if 2 * max(starts, ends) <= keys.total():
-            found_at = pc.find_substring(body_lines, key).to_numpy(zero_copy_only=False)
-            at.append(bounds[:-1] + np.where(found_at < 0, 0, found_at + len(key)))
-        elif starts >= ends:
-            at.append(bounds[:-1] + start)
-        else:
-            at.append(bounds[1:] - end)
-    return at, length
+    if 2 * max(starts, ends) <= keys.total():
+        return _Layout(length, None, 0, keys.most_common(1)[0][0])
+    return _Layout(length, 0, start, b"") if starts >= ends else _Layout(length, 1, end, b"")
 
 
-def _cut(lines: pa.Array, at: Ints, length: int) -> pa.Array:
-    """Cut each line into before, stamp and after: an array of three pieces a line."""
-    bounds = _bounds(lines)
-    cuts = np.empty(3 * len(lines) + 1, bounds.dtype)
-    cuts[::3] = bounds
-    cuts[1::3] = np.clip(at, bounds[:-1], bounds[1:])
-    cuts[2::3] = np.minimum(cuts[1::3] + length, bounds[1:])
+def _take_apart(lines: list[pa.Array], layout: _Layout) -> tuple[pa.Array, Ints, _Pieces, _Pieces]:
+    """Cut lines into before, stamp and after.
+
+    Returns stamps, the place of each line's own among them, and the pieces before and after it.
+    Where the stamp is close to an end, all from that end to it is hashed as one piece, and only the
+    distinct ones of these are cut again.
+    """
+    side, length = layout.side, layout.length
+    if side is None:
+        at = [layout.at(body_lines) for body_lines in lines]
+        code, values = _encode(
+            [_cut(one, where, where + length) for one, where in zip(lines, at, strict=True)], 3
+        )
+        stamps, time = _distinct(code[:, 1], len(values))
+        before, after = _Pieces(values, code[:, 0]), _Pieces(values, code[:, 2])
+        return values.take(pa.array(stamps)), time, before, after
+    behind = length * (1 - side)
+    code, values = _encode([_cut(one, layout.at(one) + behind) for one in lines], 2)
+    ends, time = _distinct(code[:, side], len(values))
+    near = values.take(pa.array(ends))
+    of_end, pieces = _encode([_cut(near, layout.at(near) + length * side)], 2)
+    stamps = pieces.take(pa.array(of_end[:, 1 - side]))
+    pair = [_Pieces(pieces, of_end[:, side][time]), _Pieces(values, code[:, 1 - side])]
+    return stamps, time, pair[side], pair[1 - side]
+
+
+def _cut(lines: pa.Array, *at: Ints) -> pa.Array:
+    """Cut each line at some places of the buffer: an array of the pieces of all lines."""
+    bounds, width = _bounds(lines), len(at) + 1
+    cuts = np.empty(width * len(lines) + 1, bounds.dtype)
+    cuts[::width] = bounds
+    for column, where in enumerate(at, 1):
+        cuts[column::width] = np.minimum(where, bounds[1:])
     return _slices(lines.buffers()[2], cuts)
 
 
-def _encode(pieces: pa.ChunkedArray, columns: int) -> tuple[Ints, pa.Array]:
+def _encode(pieces: list[pa.Array], columns: int) -> tuple[Ints, pa.Array]:
     """Hash pieces: a code a piece, shaped (pieces / columns, columns), and the distinct values."""
-    encoded = pieces.dictionary_encode().combine_chunks()
+    encoded = pa.chunked_array(pieces).dictionary_encode().combine_chunks()
     return encoded.indices.to_numpy().reshape(-1, columns), encoded.dictionary
 
 
@@ -392,7 +437,7 @@ class _Launches:
             for column, opening in enumerate(holes.values()):
                 cuts[2 * column + 1 :: width] = at[:, opening] + 1
                 cuts[2 * column + 2 :: width] = at[:, opening + 1]
-        codes, values = _encode(pa.chunked_array([_slices(data or b"", cuts)]), width)
+        codes, values = _encode([_slices(data or b"", cuts)], width)
 
         pieces: list[Ints] = []
         template: Ints = np.zeros(len(frames), np.int64)

@@ -97,7 +97,7 @@ def write_table(place: Place, name: str, table: pa.Table) -> Written:
         )
     data = sink.getvalue()
     place.write(name, data)
-    n = sum(table["n"].to_numpy().tolist()) if "n" in table.column_names else None
+    n = int(table["n"].to_numpy().sum()) if "n" in table.column_names else None
     return Written(name, data.size, len(table), n, zlib.crc32(data))
 
 

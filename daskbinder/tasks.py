@@ -28,7 +28,7 @@ from daskbinder.repositories import (
     count_repositories,
     without,
 )
-from daskbinder.rollup import EMPTY, KEY, Counts, count, count_rounded, merge, table
+from daskbinder.rollup import EMPTY, KEY, Counts, count, count_rounded, merge, table, tables
 from daskbinder.rollup import read_table as rows_of
 from daskbinder.scan import REJECTS_KEPT, Body, Tally, scan
 from daskbinder.series import MemberCounts, member_series, read_members
@@ -256,6 +256,7 @@ def _rollups(
     """Names and rows of the rollups of some windows."""
     for window, always in windows:
         first, last = day_number(window.first), day_number(window.last)
+        counted: dict[str, Counts] = {}
         for grain in grains:
             name = name_of(window, grain, compat)
             parts = [part[grain].between(first, last) for part in partitions]
@@ -263,10 +264,12 @@ def _rollups(
                 parts.append(rows_of(read_table(dest, name)).without(dates))
             parts = [part for part in parts if len(part.n)]
             counts = parts[0] if len(parts) == 1 else merge(parts)
-            if not (always or len(counts.n)):
-                continue
-            rows = _as_notebook(counts) if compat == "notebook" else table(counts)
-            yield name, rows
+            if always or len(counts.n):
+                counted[name] = counts
+        if compat == "notebook":
+            yield from ((name, _as_notebook(counts)) for name, counts in counted.items())
+        else:
+            yield from zip(counted, tables([*counted.values()]), strict=True)
 
 
 def windows_in(
