@@ -14,7 +14,7 @@ from typing import Any
 
 import dask
 from dask.utils import parse_bytes
-from distributed import Client, Future, LocalCluster, get_client
+from distributed import Client, Future, LocalCluster, Nanny, Worker, get_client
 from distributed.scheduler import KilledWorker
 from distributed.security import Security
 from distributed.utils import silence_logging_cmgr
@@ -32,7 +32,7 @@ from daskbinder.readiness import (
     wait_for_workers,
 )
 
-_LOOK = 0.01  # seconds between two looks at what is done
+_LOOK = 0.02  # seconds between two looks at what is done
 _PATROL = 5.0  # seconds between two looks at who is there to do it
 _NEWS = 0.2  # seconds until all that happened at once is heard of
 _LAST_TASKS = 2.0  # seconds that an interrupted cluster has to end
@@ -115,7 +115,7 @@ def connect(
             elif address is not None:
                 client = stack.enter_context(_remote(address, security, tell))
             else:
-                local = _local(workers or 1, threads, memory_limit or "auto", block)
+                local = _local(workers or 1, threads, memory_limit or "auto", block, dashboard)
                 client = stack.enter_context(local)
         if dashboard:
             tell(f"dashboard: {_dashboard(client)}")
@@ -148,7 +148,7 @@ def _remote(address: str, security: Security | None, tell: Tell) -> Iterator[Cli
 
 @contextmanager
 def _local(
-    workers: int, threads: int | None, memory_limit: int | str, block: int
+    workers: int, threads: int | None, memory_limit: int | str, block: int, dashboard: bool
 ) -> Iterator[Client]:
     if threads is None:
         threads = max(1, _cores() // workers)
@@ -162,12 +162,14 @@ def _local(
             cluster = LocalCluster(
                 n_workers=workers,
                 threads_per_worker=threads,
-                processes=workers > 1,
                 memory_limit=memory_limit,
                 host="127.0.0.1" if workers > 1 else None,
                 # None would still open a port, on every interface
                 dashboard_address="127.0.0.1:0",
                 worker_dashboard_address="127.0.0.1:0",
+                # importing what draws its pages takes 0.4 s
+                scheduler_kwargs={"dashboard": dashboard},
+                worker_class=_PlainNanny if workers > 1 else _PlainWorker,
                 # a task that fails is told by the exception, in one sentence
                 silence_logs=logging.CRITICAL,
             )
@@ -180,6 +182,20 @@ def _local(
         if cluster is not None:
             with suppress(TimeoutError):
                 cluster.close(**patience)
+
+
+class _PlainWorker(Worker):  # type: ignore[misc]
+    """A worker without pages of its own in the dashboard."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options | {"dashboard": False})
+
+
+class _PlainNanny(Nanny):  # type: ignore[misc]
+    """The same in a process of its own."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options | {"dashboard": False})
 
 
 @contextmanager
@@ -261,14 +277,18 @@ def _wait(client: Client, futures: Sequence[Future], keep_going: bool) -> None:
     Waiting in the client's own loop would leave its coroutines behind on Ctrl-C.
     """
     seen = time.monotonic()
-    for future in futures:
-        while future.status == "pending":
-            time.sleep(_LOOK)
-            _raise_failure(futures, keep_going)
-            if time.monotonic() - seen > _PATROL:
-                with suppress(OSError):  # a scheduler that is lost is told by the futures
-                    wait_for_workers(client, PATIENCE)
-                seen = time.monotonic()
+    pending = list(futures)
+    while pending:
+        time.sleep(_LOOK)
+        looked_at, pending = pending, []
+        ended: list[Future] = []
+        for future in looked_at:
+            (pending if future.status == "pending" else ended).append(future)
+        _raise_failure(ended, keep_going)
+        if time.monotonic() - seen > _PATROL:
+            with suppress(OSError):  # a scheduler that is lost is told by the futures
+                wait_for_workers(client, PATIENCE)
+            seen = time.monotonic()
     if lost := _raise_failure(futures, keep_going):
         raise LostFiles(lost)
 

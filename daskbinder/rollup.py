@@ -217,16 +217,12 @@ def _unify(parts: Sequence[Keys]) -> tuple[Keys, list[Ints]]:
     number, size = np.zeros(len(codes), np.int64), 1
     for column, known in enumerate(values):
         if size * (len(known) + 1) > np.iinfo(np.int64).max:
-            distinct, number = np.unique(number, return_inverse=True)
-            size = len(distinct)
+            known_numbers, number = np.unique(number, return_inverse=True)
+            size = len(known_numbers)
         number = number * (len(known) + 1) + codes[:, column]
         size *= len(known) + 1
-    order, first = _runs(number, size)
-    place = np.empty(len(order), np.int32)
-    place[order] = np.repeat(
-        np.arange(len(first), dtype=np.int32), np.diff(first, append=len(order))
-    )
-    return Keys(codes[order[first]], tuple(values)), np.split(place, bounds)
+    _, first, place = distinct(number, size)
+    return Keys(codes[first], tuple(values)), np.split(place.astype(np.int32), bounds)
 
 
 def _runs(number: Ints, size: int) -> tuple[Ints, Ints]:
@@ -362,8 +358,11 @@ def distinct(number: Ints, size: int) -> tuple[Ints, Ints, Ints]:
     Without sorting, where marking all numbers there may be is quicker.
     """
     if size > 16 * len(number) + 1024:
-        found, first, place = np.unique(number, return_index=True, return_inverse=True)
-        return found, first, place
+        order, starts = _runs(number, size)
+        place = np.empty(len(order), np.int64)
+        place[order] = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(order)))
+        first = order[starts]
+        return number[first], first, place
     row = np.full(size, -1, np.int64)
     row[number] = np.arange(len(number))
     found = np.flatnonzero(row >= 0)
