@@ -10,7 +10,6 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from daskbinder import lookup
@@ -128,7 +127,7 @@ def launches(rollups: Rollups) -> Launches:
 
     ``repository`` holds rows of what `repositories` returns.
     """
-    return lookup.launches(rollups, lookup.directory(rollups))
+    return lookup.launches(rollups, lookup.directory(rollups), lookup.whole(rollups))
 
 
 def repository(rollups: Rollups, name_or_url: str, provider: str | None = None) -> Repository:
@@ -148,31 +147,10 @@ def repository(rollups: Rollups, name_or_url: str, provider: str | None = None) 
     InputError
         When it was never launched.
     """
-    known = lookup.directory(rollups)
-    row = lookup.find(known, name_or_url, provider)
-    found = known.slice(row, 1).to_pylist()[0]
-    rows = lookup.rows_about(rollups, found)
-    total = found["n"]
-
-    def counted(name: str) -> "pd.DataFrame":
-        column = rows[name].cast(pa.string()) if name != "date" else rows[name]
-        sums = pa.table({name: column, "n": rows["n"]}).group_by([name]).aggregate([("n", "sum")])
-        return lookup.ranked(sums.rename_columns([name, "n"]), None).to_pandas()
-
-    return Repository(
-        found["provider"],
-        found["repository"],
-        found["org"],
-        total,
-        total / pc.sum(known["n"]).as_py(),
-        1 + pc.sum(pc.greater(known["n"], total)).as_py(),
-        found["days"],
-        found["first_seen"],
-        found["last_seen"],
-        counted("date").drop(columns="share").sort_values("date", ignore_index=True),
-        counted("federation").rename(columns={"federation": "member"}),
-        counted("ref"),
-    )
+    found = lookup.repository(rollups, name_or_url, provider)
+    frames = ("series", "by_member", "by_ref")
+    facts = {name: value for name, value in vars(found).items() if name not in frames}
+    return Repository(**facts, **{name: getattr(found, name).to_pandas() for name in frames})
 
 
 def members(rollups: Rollups, by: str = "month") -> "pd.DataFrame":
@@ -193,13 +171,7 @@ def daily(rollups: Rollups) -> "pd.DataFrame":
 
     Only combinations with launches have a row.
     """
-    rows = lookup.daily(rollups).rename_columns({"federation": "member"})
-    names = ["date", "member", "provider"]
-    rows = rows.group_by(names).aggregate([("n", "sum")]).rename_columns([*names, "n"])
-    rows = rows.cast(
-        pa.schema({**dict.fromkeys(names, pa.string()), "date": pa.date32(), "n": pa.int64()})
-    )
-    return rows.sort_by([(name, "ascending") for name in names]).to_pandas()
+    return lookup.by_provider(rollups).to_pandas()
 
 
 def active(rollups: Rollups, by: str = "day") -> "pd.DataFrame":

@@ -1,14 +1,14 @@
-"""Where in a finished data set an answer stands: tables and arrays, from tables that a run left.
+"""Where in a finished data set an answer stands: tables and arrays, out of the files a run left.
 
-Everything here is a look-up: it reads files of the data set and never the archive. It knows no
-pandas, so that a command can answer at once; `daskbinder.answers` has the same as DataFrames.
+Everything here is a look-up; the archive is never read. It knows no pandas, so that a command can
+answer at once: `daskbinder.answers` has the same as DataFrames.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,9 +17,11 @@ import pyarrow.compute as pc
 from daskbinder import spec
 from daskbinder.errors import InputError
 from daskbinder.events import day_number
-from daskbinder.repositories import DAILY, identities
+from daskbinder.repositories import DAILY, identities, ranking, sums
+from daskbinder.rollup import distinct
 from daskbinder.scan import Ints
 from daskbinder.store import ACTIVE, DIRECTORY, REPOSITORIES, Rollups, federation_name
+from daskbinder.windows import GRAINS, KINDS
 
 BY = {
     "repo": ("provider", "repository"),
@@ -31,9 +33,15 @@ BY = {
 }
 """What launches are told apart by, and the columns that name it."""
 
-PERIODS = ("month", "quarter", "year")
+PERIODS: dict[str, tuple[str, Callable[[pa.Array], pa.Array] | None]] = {
+    "month": ("{}-{:02}", pc.month),
+    "quarter": ("{}Q{}", pc.quarter),
+    "year": ("{}", None),
+}
+"""Parts of a year: how each is written, and which of its year it is."""
 
-_LAST = re.compile(r"(\d+)\s*(?:d|days?)?")
+_LAST = re.compile(r"([1-9][0-9]{0,5})\s*(?:d|days?)?")
+_REQUEST_ORIGIN_SINCE = 6
 
 
 @dataclass(frozen=True)
@@ -42,11 +50,6 @@ class Span:
 
     first: date
     last: date
-
-    @property
-    def numbers(self) -> tuple[int, int]:
-        """The two days, in days from 1970-01-01."""
-        return day_number(self.first), day_number(self.last)
 
 
 def whole(rollups: Rollups) -> Span:
@@ -68,18 +71,18 @@ def span_of(
     rollups : Rollups
         The data set.
     start, end : datetime.date or str, optional
-        The first and the last day; those of the data set by default.
+        The first and the last day; by default all there are.
     last : int or str, optional
-        So many days (``"90d"``) to `end`, or to the last day there is a file of.
+        So many days (``"90d"``) to `end`, or to the last day that has a file.
     """
     everything = whole(rollups)
     first, final = _date(start), _date(end)
     if last is not None:
         found = _LAST.fullmatch(str(last).strip())
-        if found is None or not int(found[1]) or first is not None:
-            raise InputError(f"the last days are given as 90d, and without a start; not {last!r}")
+        if found is None or first is not None:
+            raise InputError(f"so many last days are written 90d, without a start; not {last!r}")
         final = final or date.fromisoformat(rollups.manifest["end"])
-        first = final - timedelta(days=int(found[1]) - 1)
+        first = max(final, everything.first) - timedelta(days=int(found[1]) - 1)
     span = Span(first or everything.first, final or everything.last)
     if span.first > span.last:
         raise InputError(f"the range ends ({span.last}) before it starts ({span.first})")
@@ -98,29 +101,6 @@ def _date(given: date | str | None) -> date | None:
 # Tables of the data set ---------------------------------------------------------------------------
 
 
-def daily(rollups: Rollups, span: Span | None = None) -> pa.Table:
-    """Launches by date, member, repository and ref, as rows of `repositories.DAILY`."""
-    span = span or whole(rollups)
-    tables = [rollups.table(name) for name in _months(rollups, REPOSITORIES, span)]
-    rows = pa.concat_tables([DAILY.empty_table(), *tables]).unify_dictionaries().combine_chunks()
-    return _within(rows, span)
-
-
-def _months(rollups: Rollups, folder: str, span: Span) -> list[str]:
-    """Names of the files of a folder for the months that hold any of the days."""
-    first, last = span.first.isoformat()[:7], span.last.isoformat()[:7]
-    names = sorted(name for name in rollups.manifest["files"] if name.startswith(f"{folder}/"))
-    return [name for name in names if first <= name[-15:-8] <= last]
-
-
-def _within(rows: pa.Table, span: Span) -> pa.Table:
-    day = rows["date"].cast(pa.int32()).to_numpy()
-    first, last = span.numbers
-    if len(day) and first <= day.min() and day.max() <= last:
-        return rows
-    return rows.filter(pa.array((first <= day) & (day <= last)))
-
-
 def directory(rollups: Rollups) -> pa.Table:
     """All repositories, the most launched first, as rows of `repositories.DIRECTORY`."""
     return rollups.table(DIRECTORY)
@@ -129,6 +109,35 @@ def directory(rollups: Rollups) -> pa.Table:
 def active(rollups: Rollups) -> pa.Table:
     """How many repositories were active when, as rows of `repositories.ACTIVE`."""
     return rollups.table(ACTIVE)
+
+
+def daily(rollups: Rollups, span: Span) -> pa.Table:
+    """Launches by date, member, repository and ref, as rows of `repositories.DAILY`."""
+    tables = _tables(rollups, _months(rollups, span), lambda rows: _within(rows, span))
+    return pa.concat_tables([DAILY.empty_table(), *tables]).unify_dictionaries().combine_chunks()
+
+
+def _tables(
+    rollups: Rollups, names: Sequence[str], choose: Callable[[pa.Table], pa.Table]
+) -> list[pa.Table]:
+    """Choose from each of some files."""
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda name: choose(rollups.table(name)), names))
+
+
+def _months(rollups: Rollups, span: Span) -> list[str]:
+    """Names of the files about repositories in the months of some days."""
+    first, last = (
+        f"{REPOSITORIES}/{day.isoformat()[:7]}.parquet" for day in (span.first, span.last)
+    )
+    return sorted(name for name in rollups.manifest["files"] if first <= name <= last)
+
+
+def _within(rows: pa.Table, span: Span) -> pa.Table:
+    """Only the rows of some days."""
+    day = rows["date"].cast(pa.int32()).to_numpy()
+    inside = (day_number(span.first) <= day) & (day <= day_number(span.last))
+    return rows if inside.all() else rows.filter(pa.array(inside))
 
 
 @dataclass(frozen=True)
@@ -156,7 +165,7 @@ class Launches:
     n: Ints
 
 
-def launches(rollups: Rollups, known: pa.Table, span: Span | None = None) -> Launches:
+def launches(rollups: Rollups, known: pa.Table, span: Span) -> Launches:
     """Launches by day, member and row of the directory `known`."""
     rows = daily(rollups, span)
     members = rows["federation"].combine_chunks()
@@ -170,183 +179,274 @@ def launches(rollups: Rollups, known: pa.Table, span: Span | None = None) -> Lau
 
 
 def locate(rows: pa.Table, known: pa.Table) -> Ints:
-    """Find the row of a directory that each row of `repositories.DAILY` is about."""
+    """Find the row of the directory `known` that each row of `repositories.DAILY` is about."""
     provider, repository = (rows[name].combine_chunks() for name in ("provider", "repository"))
-    number = repository.indices.to_numpy().astype(np.int64) * len(provider.dictionary)
-    distinct, at = np.unique(number + provider.indices.to_numpy(), return_inverse=True)
-    names, providers = np.divmod(distinct, max(len(provider.dictionary), 1))
+    width = max(len(provider.dictionary), 1)
+    number = repository.indices.to_numpy().astype(np.int64) * width + provider.indices.to_numpy()
+    seen = np.zeros(len(repository.dictionary) * width, np.bool_)
+    seen[number] = True
+    found = np.flatnonzero(seen)
     wanted = identities(
-        provider.dictionary.take(pa.array(providers)), repository.dictionary.take(pa.array(names))
+        provider.dictionary.take(pa.array(found % width)),
+        repository.dictionary.take(pa.array(found // width)),
     )
     there = identities(known["provider"].cast(pa.string()), known["repository"])
-    return pc.index_in(wanted, there).to_numpy(zero_copy_only=False)[at]
+    place = np.zeros(len(seen), np.int64)
+    place[found] = pc.index_in(wanted, there).to_numpy()
+    return place[number]
 
 
 # Answers ------------------------------------------------------------------------------------------
 
 
 def top(rollups: Rollups, by: str, span: Span, n: int | None) -> pa.Table:
-    """Count launches of some days by what `BY` has, the most first; ``n`` and ``share`` of all."""
+    """Rank what `BY` has by launches on some days: its names, ``n``, and ``share`` of all."""
     if by not in BY:
         raise InputError(f"launches are counted by {', '.join(BY)}, not by {by!r}")
     if by == "member":
         totals = _members(rollups, span)
     elif by == "origin":
-        totals = _origins(rollups, span, ["origin"])
+        totals = _fields(rollups, span, ["origin"])
+    elif span == whole(rollups) and by == "repo":
+        totals = directory(rollups).select([*BY[by], "n"])
+        totals = totals.set_column(0, "provider", totals["provider"].cast(pa.string()))
+    elif span == whole(rollups) and by != "ref":
+        totals = _spelled(_summed(directory(rollups), BY[by]))
     else:
-        totals = _repositories(daily(rollups, span), by)
+        totals = _spelled(_summed(daily(rollups, span), BY[by]))
     return ranked(totals, n)
 
 
 def ranked(totals: pa.Table, n: int | None) -> pa.Table:
-    """The first `n` rows, those with the most launches; names decide among equals."""
+    """The first `n` rows, the most launches first and names in order; ``share`` of all."""
     names = [name for name in totals.column_names if name != "n"]
+    all_of_them = pc.sum(totals["n"]).as_py() or 1
+    if n is not None and n < len(totals):  # none of the first n has fewer launches than this
+        least = np.partition(totals["n"].to_numpy(), len(totals) - n)[len(totals) - n]
+        totals = totals.filter(pc.greater_equal(totals["n"], int(least)))
     order = [("n", "descending"), *((name, "ascending") for name in names)]
-    whole = pc.sum(totals["n"]).as_py() or 1
     rows = totals.sort_by(order).slice(0, n)
-    return rows.append_column("share", pc.divide(pc.cast(rows["n"], pa.float64()), float(whole)))
+    share = pc.divide(rows["n"].cast(pa.float64()), float(all_of_them))
+    return rows.append_column("share", share)
 
 
-def _repositories(rows: pa.Table, by: str) -> pa.Table:
-    """Add rows of `repositories.DAILY` up by names, which are shown as most often written."""
-    columns = BY[by]
-    spelled = rows.group_by(list(columns)).aggregate([("n", "sum")]).combine_chunks()
-    texts = {
-        name: spelled[name].cast(pa.string()) if name in spelled.column_names else None
-        for name in columns
-    }
-    same = texts | {"n": spelled["n_sum"]}
-    if by == "provider":
-        return pa.table(same)
-    name = columns[1]
-    key = spec.keys(texts["provider"], texts[name])
-    keyed = pa.table(same | {"key": key})
-    groups = ["provider", "key", *columns[2:]]
-    spellings = keyed.group_by(["provider", "key", name]).aggregate([("n", "sum")])
-    spellings = spellings.sort_by([("n_sum", "descending"), (name, "ascending")])
-    first = _first(spellings, ["provider", "key"])
-    totals = keyed.group_by(groups).aggregate([("n", "sum")]).rename_columns([*groups, "n"])
-    shown = spellings.take(first).select(["provider", "key", name])
-    place = pc.index_in(_joined(totals), _joined(shown))
-    return totals.append_column(name, shown[name].take(place)).select([*columns, "n"])
+def _summed(rows: pa.Table, names: Sequence[str]) -> pa.Table:
+    """Add launches up by some columns, which become plain text."""
+    found = rows.select([*names, "n"]).group_by(list(names), use_threads=False)
+    found = found.aggregate([("n", "sum")]).rename_columns([*names, "n"])
+    types = {name: pa.date32() if name == "date" else pa.string() for name in names}
+    return found.cast(pa.schema(types | {"n": pa.int64()})).combine_chunks()
 
 
-def _joined(table: pa.Table) -> pa.Array:
-    provider, key = table["provider"], pc.fill_null(table["key"], "\0")
-    length = pc.cast(pc.binary_length(provider), pa.string())
-    return pc.binary_join_element_wise(length, provider, key, " ").combine_chunks()
+def _spelled(totals: pa.Table) -> pa.Table:
+    """Bring together what is one but for its spelling, under that with the most launches.
+
+    The columns of `totals` are a provider, a name, perhaps a ref, and ``n``. Of equals the first in
+    the alphabet stands.
+    """
+    names = totals.column_names[:-1]
+    if len(names) == 1:
+        return totals
+    code = {name: totals[name].combine_chunks().dictionary_encode("encode") for name in names}
+    texts, width = code[names[1]].dictionary, len(code[names[1]].dictionary)
+    same = identities(totals["provider"], totals[names[1]]).dictionary_encode("encode")
+    n, spelling = totals["n"].to_numpy(), _places(same) * width + _places(code[names[1]])
+    found, _, place = distinct(spelling, len(same.dictionary) * width)
+    order = np.lexsort([ranking(texts)[found % width], -sums(place, n, len(found)), found // width])
+    chosen = np.flatnonzero(np.diff(found[order] // width, prepend=-1))
+    shown = texts.take(pa.array(found[order][chosen] % width))
+
+    group, groups = _places(same), len(same.dictionary)
+    for name in names[2:]:
+        width = len(code[name].dictionary)
+        group, groups = group * width + _places(code[name]), groups * width
+    found, first, place = distinct(group, groups)
+    columns = {name: totals[name].take(pa.array(first)) for name in names}
+    columns[names[1]] = shown.take(pa.array(_places(same)[first]))
+    return pa.table(columns | {"n": sums(place, n, len(found))})
 
 
-def _first(table: pa.Table, names: Sequence[str]) -> pa.Array:
-    """Rows that are the first with their values."""
-    codes = _joined(table).dictionary_encode().indices.to_numpy()
-    _, first = np.unique(codes, return_index=True)
-    return pa.array(first)
+def _places(column: pa.DictionaryArray) -> Ints:
+    return column.indices.to_numpy().astype(np.int64)
 
 
 def _members(rollups: Rollups, span: Span) -> pa.Table:
-    grain = rollups.manifest["options"]["grains"][-1]
-    rows = rollups.table(federation_name(grain))
-    columns = {
-        "date": rows["timestamp"].cast(pa.date32()),
-        "member": rows["federation"].cast(pa.string()),
-        "n": rows["n"],
-    }
-    rows = _within(pa.table(columns), span).group_by(["member"]).aggregate([("n", "sum")])
-    rows = rows.rename_columns(["member", "n"])
+    rows = _by_member(rollups)
+    columns = {"date": rows["timestamp"].cast(pa.date32()), "member": rows["federation"]}
+    rows = _summed(_within(pa.table(columns | {"n": rows["n"]}), span), ["member"])
     return rows.filter(pc.greater(rows["n"], 0))
 
 
-def _origins(rollups: Rollups, span: Span, names: Sequence[str]) -> pa.Table:
-    """Add rollups up by fields that no other table has."""
-    tables = []
-    for name in _months(rollups, "rollups/monthly/by-day", span):
-        rows = rollups.table(name)
-        columns = {
-            name: rows[name].cast(pa.string())
-            if pa.types.is_dictionary(rows[name].type)
-            else rows[name]
-            for name in names
-        }
-        columns |= {"date": rows["timestamp"].cast(pa.date32()), "n": rows["n"]}
-        tables.append(_within(pa.table(columns), span))
-    rows = pa.concat_tables(tables).group_by(list(names)).aggregate([("n", "sum")])
-    return rows.rename_columns([*names, "n"])
+def _by_member(rollups: Rollups) -> pa.Table:
+    """Read the coarser of the federation series there are."""
+    return rollups.table(federation_name(rollups.manifest["options"]["grains"][-1]))
+
+
+def _fields(rollups: Rollups, span: Span, names: Sequence[str]) -> pa.Table:
+    """Add launches up by fields of theirs that only the rollups have."""
+
+    def choose(rows: pa.Table) -> pa.Table:
+        dates = rows["timestamp"].cast(pa.date32())
+        rows = _within(rows.select([*names, "n"]).append_column("date", dates), span)
+        return _summed(rows.drop_columns("date"), names)
+
+    options = rollups.manifest["options"]
+    kind = next(kind for kind in reversed(KINDS) if kind in options["windows"])
+    grain = next(grain for grain in reversed(GRAINS) if grain in options["grains"])
+    chosen = _tables(rollups, rollups.names(kind, by=grain), choose)
+    return _summed(pa.concat_tables(chosen), names)
+
+
+def by_provider(rollups: Rollups) -> pa.Table:
+    """Count launches by ``date``, ``member`` and ``provider``."""
+    names = ["date", "federation", "provider"]
+    months = _months(rollups, whole(rollups))
+    rows = pa.concat_tables(_tables(rollups, months, lambda rows: _summed(rows, names)))
+    return rows.rename_columns(["date", "member", "provider", "n"]).sort_by(
+        [("date", "ascending"), ("member", "ascending"), ("provider", "ascending")]
+    )
 
 
 def scripts(rollups: Rollups) -> pa.Table:
-    """Count launches by ``request_origin``, where the version of the schema has it."""
-    totals = _origins(rollups, whole(rollups), ["request_origin", "version"])
-    totals = totals.filter(pc.greater_equal(totals["version"], _REQUEST_ORIGIN_SINCE))
-    totals = totals.group_by(["request_origin"]).aggregate([("n", "sum")])
-    return ranked(totals.rename_columns(["request_origin", "n"]), None)
-
-
-_REQUEST_ORIGIN_SINCE = 6
+    """Rank what asked for launches, where the version of their schema tells."""
+    totals = _fields(rollups, whole(rollups), ["request_origin", "version"])
+    version = totals["version"].cast(pa.int64())
+    totals = totals.filter(pc.greater_equal(version, _REQUEST_ORIGIN_SINCE))
+    return ranked(_summed(totals, ["request_origin"]), None)
 
 
 def members(rollups: Rollups, by: str) -> pa.Table:
-    """Count launches of the federation members by period."""
+    """Count launches of the members by period: ``period, member, n, share, change``."""
     if by not in PERIODS:
         raise InputError(f"members are counted by {', '.join(PERIODS)}, not by {by!r}")
-    grain = rollups.manifest["options"]["grains"][-1]
-    rows = rollups.table(federation_name(grain))
-    rows = rows.filter(pc.greater(rows["n"], 0))
-    year = pc.year(rows["timestamp"]).to_numpy()
-    part = {"month": pc.month, "quarter": pc.quarter, "year": lambda _: None}[by](rows["timestamp"])
-    counted: dict[tuple[int, int, str], int] = {}
-    parts = np.zeros(len(year), np.int64) if part is None else part.to_numpy()
-    names = rows["federation"].cast(pa.string()).to_pylist()
-    for key, n in zip(
-        zip(year.tolist(), parts.tolist(), names, strict=True), rows["n"].to_pylist(), strict=True
-    ):
-        counted[key] = counted.get(key, 0) + n
-    totals: dict[tuple[int, int], int] = {}
-    for (one, two, _), n in counted.items():
-        totals[one, two] = totals.get((one, two), 0) + n
-    label = {"month": "{}-{:02}", "quarter": "{}Q{}", "year": "{}"}[by]
+    rows = _by_member(rollups)
+    label, part = PERIODS[by]
+    year, time = pc.year(rows["timestamp"]), rows["timestamp"]
+    rows = pa.table(
+        {
+            "year": year,
+            "part": part(time) if part else year,
+            "member": rows["federation"],
+            "n": rows["n"],
+        }
+    )
+    groups = rows.group_by(["year", "part", "member"], use_threads=False)
+    counted = {
+        (row["year"], row["part"] if part else None, row["member"]): row["n_sum"]
+        for row in groups.aggregate([("n", "sum")]).to_pylist()
+        if row["n_sum"]
+    }
+    totals: dict[tuple[int, int | None], int] = {}
+    for (one, other, _), n in counted.items():
+        totals[one, other] = totals.get((one, other), 0) + n
     found = []
-    for (one, two, name), n in sorted(
-        counted.items(), key=lambda item: (item[0][:2], -item[1], item[0][2])
-    ):
-        before = counted.get((one - 1, two, name))
+    for (one, other, member), n in counted.items():
+        before = counted.get((one - 1, other, member))
         found.append(
             {
-                "period": label.format(one, two),
-                "member": name,
+                "period": label.format(one, other),
+                "member": member,
                 "n": n,
-                "share": n / totals[one, two],
-                "change": None if not before else n / before - 1,
+                "share": n / totals[one, other],
+                "change": n / before - 1 if before else None,
             }
         )
-    types = {"period": pa.string(), "member": pa.string(), "n": pa.int64()}
-    types |= {"share": pa.float64(), "change": pa.float64()}
-    return pa.Table.from_pylist(found, pa.schema(types))
+    found.sort(key=lambda row: (row["period"], -row["n"], row["member"]))
+    return pa.Table.from_pylist(found, _MEMBERS)
 
 
-def find(known: pa.Table, text: str, provider: str | None = None) -> int:
-    """Find the row of a directory that a name or an address means."""
-    meant = spec.candidates(text)
-    meant = [pair for pair in meant if provider is None or pair[0] == provider]
+_MEMBERS = pa.schema(
+    {
+        "period": pa.string(),
+        "member": pa.string(),
+        "n": pa.int64(),
+        "share": pa.float64(),
+        "change": pa.float64(),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A repository that was found.
+
+    Attributes
+    ----------
+    provider, name, org, total, share, rank, days, first_seen, last_seen
+        As in `daskbinder.answers.Repository`.
+    series, by_member, by_ref : pyarrow.Table
+        Its launches by ``date``, by ``member`` and by ``ref``.
+    """
+
+    provider: str
+    name: str
+    org: str | None
+    total: int
+    share: float
+    rank: int
+    days: int
+    first_seen: date
+    last_seen: date
+    series: pa.Table
+    by_member: pa.Table
+    by_ref: pa.Table
+
+
+def repository(rollups: Rollups, text: str, provider: str | None = None) -> Found:
+    """Find the repository that a name or an address means."""
+    known = directory(rollups)
+    row = known.slice(_row_of(known, text, provider), 1).to_pylist()[0]
+    rows = _rows_about(rollups, row)
+    return Found(
+        row["provider"],
+        row["repository"],
+        row["org"],
+        row["n"],
+        row["n"] / pc.sum(known["n"]).as_py(),
+        1 + pc.sum(pc.greater(known["n"], row["n"])).as_py(),
+        row["days"],
+        row["first_seen"],
+        row["last_seen"],
+        _summed(rows, ["date"]).sort_by("date"),
+        ranked(_summed(rows.rename_columns({"federation": "member"}), ["member"]), None),
+        ranked(_summed(rows, ["ref"]), None),
+    )
+
+
+def _row_of(known: pa.Table, text: str, provider: str | None) -> int:
+    """Find the most launched row of the directory that a text may mean."""
+    meant = [pair for pair in spec.candidates(text) if provider in (None, pair[0])]
     if provider is not None:
         meant.append((provider, text))
-    providers, names = (pa.array(column) for column in zip(*meant, strict=True))
+    columns = (pa.array(column, pa.string()) for column in zip(*meant, strict=True))
     there = identities(known["provider"].cast(pa.string()), known["repository"])
-    rows = pc.index_in(identities(providers, names), there).drop_null().to_pylist()
+    rows = pc.index_in(identities(*columns), there).drop_null().to_pylist()
     if not rows:
-        raise InputError(f"no launch of {text!r} is known; write owner/name, a DOI or a URL")
-    return min(rows)
+        raise InputError(f"{text!r} was never launched; give owner/name, a DOI or a URL")
+    return int(min(rows))
 
 
-def rows_about(rollups: Rollups, found: dict[str, Any]) -> pa.Table:
-    """Rows of `repositories.DAILY` about one row of the directory."""
-    span = Span(found["first_seen"], found["last_seen"])
-    rows = daily(rollups, span)
-    provider, name = (pa.array([found[name]]) for name in ("provider", "repository"))
-    key = spec.keys(provider, name)[0]
-    texts = rows["repository"].combine_chunks()
-    same = spec.keys(pa.repeat(found["provider"], len(texts.dictionary)), texts.dictionary)
-    codes = np.flatnonzero(pc.equal(same, key).to_numpy(zero_copy_only=False))
-    mask = np.isin(texts.indices.to_numpy(), codes)
-    rows = rows.filter(pa.array(mask))
-    return rows.filter(pc.equal(rows["provider"], found["provider"]))
+def _rows_about(rollups: Rollups, row: dict[str, object]) -> pa.Table:
+    """Rows of `repositories.DAILY` about a row of the directory."""
+    wanted = identities(pa.array([row["provider"]]), pa.array([row["repository"]]))[0]
+    provider = pa.scalar(row["provider"], pa.string())
+
+    def choose(rows: pa.Table) -> pa.Table:
+        names = rows["repository"].combine_chunks()
+        same = pc.equal(
+            identities(pa.repeat(provider, len(names.dictionary)), names.dictionary), wanted
+        )
+        rows = rows.filter(same.take(names.indices))
+        rows = rows.filter(pc.equal(rows["provider"], provider))
+        return rows.cast(_PLAIN)
+
+    span = Span(row["first_seen"], row["last_seen"])  # type: ignore[arg-type]
+    return pa.concat_tables(_tables(rollups, _months(rollups, span), choose))
+
+
+_PLAIN = pa.schema(
+    [
+        field.with_type(pa.string()) if pa.types.is_dictionary(field.type) else field
+        for field in DAILY
+    ]
+)

@@ -165,7 +165,7 @@ class Visits:
         width = max(len(known), 1)
         visits = distinct((day - day0) * width + name, days * width)[0]
         names = rows.select(_NAME).take(pa.array(first))
-        names = names.append_column(DAILY.field("n"), pa.array(_sums(name, rows["n"], len(known))))
+        names = names.append_column(DAILY.field("n"), pa.array(sums(name, rows["n"], len(known))))
         return cls(names, visits // width + day0, visits % width)
 
     @classmethod
@@ -216,18 +216,18 @@ class Directory:
         width = max(len(repository), 1)
         number = _codes(names["provider"]) * width + _codes(names["repository"])
         spelled, first, spelling = distinct(number, len(provider) * width)
-        n = _sums(spelling, names["n"], len(spelled))
+        n = sums(spelling, names["n"], len(spelled))
 
         providers, texts = provider.take(spelled // width), repository.take(spelled % width)
         keys = spec.keys(providers, texts).dictionary_encode()
         number = spelled // width * max(len(keys.dictionary), 1) + _codes(keys)
         same, _, code = distinct(number, len(provider) * len(keys.dictionary))
-        alphabet = _ranking(texts)
+        alphabet = ranking(texts)
         order = np.lexsort([alphabet, -n, code])
         chosen = order[np.searchsorted(code[order], np.arange(len(same)))]
-        total = _sums(code, n, len(same))
+        total = sums(code, n, len(same))
         # the most launched first; then by name
-        order = np.lexsort([alphabet[chosen], _ranking(providers)[chosen], -total])
+        order = np.lexsort([alphabet[chosen], ranking(providers)[chosen], -total])
         rank = np.empty(len(same), np.int64)
         rank[order] = np.arange(len(same))
         chosen, total = chosen[order], total[order]
@@ -251,11 +251,11 @@ class Directory:
 
 
 def identities(provider: pa.Array, repository: pa.Array) -> pa.Array:
-    """Text that is the same for names that mean one repository, and for no others."""
+    """Text that is the same for names that mean one thing of a provider, and for no others."""
     length = pc.cast(pc.binary_length(provider), pa.string())
     key = spec.keys(provider, repository)
-    found = pc.binary_join_element_wise(length, provider, key, " ")
-    return _whole(found)
+    marked = pc.if_else(pc.is_valid(key), pc.binary_join_element_wise("=", key, ""), "")
+    return _whole(pc.binary_join_element_wise(length, provider, marked, " "))
 
 
 def count_active(directory: Directory, present: Iterable[int]) -> pa.Table:
@@ -330,12 +330,12 @@ def _codes(column: pa.ChunkedArray | pa.Array) -> Ints:
     return np.asarray(codes, np.int64)
 
 
-def _ranking(values: pa.Array) -> Ints:
+def ranking(values: pa.Array) -> Ints:
     """Rank of each of some distinct or equal values."""
     return pc.rank(values, tiebreaker="dense").to_numpy().astype(np.int64)
 
 
-def _sums(group: Ints, n: Any, groups: int) -> Ints:
+def sums(group: Ints, n: Any, groups: int) -> Ints:
     """Sum of `n` for each group; exact, as sums of launches stay far below 2**53."""
     return np.bincount(group, np.asarray(n), minlength=groups).astype(np.int64)
 

@@ -26,7 +26,13 @@ RANKS = [
     ["graph", "cluster", "audit"],
     ["job"],
     ["commands.options", "commands.show"],
-    ["commands.run", "commands.archives", "commands.check", "commands.__init__"],
+    [
+        "commands.run",
+        "commands.archives",
+        "commands.check",
+        "commands.answers",
+        "commands.__init__",
+    ],
     ["cli"],
     ["__init__", "__main__"],
 ]

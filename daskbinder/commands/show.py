@@ -1,6 +1,9 @@
 """What commands print: names that strangers chose are safe on a terminal."""
 
+import csv
+import io
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -23,3 +26,52 @@ def shown(names: list[str], most: int = 5) -> str:
 def printable(text: str) -> str:
     """Text without what a terminal would take for a command."""
     return "".join(c if c.isprintable() else "?" for c in text)
+
+
+_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+"""What a spreadsheet may take a cell that begins with it for: a formula (OWASP, CSV Injection)."""
+
+
+def print_csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print rows as CSV; text that a spreadsheet would take for a formula gets a ' before it."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_cell(row[name]) for name in columns] for row in rows)
+    click.echo(text.getvalue(), nl=False)
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return value
+
+
+def print_table(
+    columns: Sequence[str], rows: Sequence[Mapping[str, Any]], *, header: bool = True
+) -> None:
+    """Print rows for people; what strangers wrote is safe on a terminal."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=header, padding=(0, 2, 0, 0), header_style="bold")
+    numbers = {name for name in columns if any(isinstance(row[name], int | float) for row in rows)}
+    for name in columns:
+        table.add_column(
+            name,
+            justify="right" if name in numbers else "left",
+            no_wrap=name in numbers,
+            overflow="fold",
+        )
+    for row in rows:
+        table.add_row(*(Text(_shown(name, row[name])) for name in columns))
+    Console().print(table)
+
+
+def _shown(name: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:+.1%}" if name == "change" else f"{value:.2%}"
+    return f"{value:,}" if isinstance(value, int) else printable(str(value))
