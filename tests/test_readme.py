@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
+from click.testing import CliRunner
+
+from daskbinder.cli import main
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -48,8 +52,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run_help(folder: Path) -> str:
-    return run([sys.executable, "-m", "daskbinder", "run", "--help"], folder).stdout
+def helps() -> str:
+    return "".join(CliRunner().invoke(main, [name, "--help"]).stdout for name in main.commands)
 
 
 def test_the_readme_has_two_front_door_commands_and_the_gate_runs_exactly_these() -> None:
@@ -92,6 +96,14 @@ def test_a_python_snippet_runs(folder: Path, number: int) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
+@pytest.mark.parametrize("number", range(len(fenced("sql"))))
+def test_a_query_finds_something(
+    folder: Path, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    assert duckdb.sql(fenced("sql")[number]).fetchall()
+
+
 def test_every_file_that_a_run_leaves_is_named(folder: Path) -> None:
     layout = README.partition("## What a run leaves")[2]
     left = [path for path in (folder / "rollups").rglob("*") if path.is_file()]
@@ -102,6 +114,9 @@ def test_every_file_that_a_run_leaves_is_named(folder: Path) -> None:
             assert re.fullmatch(
                 r"rollups/(daily|weekly|monthly)/by-(hour|day)/2021[\dW-]*\.parquet", name
             )
+        elif name.startswith("repositories/by-day/"):
+            assert re.fullmatch(r"2021-\d\d\.parquet", Path(name).name)
+            assert "repositories/by-day/LABEL.parquet" in layout
         else:
             assert Path(name).name in layout
 
@@ -111,5 +126,5 @@ NAMED += re.findall(r" (--[a-z-]+)", "\n".join(re.findall("daskbinder run.*", RE
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMED) - {"--help"}))
-def test_an_option_that_is_named_exists(name: str, run_help: str) -> None:
-    assert re.search(rf"^  {name}\b", run_help, re.MULTILINE)
+def test_an_option_that_is_named_exists(name: str, helps: str) -> None:
+    assert re.search(rf"^  {name}\b", helps, re.MULTILINE)

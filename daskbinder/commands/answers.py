@@ -133,6 +133,16 @@ def _open(dest: str, given: dict[str, Any]) -> "Rollups":
     return open_rollups(dest, storage_options=given["storage_options"])
 
 
+class _Hidden:
+    """Finds no pandas."""
+
+    @staticmethod
+    def find_spec(name: str, _path: object = None, _target: object = None) -> None:
+        """Refuse pandas, and leave all else to others."""
+        if name == "pandas":
+            raise ModuleNotFoundError("not needed here", name=name)
+
+
 def _hide_pandas() -> None:
     """Let pyarrow do without pandas, which it would load at its first array: a third of a second.
 
@@ -142,11 +152,11 @@ def _hide_pandas() -> None:
         return
     import pyarrow as pa
 
-    sys.modules["pandas"] = None  # type: ignore[assignment]
+    sys.meta_path.insert(0, _Hidden)
     try:
         pa.array([0])
     finally:
-        del sys.modules["pandas"]
+        sys.meta_path.remove(_Hidden)
 
 
 def _date(given: datetime | None) -> date | None:
