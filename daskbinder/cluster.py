@@ -25,6 +25,7 @@ from daskbinder.manager import start
 from daskbinder.readiness import (
     PATIENCE,
     Tell,
+    all_pause,
     check_memory,
     check_software,
     silent,
@@ -34,6 +35,7 @@ from daskbinder.readiness import (
 
 _LOOK = 0.02  # seconds between two looks at what is done
 _PATROL = 5.0  # seconds between two looks at who is there to do it
+_PAUSE = 60.0  # seconds that all workers may be without memory
 _NEWS = 0.2  # seconds until all that happened at once is heard of
 _LAST_TASKS = 2.0  # seconds that an interrupted cluster has to end
 _ANSWER = 30.0  # seconds that a scheduler has to take a client
@@ -276,7 +278,7 @@ def _wait(client: Client, futures: Sequence[Future], keep_going: bool) -> None:
 
     Waiting in the client's own loop would leave its coroutines behind on Ctrl-C.
     """
-    seen = time.monotonic()
+    seen = awake = time.monotonic()
     pending = list(futures)
     while pending:
         time.sleep(_LOOK)
@@ -288,7 +290,14 @@ def _wait(client: Client, futures: Sequence[Future], keep_going: bool) -> None:
         if time.monotonic() - seen > _PATROL:
             with suppress(OSError):  # a scheduler that is lost is told by the futures
                 wait_for_workers(client, PATIENCE)
+                if not all_pause(client):
+                    awake = time.monotonic()
             seen = time.monotonic()
+            if seen - awake > _PAUSE:
+                raise JobError(
+                    "no worker has had memory to go on with; "
+                    "give them more, or use fewer threads or a smaller --blocksize"
+                )
     if lost := _raise_failure(futures, keep_going):
         raise LostFiles(lost)
 

@@ -75,6 +75,8 @@ class Wish:
         Who stands behind an origin.
     today : datetime.date
         The UTC date; today's and yesterday's files are provisional.
+    adapts : bool
+        Whether blocks may be made smaller for workers that have little memory.
     """
 
     archive: Archive
@@ -85,6 +87,7 @@ class Wish:
     rules: Rules
     federation: Federation
     today: date
+    adapts: bool = False
 
     @cached_property
     def present(self) -> Days:
@@ -342,7 +345,7 @@ def plan(
     compat: Literal["notebook"] | None = None,
     accept_versions: Iterable[int] = (),
     federation: Federation | None = None,
-    blocksize: int = Rules.blocksize,
+    blocksize: int | Literal["auto"] = "auto",
     full: bool = False,
     keep_going: bool = False,
     storage_options: dict[str, Any] | None = None,
@@ -369,8 +372,9 @@ def plan(
         Schema versions to accept beside those known.
     federation : Federation, optional
         Who stands behind an origin; the packaged table by default.
-    blocksize : int
-        Bytes of the archive that one task reads.
+    blocksize : int or "auto"
+        Bytes of the archive that a task holds at a time; by default 64 MiB, or what fits into the
+        workers of the cluster it is run on. Results do not depend on it.
     full : bool
         Count everything anew, whatever an earlier run left. Otherwise only what changed is read.
     keep_going : bool
@@ -389,7 +393,7 @@ def plan(
     InputError
         When an option makes no sense or no day file is in the range.
     """
-    if blocksize < 1:
+    if blocksize != "auto" and blocksize < 1:
         raise InputError(f"a block has at least one byte, not {blocksize}")
     for given, known, what in ((windows, KINDS, "windows"), (grains, GRAINS, "grains")):
         if not given or not set(given) <= set(known):
@@ -411,9 +415,16 @@ def plan(
         files,
         tuple(kind for kind in KINDS if kind in windows),
         tuple(grain for grain in GRAINS if grain in grains),
-        Rules(VERSIONS | set(accept_versions), errors, compat, blocksize, keep_going),
+        Rules(
+            VERSIONS | set(accept_versions),
+            errors,
+            compat,
+            Rules.blocksize if blocksize == "auto" else blocksize,
+            keep_going,
+        ),
         federation or Federation.load(),
         datetime.now(UTC).date(),
+        adapts=blocksize == "auto",
     )
     stamp = wish.dest.stamp(MANIFEST)
     anew = full or compat is not None or not stamp
@@ -441,6 +452,14 @@ def widen(plan: Plan, dates: Collection[date]) -> Plan:
     """Plan the same again, but count these dates anew too."""
     more = {*(plan.scope.dates or ()), *dates}
     return _build(plan.wish, plan.stamp, plan.token, plan.earlier, more, False)
+
+
+def fit(plan: Plan, blocksize: int) -> Plan:
+    """Plan the same again in blocks of another size."""
+    rules = replace(plan.rules, blocksize=blocksize)
+    interrupted = ledger.read_target(plan.dest) is not None
+    wish = replace(plan.wish, rules=rules)
+    return _build(wish, plan.stamp, plan.token, plan.earlier, (), interrupted)
 
 
 def _build(

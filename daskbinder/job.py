@@ -10,14 +10,15 @@ from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from dask.utils import format_bytes
 from distributed import Client
 
 from daskbinder import ledger
 from daskbinder._version import __version__
 from daskbinder.cluster import compute, connect
 from daskbinder.errors import JobError, LostFiles
-from daskbinder.graph import Plan, leave_out, widen
-from daskbinder.readiness import check_places
+from daskbinder.graph import Plan, fit, leave_out, widen
+from daskbinder.readiness import LEAST_BLOCK, Tell, block_for, check_places, silent
 from daskbinder.store import (
     MANIFEST,
     Rollups,
@@ -89,13 +90,23 @@ def run(
         When the job failed; what was published before stands.
     """
     started = time.perf_counter()
-    block = min(plan.rules.blocksize, plan.bytes)
-    with connect(scheduler, block=block, **cluster) as client:
+    least = LEAST_BLOCK if plan.wish.adapts else plan.rules.blocksize
+    with connect(scheduler, block=min(least, plan.bytes), **cluster) as client:
+        plan = _fitted(plan, client, cluster.get("tell", silent))
         check_places(client, plan.archive.place, plan.files[-1], plan.dest)
         with ledger.locked(plan.dest):
             manifest = _publish(plan, client, progress)
     launches = manifest["totals"]["accepted"] - plan.launches_kept
     return Result(Rollups(plan.dest, manifest), plan.bytes, launches, time.perf_counter() - started)
+
+
+def _fitted(plan: Plan, client: Client, tell: Tell) -> Plan:
+    """Make blocks smaller, if they may be, so that the workers can hold them."""
+    size = plan.rules.blocksize
+    if plan.wish.adapts and (fits := block_for(client, size)) < min(size, plan.bytes):
+        tell(f"blocks of {format_bytes(fits)} for the memory of the workers")
+        return fit(plan, fits)
+    return plan
 
 
 def _publish(plan: Plan, client: Client, progress: Progress | None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -17,6 +18,7 @@ import daskbinder
 from daskbinder import place
 from daskbinder.sample import write_sample
 
+ROOT = Path(__file__).parents[1]
 Body = bytes | list[bytes | dict[str, Any]]
 MakeArchive = Callable[..., Path]
 MakeLaunch = Callable[..., dict[str, Any]]
@@ -99,6 +101,22 @@ def launch() -> MakeLaunch:
         return {name: value for name, value in event.items() if value is not None}
 
     return make
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make two certificates by the very line of the documentation."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl")
+    folder = tmp_path_factory.mktemp("tls")
+    text = (ROOT / "docs" / "clusters.md").read_text("utf-8")
+    lines = [line.strip() for line in text.splitlines() if line.startswith("    openssl ")]
+    assert len(lines) == 1
+    for name in ("ours", "theirs"):
+        (folder / name).mkdir()
+        for line in lines:
+            subprocess.run(line, shell=True, cwd=folder / name, check=True, capture_output=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

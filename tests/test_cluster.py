@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import ssl
@@ -26,7 +25,7 @@ from distributed import Client
 from distributed.security import Security
 
 import daskbinder as db
-from daskbinder import address, readiness
+from daskbinder import address, cluster, readiness
 from daskbinder.cluster import connect
 from daskbinder.manager import read_specification
 
@@ -337,10 +336,55 @@ def test_blocks_too_large_for_a_worker_are_refused_at_the_start(
     sample: Path, tmp_path: Path
 ) -> None:
     with machines(tmp_path) as made:
-        made.add_worker("--memory-limit", "300MiB", "--nthreads", "2")
+        made.add_worker("--memory-limit", "400MiB", "--nthreads", "2")
         plan = db.plan(db.Archive(sample), tmp_path / "out", blocksize=32 << 20)
-        with pytest.raises(db.InputError, match=r"300\.00 MiB .*2 blocks .*use --blocksize 16MiB"):
+        with pytest.raises(db.InputError, match=r"400\.00 MiB .*2 blocks .*use --blocksize 16MiB"):
             db.run(plan, made.address)
+
+
+def test_workers_that_all_lack_memory_are_not_waited_for_for_ever(
+    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "_PATROL", 0.2)
+    monkeypatch.setattr(cluster, "_PAUSE", 1.0)
+    plan = planned(sample, tmp_path / "out")
+    with machines(tmp_path) as made:
+        made.add_worker("--memory-limit", "100MiB")  # less than it takes to begin
+        with (
+            Client(made.address, set_as_default=False) as client,
+            pytest.raises(db.JobError, match="no worker has had memory to go on with; give them"),
+        ):
+            client.wait_for_workers(1, timeout=20)
+            cluster.compute(client, plan.outputs, plan.about)
+
+
+def test_blocks_are_made_to_fit_the_workers_unless_their_size_is_given(
+    sample: Path, wanted: dict[str, bytes], tmp_path: Path
+) -> None:
+    told: list[str] = []
+    with machines(tmp_path) as made:
+        made.add_worker("--memory-limit", "400MiB", "--nthreads", "2")
+        plan = db.plan(db.Archive(sample), tmp_path / "out")
+        assert plan.rules.blocksize == 64 << 20
+        db.run(plan, made.address, tell=told.append)
+    assert told[-1] == "blocks of 16.00 MiB for the memory of the workers"
+    assert answer(tmp_path / "out") == wanted
+
+
+def test_the_smallest_share_of_memory_decides() -> None:
+    def block(most: int, *workers: tuple[int, int]) -> int:
+        known = {
+            str(i): {"memory_limit": limit << 20, "nthreads": threads}
+            for i, (limit, threads) in enumerate(workers)
+        }
+        client = SimpleNamespace(scheduler_info=lambda n_workers: {"workers": known})
+        return readiness.block_for(client, most << 20) >> 20
+
+    assert block(64, (0, 4)) == 64  # without a limit
+    assert block(64, (8192, 8), (1024, 2)) == 64
+    assert block(64, (8192, 8), (512, 2)) == 33
+    assert block(64, (128, 2)) == readiness.LEAST_BLOCK >> 20  # to be refused
+    assert block(2, (512, 2)) == 2
 
 
 def test_a_small_memory_limit_means_fewer_threads() -> None:
@@ -435,22 +479,6 @@ def test_only_plain_tcp_to_others_is_warned_of(monkeypatch: pytest.MonkeyPatch) 
 
 
 # TLS ----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make two certificates by the very line of the documentation."""
-    if shutil.which("openssl") is None:
-        pytest.skip("needs openssl")
-    folder = tmp_path_factory.mktemp("tls")
-    text = (ROOT / "docs" / "clusters.md").read_text("utf-8")
-    lines = [line.strip() for line in text.splitlines() if line.startswith("    openssl ")]
-    assert len(lines) == 1
-    for name in ("ours", "theirs"):
-        (folder / name).mkdir()
-        for line in lines:
-            subprocess.run(line, shell=True, cwd=folder / name, check=True, capture_output=True)
-    return folder
 
 
 def security(folder: Path, ca: str = "ours", mine: str = "ours") -> Security:

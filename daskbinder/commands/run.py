@@ -69,11 +69,11 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Show what would be read and written, and stop.")
 @click.option(
     "--blocksize",
-    default="64MiB",
-    show_default=True,
+    default="auto",
     metavar="SIZE",
     callback=read_size,
-    help="Bytes of the archive that one task reads.",
+    help="Bytes of the archive that a task holds at a time.  [default: 64MiB, or what fits into "
+    "the workers]",
 )
 @click.option(
     "--scheduler",

@@ -1,0 +1,153 @@
+"""A cluster of separate hosts, over TLS, of which one is lost, cut off or late."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hosts import Host, Hosts, dask, permitted
+
+import daskbinder as db
+
+pytestmark = [
+    pytest.mark.skipif(shutil.which("ip") is None, reason="needs ip"),
+    pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="needs root"),
+]
+
+PORT = 8786
+BLOCK = 1 << 20
+
+
+class Cluster:
+    """A scheduler on a host, workers on others, and a client on one more."""
+
+    def __init__(self, hosts: Hosts, certificates: Path) -> None:
+        self.hosts = hosts
+        file = {name: certificates / "ours" / f"{name}.pem" for name in ("cert", "key")}
+        theirs = ("--tls-ca-file", file["cert"], "--tls-cert", file["cert"])
+        self.theirs = (*theirs, "--tls-key", file["key"])
+        ours = ("--tls-ca", file["cert"], "--tls-cert", file["cert"])
+        self.ours = (*ours, "--tls-key", file["key"])
+        self.scheduler, self.client = hosts.add(), hosts.add()
+        self.address = f"tls://{self.scheduler.address}:{PORT}"
+        words = dask("scheduler", "--protocol", "tls", "--port", PORT, "--no-show", *self.theirs)
+        self.scheduler.start(*words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def add_worker(self, *words: str) -> Host:
+        host = self.hosts.add()
+        given = (self.address, "--no-nanny", "--nthreads", 1, *self.theirs, *words)
+        words_all = dask("worker", *given)
+        host.start(*words_all, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return host
+
+    def wait_for(self, workers: int) -> None:
+        """Wait until so many workers have joined, as the client sees it."""
+        code = (
+            "import sys\nfrom distributed import Client\n"
+            "from distributed.security import Security\n"
+            "ca, cert, key = sys.argv[3:]\n"
+            "s = Security(tls_ca_file=ca, tls_client_cert=cert, tls_client_key=key)\n"
+            "with Client(sys.argv[1], security=s) as c: c.wait_for_workers(int(sys.argv[2]), 30)\n"
+        )
+        files = self.theirs[1::2]
+        asked = self.client.start("-c", code, self.address, workers, *files)
+        assert asked.wait(60) == 0, asked.communicate()[1]
+
+    def run(self, source: Path, dest: Path, in_mid_run: Callable[[], object]) -> float:
+        """Run to the end and do something as soon as the first blocks are counted."""
+        words = ("--scheduler", self.address, "--blocksize", BLOCK, *self.ours)
+        began = time.monotonic()
+        run = self.client.start("-m", "daskbinder", "run", source, dest, *words)
+        assert run.stderr is not None
+        said = ""
+        for line in run.stderr:
+            said += line
+            if "% read" in line:
+                in_mid_run()
+                break
+        rest, errors = run.communicate()
+        assert run.returncode == 0, said + errors
+        assert "warning" not in said + errors
+        assert "launches" in rest
+        return time.monotonic() - began
+
+
+@pytest.fixture
+def cluster(certificates: Path) -> Iterator[Cluster]:
+    if not permitted():
+        pytest.skip("may not make network namespaces")
+    with Hosts() as hosts:
+        yield Cluster(hosts, certificates)
+
+
+def files_of(dest: Path) -> dict[str, bytes]:
+    files = (path for path in dest.rglob("*") if path.is_file())
+    return {str(path.relative_to(dest)): path.read_bytes() for path in files}
+
+
+def counted_here(source: Path, dest: Path) -> dict[str, bytes]:
+    db.run(db.plan(db.Archive(source), dest, blocksize=BLOCK), threads=2)
+    return files_of(dest)
+
+
+def test_separate_hosts_give_the_same_answer(
+    cluster: Cluster, sampled: Path, tmp_path: Path
+) -> None:
+    workers = [cluster.add_worker() for _ in range(2)]
+    cluster.wait_for(2)
+    cluster.run(sampled, tmp_path / "out", lambda: None)
+    assert files_of(tmp_path / "out") == counted_here(sampled, tmp_path / "here")
+    assert all(min(host.traffic()) > 10_000 for host in (cluster.scheduler, *workers))
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("large") / "archive"
+    db.write_sample(folder, days=100, events_per_day=20_000, flaws=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wanted(large: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    return counted_here(large, tmp_path_factory.mktemp("wanted") / "out")
+
+
+@pytest.mark.slow
+def test_a_host_whose_worker_is_killed_changes_nothing(
+    cluster: Cluster, large: Path, wanted: dict[str, bytes], tmp_path: Path
+) -> None:
+    victim, _ = cluster.add_worker(), cluster.add_worker()
+    cluster.wait_for(2)
+    seconds = cluster.run(large, tmp_path / "out", victim.processes[0].kill)
+    assert victim.processes[0].wait(10) == -signal.SIGKILL
+    assert files_of(tmp_path / "out") == wanted
+    print(f"a worker killed in mid-run: {seconds:.1f} s")
+
+
+@pytest.mark.slow
+def test_a_host_whose_link_is_cut_changes_nothing(
+    cluster: Cluster, large: Path, wanted: dict[str, bytes], tmp_path: Path
+) -> None:
+    victim, _ = cluster.add_worker(), cluster.add_worker()
+    cluster.wait_for(2)
+    seconds = cluster.run(large, tmp_path / "out", victim.cut)
+    assert files_of(tmp_path / "out") == wanted
+    print(f"a link cut in mid-run: {seconds:.1f} s")
+
+
+@pytest.mark.slow
+def test_a_host_that_joins_late_is_used(
+    cluster: Cluster, large: Path, wanted: dict[str, bytes], tmp_path: Path
+) -> None:
+    cluster.add_worker()
+    cluster.wait_for(1)
+    late: list[Host] = []
+    seconds = cluster.run(large, tmp_path / "out", lambda: late.append(cluster.add_worker()))
+    assert files_of(tmp_path / "out") == wanted
+    sent = late[0].traffic()[1]
+    print(f"a worker that joined late: {seconds:.1f} s, it sent {sent:,} bytes")
+    assert sent > 300_000  # what it counted; a worker without work says no more than hello
