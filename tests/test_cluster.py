@@ -350,12 +350,10 @@ def test_workers_that_all_lack_memory_are_not_waited_for_for_ever(
     plan = planned(sample, tmp_path / "out")
     with machines(tmp_path) as made:
         made.add_worker("--memory-limit", "100MiB")  # less than it takes to begin
-        with (
-            Client(made.address, set_as_default=False) as client,
-            pytest.raises(db.JobError, match="no worker has had memory to go on with; give them"),
-        ):
+        with Client(made.address, set_as_default=False) as client:
             client.wait_for_workers(1, timeout=20)
-            cluster.compute(client, plan.outputs, plan.about)
+            with pytest.raises(db.JobError, match="no worker has had memory to go on with; give"):
+                cluster.compute(client, plan.outputs, plan.about)
 
 
 def test_blocks_are_made_to_fit_the_workers_unless_their_size_is_given(
