@@ -33,11 +33,7 @@ class Soak:
 
 SOAKS = {
     "lines": Soak("tests/test_fuzz.py", "DASKBINDER_LINES", 1_000_000),
-    "histories": Soak(
-        "tests/test_refresh.py::test_any_history_of_changes_ends_as_a_rebuild",
-        "DASKBINDER_HISTORIES",
-        1_000,
-    ),
+    "histories": Soak("tests/test_histories.py", "DASKBINDER_HISTORIES", 1_000),
     "crashes": Soak("tests/test_crash.py", "DASKBINDER_CRASHES", 1_000),
     "kills": Soak(
         "tests/test_refresh.py::test_a_refresh_killed_at_any_moment_leaves_no_trace",

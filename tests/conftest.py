@@ -3,10 +3,11 @@
 import gzip
 import json
 import os
+import random
 import shutil
 import subprocess
 from collections.abc import Callable, Collection, Iterator, Mapping
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ ROOT = Path(__file__).parents[1]
 Body = bytes | list[bytes | dict[str, Any]]
 MakeArchive = Callable[..., Path]
 MakeLaunch = Callable[..., dict[str, Any]]
+MakeEvents = Callable[[date, int], list[dict[str, Any]]]
 Report = Callable[[str], None]
 
 _REPORTED = pytest.StashKey[list[str]]()
@@ -117,6 +119,27 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for line in lines:
             subprocess.run(line, shell=True, cwd=folder / name, check=True, capture_output=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def events(launch: MakeLaunch) -> MakeEvents:
+    """Make so many launches of a day, some of them strays, from a seed."""
+
+    def make(day: date, seed: int) -> list[dict[str, Any]]:
+        chance = random.Random(f"{day}{seed}")
+        made = []
+        for _ in range(chance.randrange(6)):
+            off = timedelta(days=chance.choice([0, 0, 0, 0, -1, 1, 2]))
+            made.append(
+                launch(
+                    f"{day + off}T{chance.randrange(24):02}:{chance.randrange(60):02}:00+00:00",
+                    spec=f"a/{chance.randrange(3)}/main",
+                    origin=chance.choice(["gke.mybinder.org", "ovh.mybinder.org", "new.org"]),
+                )
+            )
+        return made
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -3,19 +3,14 @@
 ``DASKBINDER_CRASHES`` says at how many of the calls; 0 is all of them.
 """
 
-import errno
 import os
 import shutil
-import sys
-import threading
-import time
-from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import MakeLaunch, Report
+from disk import disk, ends, wait_for_threads
 from distributed import Client
 from histories import Writer, data, facts
 
@@ -25,53 +20,6 @@ CRASHES = int(os.environ.get("DASKBINDER_CRASHES", "9"))
 FIRST = date(2021, 1, 30)
 LAST_CALLS = 6
 """Of the manifest and after it, where most can go wrong."""
-
-
-class Disk:
-    """Fails at one call that changes something below a folder, and at all after it or at no other.
-
-    Python tells of each such call before it is made, whoever makes it.
-    """
-
-    changes = frozenset(("os.rename", "os.remove", "os.mkdir", "os.rmdir"))
-
-    def __init__(self) -> None:
-        self.root = ""
-        self.lock = threading.Lock()
-        sys.addaudithook(self.hear)  # for the rest of the process
-
-    def __call__(self, root: Path, at: int | None = None, *, for_good: bool = True) -> "Disk":
-        self.at, self.for_good = at, for_good
-        self.calls, self.next = 0, str(root)
-        return self
-
-    def __enter__(self) -> "Disk":
-        self.root = self.next
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.root = ""
-
-    def hear(self, event: str, args: tuple[Any, ...]) -> None:
-        if not self.root or (event != "open" and event not in self.changes):
-            return
-        if not str(args[0]).startswith(self.root) or (event == "open" and not _writes(*args[1:])):
-            return
-        with self.lock:
-            self.calls += 1
-            if self.calls == self.at or (self.at and self.for_good and self.calls > self.at):
-                if event == "os.rename":  # what is written may not all be there yet
-                    os.truncate(args[0], Path(args[0]).stat().st_size // 2)
-                raise OSError(errno.ENOSPC, "No space left on device")
-
-
-def _writes(mode: str | None, flags: int) -> bool:
-    return bool(set(mode or "") & set("wax+")) or bool(flags & (os.O_WRONLY | os.O_RDWR))
-
-
-@pytest.fixture(scope="module")
-def disk() -> Disk:
-    return Disk()
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +71,6 @@ def calls(last: int) -> list[int]:
 @pytest.mark.parametrize("start", ["nothing", "old"])
 def test_a_run_that_ends_anywhere_is_taken_up(
     before: Path,
-    disk: Disk,
     tmp_path: Path,
     start: str,
     for_good: bool,
@@ -161,18 +108,3 @@ def test_a_run_that_ends_anywhere_is_taken_up(
         assert facts(dest) == facts_of_new
         assert not (dest / ".daskbinder").exists()
     report(f"{len(crashes):,} crashes ({start}, {'for good' if for_good else 'once'}): 0 traces")
-
-
-def wait_for_threads(client: Client) -> None:
-    """Wait for tasks that go on after the run failed: those of a dead process would not."""
-    while any(client.run(lambda dask_worker: len(dask_worker.state.executing)).values()):
-        time.sleep(0.005)
-
-
-def ends(work: Callable[[], None]) -> str | None:
-    """Do something; return what it failed with, in a sentence."""
-    try:
-        work()
-    except (db.JobError, OSError) as error:
-        return str(error)
-    return None

@@ -6,79 +6,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from conftest import MakeArchive, MakeLaunch
+from conftest import MakeArchive, MakeEvents
 from distributed import Client
-from histories import FIRST, Day, Writer, data, equals_a_rebuild
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from histories import FIRST, Writer, data, equals_a_rebuild
 
 import daskbinder as db
 from daskbinder import sample
 
 
 @pytest.fixture
-def events(launch: MakeLaunch) -> Callable[[date, int], Day]:
-    """Make so many launches of a day, some of them strays, from a seed."""
-
-    def make(day: date, seed: int) -> Day:
-        chance = random.Random(f"{day}{seed}")
-        made: Day = []
-        for _ in range(chance.randrange(6)):
-            off = timedelta(days=chance.choice([0, 0, 0, 0, -1, 1, 2]))
-            made.append(
-                launch(
-                    f"{day + off}T{chance.randrange(24):02}:{chance.randrange(60):02}:00+00:00",
-                    spec=f"a/{chance.randrange(3)}/main",
-                    origin=chance.choice(["gke.mybinder.org", "ovh.mybinder.org", "new.org"]),
-                )
-            )
-        return made
-
-    return make
-
-
-CHANGES = st.lists(
-    st.lists(st.tuples(st.integers(0, 12), st.integers(-1, 3)), min_size=1, max_size=4),
-    min_size=1,
-    max_size=4,
-)
-
-
-@settings(
-    max_examples=int(os.environ.get("DASKBINDER_HISTORIES", "25")),
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(history=CHANGES)
-def test_any_history_of_changes_ends_as_a_rebuild(
-    history: list[list[tuple[int, int]]],
-    events: Callable[[date, int], Day],
-    tmp_path_factory: pytest.TempPathFactory,
-    client: Client,
-) -> None:
-    folder, dest, spare = (tmp_path_factory.mktemp(name) for name in ("in", "out", "spare"))
-    writer = Writer(folder)
-    writer.write(FIRST, events(FIRST, 0))
-    writer.write(FIRST + timedelta(days=12), events(FIRST, 0))
-    db.run(db.plan(db.Archive(folder), dest))
-    for changes in history:
-        for offset, seed in changes:
-            day = FIRST + timedelta(days=offset)
-            if seed < 0 and len(list(folder.iterdir())) > 1:
-                writer.remove(day)
-            else:
-                writer.write(day, events(day, seed))
-        db.run(db.plan(db.Archive(folder), dest))
-        equals_a_rebuild(folder, dest, spare)
-
-
-@pytest.fixture
-def year(make_archive: MakeArchive, events: Callable[[date, int], Day]) -> Path:
+def year(make_archive: MakeArchive, events: MakeEvents) -> Path:
     days = {FIRST + timedelta(days=i): events(FIRST + timedelta(days=i), 9) for i in range(70)}
     for day, made in days.items():
         for event in made:
@@ -87,7 +28,7 @@ def year(make_archive: MakeArchive, events: Callable[[date, int], Day]) -> Path:
 
 
 def test_only_what_changed_is_read(
-    year: Path, tmp_path: Path, events: Callable[[date, int], Day], client: Client
+    year: Path, tmp_path: Path, events: MakeEvents, client: Client
 ) -> None:
     db.run(db.plan(db.Archive(year), tmp_path / "out"))
     assert not db.plan(db.Archive(year), tmp_path / "out").read
