@@ -35,11 +35,7 @@ SOAKS = {
     "lines": Soak("tests/test_fuzz.py", "DASKBINDER_LINES", 1_000_000),
     "histories": Soak("tests/test_histories.py", "DASKBINDER_HISTORIES", 1_000),
     "crashes": Soak("tests/test_crash.py", "DASKBINDER_CRASHES", 1_000),
-    "kills": Soak(
-        "tests/test_refresh.py::test_a_refresh_killed_at_any_moment_leaves_no_trace",
-        "DASKBINDER_KILLS",
-        200,
-    ),
+    "kills": Soak("tests/test_kills.py", "DASKBINDER_KILLS", 240),
 }
 """The soaks by name."""
 

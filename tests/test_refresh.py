@@ -1,8 +1,5 @@
 """A run over the results of an earlier one reads what changed and ends as if it read all."""
 
-import os
-import random
-import signal
 import subprocess
 import sys
 import time
@@ -146,25 +143,3 @@ def test_a_killed_run_is_taken_up_where_it_was(tmp_path: Path, client: Client) -
     db.run(plan)
     assert not (dest / ".daskbinder").exists()
     equals_a_rebuild(folder, dest, tmp_path / "spare")
-
-
-def test_a_refresh_killed_at_any_moment_leaves_no_trace(tmp_path: Path, client: Client) -> None:
-    folder, dest = tmp_path / "in", tmp_path / "out"
-    sample.write_sample(folder, days=20, events_per_day=300)
-    db.run(db.plan(db.Archive(folder), dest))
-    chance = random.Random(7)
-    for kill in range(int(os.environ.get("DASKBINDER_KILLS", "4"))):
-        files = sorted(folder.glob("events-*"))
-        changed = chance.choice(files)
-        changed.write_bytes(
-            b"".join(changed.read_bytes().splitlines(keepends=True)[kill % 5 + 1 :])
-        )
-        running = start(folder, dest, "--workers", str(1 + kill % 2))
-        time.sleep(chance.uniform(0.3, 2.0))
-        running.send_signal(signal.SIGKILL)
-        running.wait()
-        if kill % 2:
-            another = chance.choice(files)
-            another.write_bytes(another.read_bytes() * 2)
-        db.run(db.plan(db.Archive(folder), dest))
-        equals_a_rebuild(folder, dest, tmp_path / "spare")
