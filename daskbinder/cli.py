@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from daskbinder._version import __version__
-from daskbinder.commands.answers import members, repo, top
+from daskbinder.commands.answers import export, members, repo, top
 from daskbinder.commands.archives import info, sample, sync
 from daskbinder.commands.check import check
 from daskbinder.commands.run import demo, run
@@ -88,5 +88,5 @@ def main() -> None:
     """
 
 
-for _command in (run, demo, sample, sync, check, info, top, repo, members):
+for _command in (run, demo, sample, sync, check, info, top, repo, members, export):
     main.add_command(_command)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,8 @@ from daskbinder.rollup import distinct
 from daskbinder.scan import Ints
 from daskbinder.store import ACTIVE, DIRECTORY, REPOSITORIES, Rollups, federation_name
 from daskbinder.windows import GRAINS, KINDS
+
+T = TypeVar("T")
 
 BY = {
     "repo": ("provider", "repository"),
@@ -113,19 +116,17 @@ def active(rollups: Rollups) -> pa.Table:
 
 def daily(rollups: Rollups, span: Span) -> pa.Table:
     """Launches by date, member, repository and ref, as rows of `repositories.DAILY`."""
-    tables = _tables(rollups, _months(rollups, span), lambda rows: _within(rows, span))
+    tables = from_each(rollups, months(rollups, span), lambda rows: _within(rows, span))
     return pa.concat_tables([DAILY.empty_table(), *tables]).unify_dictionaries().combine_chunks()
 
 
-def _tables(
-    rollups: Rollups, names: Sequence[str], choose: Callable[[pa.Table], pa.Table]
-) -> list[pa.Table]:
-    """Choose from each of some files."""
+def from_each(rollups: Rollups, names: Sequence[str], choose: Callable[[pa.Table], T]) -> list[T]:
+    """Choose from the table of each of some files, a few at a time."""
     with ThreadPoolExecutor() as pool:
         return list(pool.map(lambda name: choose(rollups.table(name)), names))
 
 
-def _months(rollups: Rollups, span: Span) -> list[str]:
+def months(rollups: Rollups, span: Span) -> list[str]:
     """Names of the files about repositories in the months of some days."""
     first, last = (
         f"{REPOSITORIES}/{day.isoformat()[:7]}.parquet" for day in (span.first, span.last)
@@ -178,22 +179,26 @@ def launches(rollups: Rollups, known: pa.Table, span: Span) -> Launches:
     )
 
 
-def locate(rows: pa.Table, known: pa.Table) -> Ints:
-    """Find the row of the directory `known` that each row of `repositories.DAILY` is about."""
-    provider, repository = (rows[name].combine_chunks() for name in ("provider", "repository"))
+def locate(rows: pa.Table, known: pa.Table, name: str = "repository") -> Ints:
+    """Find the row of `known` that each row of `repositories.DAILY` is about, -1 for none.
+
+    Both have a ``provider`` and a column `name`, which in `rows` are dictionaries.
+    """
+    provider, text = (rows[column].combine_chunks() for column in ("provider", name))
     width = max(len(provider.dictionary), 1)
-    number = repository.indices.to_numpy().astype(np.int64) * width + provider.indices.to_numpy()
-    seen = np.zeros(len(repository.dictionary) * width, np.bool_)
+    place = text.indices.fill_null(len(text.dictionary)).to_numpy().astype(np.int64)
+    number = place * width + provider.indices.to_numpy()
+    seen = np.zeros((len(text.dictionary) + 1) * width, np.bool_)
     seen[number] = True
     found = np.flatnonzero(seen)
+    texts = pa.array(found // width, mask=found // width == len(text.dictionary))
     wanted = identities(
-        provider.dictionary.take(pa.array(found % width)),
-        repository.dictionary.take(pa.array(found // width)),
+        provider.dictionary.take(pa.array(found % width)), text.dictionary.take(texts)
     )
-    there = identities(known["provider"].cast(pa.string()), known["repository"])
-    place = np.zeros(len(seen), np.int64)
-    place[found] = pc.index_in(wanted, there).to_numpy()
-    return place[number]
+    there = identities(*(known[column].cast(pa.string()) for column in ("provider", name)))
+    at = np.zeros(len(seen), np.int64)
+    at[found] = pc.index_in(wanted, there).fill_null(-1).to_numpy()
+    return at[number]
 
 
 # Answers ------------------------------------------------------------------------------------------
@@ -211,9 +216,9 @@ def top(rollups: Rollups, by: str, span: Span, n: int | None) -> pa.Table:
         totals = directory(rollups).select([*BY[by], "n"])
         totals = totals.set_column(0, "provider", totals["provider"].cast(pa.string()))
     elif span == whole(rollups) and by != "ref":
-        totals = _spelled(_summed(directory(rollups), BY[by]))
+        totals = by_names(directory(rollups), BY[by])
     else:
-        totals = _spelled(_summed(daily(rollups, span), BY[by]))
+        totals = by_names(daily(rollups, span), BY[by])
     return ranked(totals, n)
 
 
@@ -236,6 +241,11 @@ def _summed(rows: pa.Table, names: Sequence[str]) -> pa.Table:
     found = found.aggregate([("n", "sum")]).rename_columns([*names, "n"])
     types = {name: pa.date32() if name == "date" else pa.string() for name in names}
     return found.cast(pa.schema(types | {"n": pa.int64()})).combine_chunks()
+
+
+def by_names(rows: pa.Table, names: Sequence[str]) -> pa.Table:
+    """Add launches up by names, those that mean one thing together."""
+    return _spelled(_summed(rows, names))
 
 
 def _spelled(totals: pa.Table) -> pa.Table:
@@ -293,15 +303,15 @@ def _fields(rollups: Rollups, span: Span, names: Sequence[str]) -> pa.Table:
     options = rollups.manifest["options"]
     kind = next(kind for kind in reversed(KINDS) if kind in options["windows"])
     grain = next(grain for grain in reversed(GRAINS) if grain in options["grains"])
-    chosen = _tables(rollups, rollups.names(kind, by=grain), choose)
+    chosen = from_each(rollups, rollups.names(kind, by=grain), choose)
     return _summed(pa.concat_tables(chosen), names)
 
 
 def by_provider(rollups: Rollups) -> pa.Table:
     """Count launches by ``date``, ``member`` and ``provider``."""
     names = ["date", "federation", "provider"]
-    months = _months(rollups, whole(rollups))
-    rows = pa.concat_tables(_tables(rollups, months, lambda rows: _summed(rows, names)))
+    chosen = from_each(rollups, months(rollups, whole(rollups)), lambda rows: _summed(rows, names))
+    rows = pa.concat_tables(chosen)
     return rows.rename_columns(["date", "member", "provider", "n"]).sort_by(
         [("date", "ascending"), ("member", "ascending"), ("provider", "ascending")]
     )
@@ -441,7 +451,7 @@ def _rows_about(rollups: Rollups, row: dict[str, object]) -> pa.Table:
         return rows.cast(_PLAIN)
 
     span = Span(row["first_seen"], row["last_seen"])  # type: ignore[arg-type]
-    return pa.concat_tables(_tables(rollups, _months(rollups, span), choose))
+    return pa.concat_tables(from_each(rollups, months(rollups, span), choose))
 
 
 _PLAIN = pa.schema(

@@ -5,6 +5,7 @@ in a way of its own. The rules here are those of ``binderhub/repoproviders.py``;
 several spellings for one repository, one is chosen. Columns in, columns out; nothing here counts.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -119,12 +120,12 @@ _RULES: Mapping[str, _Rule] = {
     "GitHub": _GITHUB,
     "Gist": _GISTS,
     "GitLab": _GITLAB,
-    "Git": _GIT,
     "Zenodo": _DOI,
     "Figshare": _DOI,
     "Dataverse": _DOI,
     "Hydroshare": _HYDROSHARE,
     "CKAN": _CKAN,
+    "Git": _GIT,
 }
 _FOLDED = pa.array([provider for provider, rule in _RULES.items() if rule.folded])
 
@@ -142,6 +143,7 @@ _PREFIXES = {
     "ckan": "CKAN",
 }
 """What stands for a provider in the URL of a launch."""
+_LAUNCH = re.compile(f"/v2/({'|'.join(_PREFIXES)})/(.+)")
 
 
 def resolve(provider: pa.Array, spec: pa.Array, version: pa.Array) -> pa.Table:
@@ -219,10 +221,9 @@ def candidates(text: str) -> list[tuple[str, str]]:
     url = urlsplit(text) if "://" in text else None
     if url is not None:
         path = [part for part in url.path.split("/") if part]
-        if path[:1] == ["v2"] and len(path) > 2 and path[1] in _PREFIXES:
-            spec = url.path.partition(f"/v2/{path[1]}/")[2]
-            target = resolve_one(_PREFIXES[path[1]], spec)
-            found.append((target.provider, target.repository))
+        launch = _LAUNCH.search(url.path)
+        if launch is not None:
+            found.append(resolve_one(_PREFIXES[launch[1]], launch[2])[:2])
         if url.netloc.casefold() in ("github.com", "www.github.com"):
             found += _named({"GitHub": "/".join(path[:2])})
         if url.netloc.casefold() == "gist.github.com":

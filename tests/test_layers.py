@@ -22,7 +22,7 @@ RANKS = [
     ["series", "archive"],
     ["ledger", "repositories"],
     ["refresh", "lookup"],
-    ["tasks", "overview", "mirror", "address", "manager", "readiness", "answers"],
+    ["tasks", "overview", "mirror", "address", "manager", "readiness", "answers", "publication"],
     ["graph", "cluster", "audit"],
     ["job"],
     ["commands.options", "commands.show"],

@@ -126,6 +126,35 @@ def members(dest: str, by: str | None, form: str | None, **given: Any) -> None:
         print_table(columns, rows)
 
 
+@click.command(short_help="Publish DEST as static JSON, with badges.")
+@click.argument("dest")
+@click.argument("out")
+@click.option(
+    "--least",
+    type=click.IntRange(1),
+    default=1000,
+    show_default=True,
+    metavar="N",
+    help="Launches from which a repository or an organisation has a file of its own.",
+)
+@storage_options("DEST and OUT")
+def export(dest: str, out: str, least: int, **given: Any) -> None:
+    """Publish the data set DEST as a tree of static JSON in the folder OUT, for a web site.
+
+    There are totals, members, organisations and repositories, and badges for shields.io. Only files
+    that changed are written; those that an earlier export left and that are no longer wanted go.
+    """
+    rollups = _open(dest, given)
+    from daskbinder.place import Place
+    from daskbinder.publication import publish
+
+    done = publish(rollups, Place.at(out, given["storage_options"]), least)
+    click.echo(
+        f"{done.repositories:,} repositories, {done.organisations:,} organisations; "
+        f"{done.files:,} files, {done.written:,} written, {done.removed:,} removed"
+    )
+
+
 def _open(dest: str, given: dict[str, Any]) -> "Rollups":
     _hide_pandas()
     from daskbinder.store import open_rollups

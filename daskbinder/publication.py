@@ -1,0 +1,333 @@
+"""A data set as a tree of static JSON for a web site: totals, members, organisations, repositories.
+
+The same data set gives the same bytes, so a site that is published every night changes only where
+launches were. Names that strangers chose become names of files by one rule, which no two of them
+share, on any file system, and which leads nowhere else.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from daskbinder import lookup, spec
+from daskbinder.errors import InputError
+from daskbinder.place import Place
+from daskbinder.repositories import sums
+from daskbinder.scan import Ints
+from daskbinder.store import Rollups
+
+INDEX = "index.json"
+LEAST = 1000
+"""Launches from which a repository or an organisation has a file of its own."""
+
+_COLOUR = "579aca"
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
+_LONGEST = 150
+_RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$)")  # on Windows
+_OURS = re.compile(r"(?:badges/)?(?:repos|orgs)(?:/[a-z0-9_~-][a-z0-9_~.-]*){2,3}\.json")
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What was published.
+
+    Attributes
+    ----------
+    repositories, organisations : int
+        Those that have a file.
+    files : int
+        Files of the tree.
+    written, removed : int
+        Files that changed, and those that are no longer part of it.
+    """
+
+    repositories: int
+    organisations: int
+    files: int
+    written: int
+    removed: int
+
+
+def publish(rollups: Rollups, out: Place, least: int = LEAST) -> Publication:
+    """Write the tree, and of it only what is not there yet.
+
+    Parameters
+    ----------
+    rollups : Rollups
+        The data set.
+    out : Place
+        Where to. What an earlier publication left there and this one has not goes; files of others
+        stay.
+    least : int
+        Launches from which a repository or an organisation has a file of its own.
+
+    Returns
+    -------
+    Publication
+    """
+    if out.path() == rollups.place.path():
+        raise InputError(f"{out} is the data set; give another folder for the site")
+    known = lookup.directory(rollups)
+    subjects = [_Subjects.of(known, column, least) for column in _LISTED]
+    files = dict(_tree(rollups, subjects, least))
+    before = _published(out)
+
+    def write(item: tuple[str, bytes]) -> bool:
+        name, data = item
+        try:
+            if out.read(name) == data:
+                return False
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        out.write(name, data)
+        return True
+
+    index = files.pop(INDEX)
+    gone = before - files.keys()
+    if out.is_local:
+        written = sum(map(write, files.items()))
+    else:
+        with ThreadPoolExecutor(out.concurrency) as pool:
+            written = sum(pool.map(write, files.items()))
+    for name in sorted(gone):
+        out.remove(name)
+    written += write((INDEX, index))
+    repositories, organisations = (len(subject.path) for subject in subjects)
+    return Publication(repositories, organisations, len(files) + 1, written, len(gone))
+
+
+def _published(out: Place) -> set[str]:
+    """Names of the files that an earlier publication left; only such as are of this tree."""
+    try:
+        index = json.loads(out.read(INDEX))
+        paths = {str(entry[-1]) for listed in _LISTED.values() for entry in index[listed]}
+    except (FileNotFoundError, NotADirectoryError, LookupError, ValueError, TypeError):
+        return set()
+    names = {f"{top}{path}" for path in paths for top in ("", "badges/")}
+    return {name for name in names if _OURS.fullmatch(name)}
+
+
+def safe_name(text: str) -> str:
+    """Name of a file or folder for any text: lower case, and different for different texts.
+
+    Letters a to z, digits, ``_`` and ``-`` stand for themselves, dots too but at the ends; all
+    other bytes of UTF-8 are written ``~`` and two hexadecimal digits. What is too long for a file
+    system is cut, ``~~`` and a hash being what tells it from others.
+    """
+    found = "".join(
+        character
+        if character in _PLAIN or (character == "." and 0 < place < len(text) - 1)
+        else "".join(f"~{byte:02x}" for byte in character.encode())
+        for place, character in enumerate(text)
+    )
+    if _RESERVED.match(found):
+        found = f"~{ord(found[0]):02x}{found[1:]}"
+    if len(found) > _LONGEST:
+        found = f"{found[:_LONGEST]}~~{hashlib.sha256(text.encode()).hexdigest()[:40]}"
+    return found
+
+
+def paths_of(provider: pa.Array, org: pa.Array, repository: pa.Array | None = None) -> list[str]:
+    """Where the files of organisations or of repositories are.
+
+    Names that mean one thing have one path: where their provider does not tell case, they stand in
+    lower case.
+    """
+    columns = [provider.to_pylist(), spec.keys(provider, org).to_pylist()]
+    if repository is None:
+        named = zip(*columns, strict=True)
+        return [f"orgs/{safe_name(at.lower())}/{safe_name(owner)}.json" for at, owner in named]
+    columns.append(spec.keys(provider, repository).to_pylist())
+    return [
+        f"repos/{safe_name(at.lower())}/{safe_name(owner)}/"
+        f"{safe_name(name.removeprefix(f'{owner}/'))}.json"
+        for at, owner, name in zip(*columns, strict=True)
+    ]
+
+
+def badge(launches: int) -> dict[str, Any]:
+    """What shields.io makes a badge of (https://shields.io/badges/endpoint-badge)."""
+    return {
+        "schemaVersion": 1,
+        "label": "binder launches",
+        "message": _short(launches),
+        "color": _COLOUR,
+    }
+
+
+def _short(n: int) -> str:
+    """Write a number in a few signs, cut rather than rounded up."""
+    for unit, sign in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if n >= unit:
+            return f"{n // unit}{sign}" if n >= 10 * unit else f"{n * 10 // unit / 10:g}{sign}"
+    return str(n)
+
+
+@dataclass(frozen=True)
+class _Subjects:
+    """Repositories or organisations that have a file of their own, the most launched first.
+
+    Attributes
+    ----------
+    column : str
+        What they are in the tables: ``"repository"`` or ``"org"``.
+    table : pyarrow.Table
+        What is told of each: names, ``n``, and more.
+    path : list of str
+        Where the file of each is.
+    """
+
+    column: str
+    table: pa.Table
+    path: list[str]
+
+    @classmethod
+    def of(cls, known: pa.Table, column: str, least: int) -> "_Subjects":
+        known = known.filter(pc.is_valid(known["org"]))
+        if column == "org":
+            known = _organisations(known)
+        known = known.filter(pc.greater_equal(known["n"], least))
+        names = ["org", "repository"] if column == "repository" else ["org"]
+        texts = (known[name].cast(pa.string()) for name in ("provider", *names))
+        path = paths_of(*texts)
+        return cls(column, known, path)
+
+
+def _organisations(known: pa.Table) -> pa.Table:
+    """Add the rows of a directory up by organisation."""
+    totals = lookup.by_names(known, ("provider", "org"))
+    at = lookup.locate(_encoded(known), totals, "org")
+    first, last = (known[name].cast(pa.int32()).to_numpy() for name in ("first_seen", "last_seen"))
+    seen = np.full(len(totals), np.iinfo(np.int32).max, np.int32), np.zeros(len(totals), np.int32)
+    np.minimum.at(seen[0], at, first)
+    np.maximum.at(seen[1], at, last)
+    found = totals.append_column("repositories", pa.array(np.bincount(at, minlength=len(totals))))
+    for name, days in zip(("first_seen", "last_seen"), seen, strict=True):
+        found = found.append_column(name, pa.array(days).cast(pa.date32()))
+    order = [("n", "descending"), ("provider", "ascending"), ("org", "ascending")]
+    return found.sort_by(order)
+
+
+def _encoded(table: pa.Table) -> pa.Table:
+    for name in ("provider", "org"):
+        column = table[name].combine_chunks().dictionary_encode()
+        table = table.set_column(table.schema.get_field_index(name), name, column)
+    return table
+
+
+@dataclass(frozen=True)
+class _Series:
+    """Launches of some subjects: by month, and by member."""
+
+    months: list[str]
+    by_month: Ints
+    members: list[str]
+    by_member: Ints
+
+    def of(self, subject: int) -> dict[str, dict[str, int]]:
+        """What to tell of one."""
+        return {
+            "by_month": _some(self.months, self.by_month[:, subject]),
+            "by_member": _some(self.members, self.by_member[:, subject]),
+        }
+
+
+def _some(names: list[str], counts: Ints) -> dict[str, int]:
+    return {name: n for name, n in zip(names, counts.tolist(), strict=True) if n}
+
+
+def _series(rollups: Rollups, subjects: Sequence[_Subjects]) -> list[_Series]:
+    """Count the launches of subjects, a month at a time."""
+
+    def count(rows: pa.Table) -> list[tuple[list[str], Ints]]:
+        members = rows["federation"].combine_chunks()
+        n, member = rows["n"].to_numpy(), members.indices.to_numpy().astype(np.int64)
+        found = []
+        for subject in subjects:
+            at = lookup.locate(rows, subject.table, subject.column)
+            size, of_subject = len(subject.table), at >= 0
+            cells = member[of_subject] * size + at[of_subject]
+            counts = sums(cells, n[of_subject], len(members.dictionary) * size)
+            found.append((members.dictionary.to_pylist(), counts.reshape(-1, size)))
+        return found
+
+    names = lookup.months(rollups, lookup.whole(rollups))
+    counted = lookup.from_each(rollups, names, count)
+    labels = [name[-15:-8] for name in names]
+    found = []
+    for place, subject in enumerate(subjects):
+        of_months = [month[place] for month in counted]
+        members = sorted({name for names, _ in of_months for name in names})
+        by_member = np.zeros((len(members), len(subject.table)), np.int64)
+        for named, counts in of_months:
+            by_member[[members.index(name) for name in named]] += counts
+        by_month = np.array([counts.sum(axis=0) for _, counts in of_months], np.int64)
+        found.append(_Series(labels, by_month.reshape(len(labels), -1), members, by_member))
+    return found
+
+
+def _tree(
+    rollups: Rollups, subjects: Sequence[_Subjects], least: int
+) -> Iterator[tuple[str, bytes]]:
+    """Names and bytes of all files."""
+    known = lookup.directory(rollups)
+    members = lookup.members(rollups, "month").to_pylist()
+    by_month: dict[str, int] = {}
+    by_member: dict[str, dict[str, int]] = {}
+    for row in members:
+        by_month[row["period"]] = by_month.get(row["period"], 0) + row["n"]
+        by_member.setdefault(row["member"], {})[row["period"]] = row["n"]
+    providers = lookup.top(rollups, "provider", lookup.whole(rollups), None).to_pylist()
+    launches = sum(by_month.values())
+    yield "badges/totals.json", _json(badge(launches))
+    yield (
+        "totals.json",
+        _json(
+            {
+                "start": rollups.manifest["start"],
+                "end": rollups.manifest["end"],
+                "missing": rollups.manifest["missing"],
+                "launches": launches,
+                "repositories": len(known),
+                "by_provider": {row["provider"]: row["n"] for row in providers},
+                "by_month": by_month,
+            }
+        ),
+    )
+    yield (
+        "members.json",
+        _json(
+            {
+                name: {"launches": sum(counts.values()), "by_month": counts}
+                for name, counts in sorted(by_member.items())
+            }
+        ),
+    )
+    index: dict[str, Any] = {"start": rollups.manifest["start"], "end": rollups.manifest["end"]}
+    index |= {"least": least}
+    for subject, series in zip(subjects, _series(rollups, subjects), strict=True):
+        listed = index[_LISTED[subject.column]] = []
+        for place, (row, path) in enumerate(
+            zip(subject.table.to_pylist(), subject.path, strict=True)
+        ):
+            facts = {"launches" if name == "n" else name: value for name, value in row.items()}
+            yield path, _json(facts | series.of(place))
+            yield f"badges/{path}", _json(badge(row["n"]))
+            listed.append([row["provider"], row[subject.column], row["n"], path])
+    yield INDEX, _json(index)
+
+
+_LISTED = {"repository": "repositories", "org": "organisations"}
+
+
+def _json(value: Any) -> bytes:
+    text = json.dumps(value, ensure_ascii=False, default=str, separators=(",", ":"))
+    return text.encode() + b"\n"
