@@ -51,13 +51,26 @@ def ask(address: str, security: Security | None = None) -> bool:
         raise InputError(f"{address} lacks a host or a port; write tcp://HOST:8786")
     secure = _context(address, parts.scheme == "tls", security)
     with _connect(address, host, port) as plain:
-        loopback = ipaddress.ip_address(plain.getpeername()[0].partition("%")[0]).is_loopback
+        loopback = _is_loopback(plain.getpeername()[0])
         if secure is not None:
             _greet_securely(address, plain, secure)
         greeted = secure is not None or _is_greeting(_hear(plain))
     if not greeted:
         raise InputError(_who_else(address, host, port))
     return secure is None and not loopback
+
+
+def is_open(address: str) -> bool:
+    """Whether a scheduler of ours, at this address, can be reached by others without encryption."""
+    parts = urlsplit(address)
+    try:
+        return parts.scheme == "tcp" and not _is_loopback(parts.hostname or "")
+    except ValueError:  # a name
+        return True
+
+
+def _is_loopback(host: str) -> bool:
+    return ipaddress.ip_address(host.partition("%")[0]).is_loopback
 
 
 def _context(address: str, tls: bool, security: Security | None) -> ssl.SSLContext | None:

@@ -19,7 +19,7 @@ from distributed.scheduler import KilledWorker
 from distributed.security import Security
 from distributed.utils import silence_logging_cmgr
 
-from daskbinder.address import ask
+from daskbinder.address import ask, is_open
 from daskbinder.errors import InputError, JobError, LostFiles
 from daskbinder.manager import start
 from daskbinder.readiness import (
@@ -107,6 +107,8 @@ def connect(
             client = scheduler
         elif cluster is not None:
             client = stack.enter_context(start(cluster, adapt))
+            if is_open(client.scheduler.address):
+                _warn(client.scheduler.address, tell)
         else:
             address = scheduler
             found = None if asked or address else _current()
@@ -134,10 +136,7 @@ def _remote(address: str, security: Security | None, tell: Tell) -> Iterator[Cli
         encrypted = security is not None and security.require_encryption
         address = f"{'tls' if encrypted else 'tcp'}://{address}"
     if ask(address, security):
-        tell(
-            f"warning: {address} is not encrypted, and whoever reaches it can run code there; "
-            "use tls:// outside a network you trust"
-        )
+        _warn(address, tell)
     with silence_logging_cmgr(logging.CRITICAL), ExitStack() as stack:
         try:
             client = Client(address, security=security, set_as_default=False, timeout=_ANSWER)
@@ -146,6 +145,13 @@ def _remote(address: str, security: Security | None, tell: Tell) -> Iterator[Cli
                 f"no Dask scheduler answers at {address} ({type(error).__name__}: {error})"
             ) from error
         yield stack.enter_context(client)
+
+
+def _warn(address: str, tell: Tell) -> None:
+    tell(
+        f"warning: {address} is not encrypted, and whoever reaches it can run code there; "
+        "use tls:// outside a network you trust"
+    )
 
 
 @contextmanager

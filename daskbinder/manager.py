@@ -1,6 +1,7 @@
 """Cluster managers by name: Kubernetes, Slurm and whatever else hands out a Dask cluster.
 
-Knows no manager in particular; what a specification names is imported and called.
+What a specification names is imported and called. Knows no manager in particular, but that Dask's
+own cluster of processes would show its dashboard to everyone.
 """
 
 import ast
@@ -11,9 +12,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from distributed import Client
+from distributed import Client, LocalCluster
 
 from daskbinder.errors import InputError, JobError
+
+_LOOPBACK = dict.fromkeys(("dashboard_address", "worker_dashboard_address"), "127.0.0.1:0")
+"""Where a cluster of this machine shows itself unless told otherwise; by default, everywhere."""
 
 _FILES = (".yaml", ".yml", ".toml")
 
@@ -97,6 +101,8 @@ def start(specification: str, adapt: tuple[int, int] | None = None) -> Iterator[
         raise InputError(f"cannot import {name} ({error}); is {package} installed here?") from error
     except AttributeError as error:
         raise InputError(f"there is no {attribute} in {module}") from error
+    if isinstance(make, type) and issubclass(make, LocalCluster):
+        arguments = _LOOPBACK | arguments
     try:
         cluster = make(**arguments)
     except TypeError as error:

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import random
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -105,19 +106,24 @@ def launch() -> MakeLaunch:
     return make
 
 
+def documented(start: str) -> list[list[str]]:
+    """Find the words of each command line of docs/clusters.md that begins so."""
+    text = (ROOT / "docs" / "clusters.md").read_text("utf-8")
+    lines = [line.strip() for line in text.splitlines() if line.startswith(f"    {start}")]
+    assert lines, f"no line begins with {start!r}"
+    return [shlex.split(line) for line in lines]
+
+
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make two certificates by the very line of the documentation."""
     if shutil.which("openssl") is None:
         pytest.skip("needs openssl")
     folder = tmp_path_factory.mktemp("tls")
-    text = (ROOT / "docs" / "clusters.md").read_text("utf-8")
-    lines = [line.strip() for line in text.splitlines() if line.startswith("    openssl ")]
-    assert len(lines) == 1
+    (words,) = documented("openssl")
     for name in ("ours", "theirs"):
         (folder / name).mkdir()
-        for line in lines:
-            subprocess.run(line, shell=True, cwd=folder / name, check=True, capture_output=True)
+        subprocess.run(words, cwd=folder / name, check=True, capture_output=True)
     return folder
 
 

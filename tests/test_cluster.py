@@ -572,6 +572,25 @@ def test_a_cluster_that_cannot_be_is_one_sentence(given: str, said: str) -> None
         pass
 
 
+@pytest.mark.parametrize("processes", [True, False])
+def test_a_local_cluster_by_name_listens_on_loopback_only(processes: bool) -> None:
+    before = listening()
+    told: list[str] = []
+    specification = f"distributed.LocalCluster(n_workers=1, processes={processes})"
+    with connect(cluster=specification, dashboard=True, tell=told.append):
+        assert {host for host, _ in listening() - before} == {"127.0.0.1"}
+    assert not [line for line in told if "warning" in line]
+
+
+def test_a_cluster_that_others_can_reach_is_warned_of() -> None:
+    told: list[str] = []
+    specification = "distributed.LocalCluster(n_workers=1, host='0.0.0.0')"
+    with connect(cluster=specification, tell=told.append) as client:
+        where = client.scheduler.address
+    if not where.startswith("tcp://127."):  # unless this machine has no other address
+        assert told[0].startswith(f"warning: {where} is not encrypted")
+
+
 def test_a_cluster_of_ones_own_is_started_adapted_and_ended(
     sample: Path, wanted: dict[str, bytes], tmp_path: Path
 ) -> None:
