@@ -433,8 +433,10 @@ def plan(
     damaged = set() if anew else find_damaged(wish.dest, aimed_at)
     token = tokenize(wish.options, _digest(files), stamp, full, sorted(damaged))[:16]
     suspects: list[str] | None = []
-    if target is not None and target["token"] != token:
-        suspects = target["names"]
+    if target is not None:
+        same = target["token"] == token
+        suspects = [] if same else target["names"]
+        anew = anew or (same and target["anew"])
     earlier = None
     if not anew and not damaged & {REJECTS, DAYS, *map(federation_name, GRAINS)}:
         earlier = find_earlier(wish.dest, wish.options, suspects)
@@ -444,22 +446,27 @@ def plan(
 def leave_out(plan: Plan, names: Collection[str]) -> Plan:
     """Plan the same again without some day files, but not all; what is done already stands."""
     files = tuple(file for file in plan.files if file.name not in names)
-    wish = replace(plan.wish, files=files)
-    return _build(wish, plan.stamp, plan.token, plan.earlier, plan.scope.dates or (), True)
+    return _again(plan, replace(plan.wish, files=files), interrupted=True)
 
 
 def widen(plan: Plan, dates: Collection[date]) -> Plan:
     """Plan the same again, but count these dates anew too."""
-    more = {*(plan.scope.dates or ()), *dates}
-    return _build(plan.wish, plan.stamp, plan.token, plan.earlier, more, False)
+    return _again(plan, plan.wish, dates)
 
 
 def fit(plan: Plan, blocksize: int) -> Plan:
     """Plan the same again in blocks of another size."""
     rules = replace(plan.rules, blocksize=blocksize)
     interrupted = ledger.read_target(plan.dest) is not None
-    wish = replace(plan.wish, rules=rules)
-    return _build(wish, plan.stamp, plan.token, plan.earlier, (), interrupted)
+    return _again(plan, replace(plan.wish, rules=rules), interrupted=interrupted)
+
+
+def _again(
+    plan: Plan, wish: Wish, more: Collection[date] = (), *, interrupted: bool = False
+) -> Plan:
+    """Plan a changed wish; what the plan counts anew, and more, is counted anew."""
+    dates = {*(plan.scope.dates or ()), *more}
+    return _build(wish, plan.stamp, plan.token, plan.earlier, dates, interrupted)
 
 
 def _build(

@@ -130,7 +130,8 @@ def _compute_all(plan: Plan, client: Client, progress: Progress | None) -> dict[
     are lost if these are to be left out.
     """
     lost: dict[str, str] = {}
-    ledger.begin(plan.dest, plan.token, names := set(plan.names))
+    names, anew = set(plan.names), plan.earlier is None
+    ledger.begin(plan.dest, plan.token, names, anew=anew)
     while True:
         ledger.list_files(plan.dest, plan.listings)
         try:
@@ -144,7 +145,8 @@ def _compute_all(plan: Plan, client: Client, progress: Progress | None) -> dict[
                 raise
             lost |= error.files
             plan = leave_out(plan, error.files)
-        ledger.aim(plan.dest, plan.token, names := names | set(plan.names))
+        names |= set(plan.names)
+        ledger.aim(plan.dest, plan.token, names, anew=anew)
 
 
 def _beyond(plan: Plan, results: list[Any]) -> set[date]:

@@ -103,10 +103,10 @@ def read_target(dest: Place) -> dict[str, Any] | None:
         return None
     except ValueError:
         target = None
-    return target if isinstance(target, dict) else {"token": "", "names": None}
+    return target if isinstance(target, dict) else {"token": "", "names": None, "anew": True}
 
 
-def begin(dest: Place, token: str, names: Collection[str]) -> None:
+def begin(dest: Place, token: str, names: Collection[str], *, anew: bool) -> None:
     """Say what is wanted and which files will be replaced, before any is.
 
     The day table is set aside: it will be replaced, and the next run needs it if this one ends
@@ -116,12 +116,17 @@ def begin(dest: Place, token: str, names: Collection[str]) -> None:
     if read_target(dest) is None:
         with suppress(FileNotFoundError):
             dest.write(ASIDE, dest.read(DAYS))
-    aim(dest, token, names)
+    aim(dest, token, names, anew=anew)
 
 
-def aim(dest: Place, token: str, names: Collection[str]) -> None:
-    """Say which files will be replaced, before any is that was not named before."""
-    dest.write(_TARGET, json.dumps({"token": token, "names": sorted(names)}).encode())
+def aim(dest: Place, token: str, names: Collection[str], *, anew: bool) -> None:
+    """Say which files will be replaced, before any is that was not named before.
+
+    A run that counts everything `anew`, because what was there cannot be trusted, is taken up as
+    such: what it replaced must not be trusted either.
+    """
+    target = {"token": token, "names": sorted(names), "anew": anew}
+    dest.write(_TARGET, json.dumps(target).encode())
 
 
 def list_files(dest: Place, listings: Mapping[str, Sequence[DayFile]]) -> None:
