@@ -1,7 +1,6 @@
 """The whole job as whole processes, in turn: ours and theirs, or ours on more and more work."""
 
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -91,11 +90,12 @@ def _in_turn(
     circumstances = Circumstances.now()
     measured: dict[str, list[Measurement]] = {case.name: [] for case in cases}
     with tempfile.TemporaryDirectory(prefix="benchmark-") as scratch:
-        reference, results = Path(scratch) / "reference", Path(scratch) / "results"
+        reference = Path(scratch) / "reference"
         for turn in range(repeat):
             for case in cases:
                 first = turn == 0 and case is cases[0]
-                dest = reference if first and check else results
+                # kept to the end: for minutes after files are deleted, ext4 makes new ones slowly
+                dest = reference if first and check else Path(scratch) / f"{turn}-{case.name}"
                 os.sync()
                 case.data.warm()
                 took = measure(case.contender.command(case.data.folder, dest), cwd=ROOT)
@@ -103,7 +103,6 @@ def _in_turn(
                 say(f"round {turn + 1} of {repeat}: {case.name} {took.seconds:.2f} s")
                 if turn == 0 and check and not first:
                     _agree(reference, dest, case.name)
-                shutil.rmtree(results, ignore_errors=True)
     base = [took.seconds for took in measured[cases[0].name]]
     return [
         _row(benchmark, cases[0].data, case, measured[case.name], base, circumstances)

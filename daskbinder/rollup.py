@@ -5,8 +5,9 @@ lines of an archive are cut into blocks, the same rows come out. Nothing here re
 file, and nothing here knows of Dask.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import pyarrow as pa
@@ -286,61 +287,70 @@ def table(counts: Counts) -> pa.Table:
         value. Windows of the same launches give the same table, whatever else was counted along
         with them.
     """
-    return tables([counts])[0]
+    return next(tables([counts]))
 
 
-def tables(grains: Sequence[Counts]) -> list[pa.Table]:
-    """Lay the counts of the same launches by several grains out, as `table` does one by one."""
-    laid_out = []
-    keys = None
-    for counts in grains:
-        if counts.keys is not keys:
-            keys = counts.keys
-            rank, columns = _columns(counts)
-        rows = rank[counts.key]
-        arrays = [pa.array(counts.hour.astype(np.int64) * HOUR, TIMESTAMP)]
-        arrays += [column.of(rows) for column in columns]
-        laid_out.append(pa.table([*arrays, pa.array(counts.n)], schema=SCHEMA))
-    return laid_out
+def tables(windows: Iterable[Counts]) -> Iterator[pa.Table]:
+    """Lay the counts of windows out, as `table` does one by one.
+
+    Windows in a row that share their keys, as those cut from one value do, are laid out together.
+    """
+    for _, group in groupby(windows, key=lambda counts: id(counts.keys)):
+        yield from _tables([*group])
 
 
-def _columns(counts: Counts) -> "tuple[Ints, list[_Column]]":
-    """Columns over the keys that rows of `counts` have, and the place of each key in them."""
-    used = np.zeros(len(counts.keys), np.bool_)
-    used[counts.key] = True
-    codes = counts.keys.codes[np.flatnonzero(used)]
-    columns = [_Column.over(*one) for one in zip(codes.T, counts.keys.values, strict=True)]
-    return np.cumsum(used, dtype=np.int32) - 1, columns
+def _tables(windows: list[Counts]) -> Iterator[pa.Table]:
+    keys, width = windows[0].keys, max(len(windows[0].keys), 1)
+    sizes = [len(counts.n) for counts in windows]
+    number = np.repeat(np.arange(len(windows)) * width, sizes)
+    number += np.concatenate([counts.key for counts in windows])
+    used, _, row = distinct(number, len(windows) * width)
+    window, key = np.divmod(used, width)
+    columns = [
+        _columns(codes[key], values, window, row, sizes)
+        for codes, values in zip(keys.codes.T, keys.values, strict=True)
+    ]
+    for counts, *arrays in zip(windows, *columns, strict=True):
+        time = pa.array(counts.hour.astype(np.int64) * HOUR, TIMESTAMP)
+        yield pa.table([time, *arrays, pa.array(counts.n)], schema=SCHEMA)
 
 
-@dataclass(frozen=True)
-class _Column:
-    """What the keys have in one column: places in the sorted values used, their number for null."""
+def _columns(
+    codes: Ints, values: pa.Array, window: Ints, row: Ints, sizes: Sequence[int]
+) -> Iterator[pa.Array]:
+    """One column of the tables of some windows; text as dictionaries of what each of them holds.
 
-    place: Ints
-    values: pa.Array
-    has_null: bool
-
-    @classmethod
-    def over(cls, codes: Ints, values: pa.Array) -> "_Column":
-        """Make the column of some codes in `values`."""
-        seen = np.zeros(len(values) + 1, np.bool_)
-        seen[codes] = True
-        place = np.cumsum(seen, dtype=np.int32) - 1
-        used = values if seen[:-1].all() else values.take(pa.array(np.flatnonzero(seen[:-1])))
-        return cls(place[codes], used, bool(seen[-1]))
-
-    def of(self, keys: Ints) -> pa.Array:
-        """Column of the values of `keys`, text as a dictionary."""
-        if len(self.values) + self.has_null == 1:  # no need to look the one value up
-            indices = np.zeros(len(keys), np.int32)
-        else:
-            indices = self.place[keys]
-        null = indices == len(self.values) if self.has_null else None
+    Parameters
+    ----------
+    codes, window : ndarray of int
+        Value and window of each key of a window, sorted by window.
+    values : pyarrow.Array
+        The values, their number standing for null.
+    row : ndarray of int
+        Place in `codes` of each row of all tables.
+    sizes : sequence of int
+        Rows of each table.
+    """
+    width = len(values) + 1
+    used, _, place = distinct(window * width + codes, len(sizes) * width)
+    owner, used = np.divmod(used, width)
+    first = np.searchsorted(owner, np.arange(len(sizes) + 1))
+    indices = (place - first[window]).astype(np.int32)[row]
+    known: dict[bytes, pa.Array] = {}
+    stop = 0
+    for number, size in enumerate(sizes):
+        start, stop = stop, stop + size
+        held = used[first[number] : first[number + 1]]
+        has_null = bool(len(held)) and held[-1] == len(values)
+        held = held[: len(held) - has_null]
+        name = held.tobytes()
+        if name not in known:
+            known[name] = values.take(pa.array(held))
+        index = indices[start:stop]
         column = pa.DictionaryArray.from_arrays(
-            pa.array(indices, mask=null), self.values, safe=False
+            pa.array(index, mask=index == len(held) if has_null else None), known[name], safe=False
         )
-        return column if pa.types.is_string(self.values.type) else column.dictionary_decode()
+        yield column if pa.types.is_string(values.type) else column.dictionary_decode()
 
 
 def read_table(rows: pa.Table) -> Counts:

@@ -32,7 +32,16 @@ DIRECTORY = "repositories/all.parquet"
 ACTIVE = "repositories/active.parquet"
 
 _BATCH = 1 << 20
-_SHORT = {"schema", "version", "provider", "status", "build_token", "request_origin"}
+_SHORT = {
+    "timestamp",
+    "schema",
+    "version",
+    "provider",
+    "status",
+    "origin",
+    "build_token",
+    "request_origin",
+}
 
 
 def rollup_name(window: Window, grain: str) -> str:

@@ -254,10 +254,10 @@ def _rollups(
     partitions: Sequence[dict[str, Counts]],
 ) -> Iterator[tuple[str, pa.Table]]:
     """Names and rows of the rollups of some windows."""
-    for window, always in windows:
-        first, last = day_number(window.first), day_number(window.last)
+    for grain in grains:
         counted: dict[str, Counts] = {}
-        for grain in grains:
+        for window, always in windows:
+            first, last = day_number(window.first), day_number(window.last)
             name = name_of(window, grain, compat)
             parts = [part[grain].between(first, last) for part in partitions]
             if dates is not None and name in standing and not {*range(first, last + 1)} <= {*dates}:
@@ -266,10 +266,8 @@ def _rollups(
             counts = parts[0] if len(parts) == 1 else merge(parts)
             if always or len(counts.n):
                 counted[name] = counts
-        if compat == "notebook":
-            yield from ((name, _as_notebook(counts)) for name, counts in counted.items())
-        else:
-            yield from zip(counted, tables([*counted.values()]), strict=True)
+        rows = map(_as_notebook, counted.values()) if compat else tables(counted.values())
+        yield from zip(counted, rows, strict=True)
 
 
 def windows_in(
