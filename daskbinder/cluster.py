@@ -154,6 +154,13 @@ def _warn(address: str, tell: Tell) -> None:
     )
 
 
+_UNWATCHED = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "500ms",
+}
+"""Sampling the stacks of tasks this short, and the loop's delays, costs more than it tells."""
+
+
 @contextmanager
 def _local(
     workers: int, threads: int | None, memory_limit: int | str, block: int, dashboard: bool
@@ -165,8 +172,7 @@ def _local(
     cluster: LocalCluster | None = None
     patience = {}
     try:
-        # sampling the stacks of tasks this short and many costs more than it tells
-        with _signals_held_back(), dask.config.set({"distributed.worker.profile.enabled": False}):
+        with _signals_held_back(), dask.config.set(_UNWATCHED):
             cluster = LocalCluster(
                 n_workers=workers,
                 threads_per_worker=threads,

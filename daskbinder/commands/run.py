@@ -1,5 +1,6 @@
 """The commands that count: run, and demo, which runs on a sample."""
 
+import gc
 import sys
 import time
 from pathlib import Path
@@ -189,6 +190,7 @@ def _run(source: str, dest: str, **given: Any) -> "Result":
         for name in ("cluster", "adapt", "workers", "threads", "memory_limit", "wait", "dashboard")
         if given.get(name) is not None
     }
+    gc.freeze()  # what is there now stays, and need not be looked through again and again
     with _Watch(plan) as watch:
         result = run(
             plan,
