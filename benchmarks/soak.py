@@ -35,6 +35,7 @@ SOAKS = {
     "lines": Soak("tests/test_fuzz.py", "DASKBINDER_LINES", 1_000_000),
     "histories": Soak("tests/test_histories.py", "DASKBINDER_HISTORIES", 1_000),
     "crashes": Soak("tests/test_crash.py", "DASKBINDER_CRASHES", 1_000),
+    "reads": Soak("tests/test_reads.py", "DASKBINDER_READS", 3_000),
     "kills": Soak("tests/test_kills.py", "DASKBINDER_KILLS", 240),
 }
 """The soaks by name."""

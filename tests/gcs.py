@@ -12,7 +12,7 @@ import json
 import re
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -31,10 +31,10 @@ class Fault:
 
     `kind` is a status, or one of reset, truncated (ends before its Content-Length), short (half,
     with a Content-Length that agrees), stalled, flipped (one bit) and changed (rewritten just
-    before it is read).
+    before it is read), or makes another body of the right one.
     """
 
-    kind: int | str
+    kind: int | str | Callable[[bytes], bytes]
     on: str
     times: int = 1
 
@@ -109,7 +109,7 @@ class Server:
         finally:
             self.under_way -= 1
 
-    def _fault(self, line: str) -> int | str | None:
+    def _fault(self, line: str) -> int | str | Callable[[bytes], bytes] | None:
         for fault in self.faults:
             if fault.times > 0 and re.search(fault.on, line):
                 fault.times -= 1
@@ -125,11 +125,13 @@ class Server:
     async def _send(
         self,
         request: web.Request,
-        kind: str | None,
+        kind: str | Callable[[bytes], bytes] | None,
         status: int,
         headers: dict[str, str],
         body: bytes,
     ) -> web.StreamResponse:
+        if callable(kind):
+            body = kind(body)
         if kind == "short":
             body = body[: len(body) // 2]
         if kind == "flipped" and body:

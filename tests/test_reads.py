@@ -1,0 +1,145 @@
+"""Bytes that are not those listed, at the seam of the reader: found, or had again and right.
+
+``DASKBINDER_READS`` says how many reads are spoilt.
+"""
+
+import os
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import date
+from pathlib import Path
+
+import pytest
+from conftest import Report
+from gcs import FakeGCS, Fault, served
+from web import FakeSite
+
+from daskbinder import dayfile, place
+from daskbinder.dayfile import DayFile, Part, list_day_files, read_part
+from daskbinder.errors import LostFiles
+from daskbinder.place import ATTEMPTS, Place
+from daskbinder.sample import write_sample
+
+READS = int(os.environ.get("DASKBINDER_READS", "80"))
+FIRST = date(2021, 2, 24)
+Spoil = Callable[[bytes], bytes]
+
+pytestmark = pytest.mark.usefixtures("hasty")
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(place, "FIRST_WAIT", 1e-4)
+    monkeypatch.setattr(dayfile, "FIRST", FIRST)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_sample(tmp_path / "archive", days=5, start=FIRST, events_per_day=40)
+    return tmp_path / "archive"
+
+
+@pytest.fixture
+def servers(folder: Path) -> Iterator[tuple[FakeGCS, FakeSite]]:
+    with ExitStack() as stack:
+        bucket, site = stack.enter_context(served(folder)), stack.enter_context(FakeSite())
+        site.put_folder(folder)
+        yield bucket, site
+
+
+def flipped(chance: random.Random) -> Spoil:
+    def spoil(body: bytes) -> bytes:
+        at = chance.randrange(len(body))
+        return body[:at] + bytes([body[at] ^ 1 << chance.randrange(8)]) + body[at + 1 :]
+
+    return spoil
+
+
+def cut(chance: random.Random) -> Spoil:
+    return lambda body: body[: chance.randrange(len(body))]
+
+
+def grown(chance: random.Random) -> Spoil:
+    return lambda body: body + body[: chance.randrange(1, len(body))]
+
+
+def stale(chance: random.Random) -> Spoil:
+    """Give lines in another order, as before the file was sorted anew: the same size."""
+
+    def spoil(body: bytes) -> bytes:
+        lines = body.splitlines(keepends=True)
+        at = chance.randrange(1, len(lines))
+        return b"".join(lines[at:] + lines[:at])
+
+    return spoil
+
+
+def test_no_spoilt_read_is_taken_for_the_file(
+    folder: Path, servers: tuple[FakeGCS, FakeSite], report: Report
+) -> None:
+    chance = random.Random(11)
+    bucket, site = servers
+    places = {
+        "bucket": (Place.at("gs://archive", bucket.options), bucket, r"events-{}\S*alt=media"),
+        "site": (Place.at(site.url), site, r"GET /events-{}"),
+    }
+    seen: Counter[str] = Counter()
+    for _ in range(READS):
+        where = chance.choice(["bucket", "bucket", "site", "folder"])
+        if where == "folder":
+            seen[f"{spoil_a_file(folder, chance)} in a folder"] += 1
+            continue
+        there, server, pattern = places[where]
+        file = chance.choice(list_day_files(there, today=date(2021, 3, 1)))
+        part = chance.choice([Part(file, 0, file.size), Part(file, 0, file.size // 3)])
+        kinds = {"cut": cut(chance), "grown": grown(chance)}
+        kinds |= {"cut on the way": "truncated", "rewritten": "changed"}
+        if where == "bucket" and part.whole:  # a part has no checksum, nor has a site any
+            kinds |= {"flipped": flipped(chance), "stale": stale(chance)}
+        if not part.whole:
+            del kinds["grown"]
+        kind = chance.choice(sorted(kinds))
+        times = chance.choice([1, ATTEMPTS - 1, 99])
+        server.faults = [Fault(kinds[kind], pattern.format(file.date), times)]
+        lasting = times > ATTEMPTS or kind == "rewritten"
+        wanted = (folder / file.name).read_bytes()
+        expect(there, part, wanted, lost=lasting)
+        assert server.faults[0].times < times
+        seen[f"{kind} from a {where}"] += 1
+        seen["detected for good" if lasting else "had again"] += 1
+        server.faults = []
+        server.put_folder(folder)
+    kinds_seen = ", ".join(f"{n:,} {what}" for what, n in sorted(seen.items()))
+    report(f"{READS:,} spoilt reads ({kinds_seen}): 0 taken for the file")
+
+
+def expect(there: Place, part: Part, wanted: bytes, *, lost: bool) -> None:
+    """Read a part: the true lines, or an error with the name of the file."""
+    if lost:
+        with pytest.raises(LostFiles) as error:
+            list(read_part(there, part, 1 << 20))
+        assert list(error.value.files) == [part.file.name]
+        assert part.file.name in str(error.value)
+        return
+    found = b"".join(bytes(piece) for piece in read_part(there, part, 1 << 20))
+    end = part.file.size if part.whole else wanted.index(b"\n", part.stop - 1) + 1
+    assert found == wanted[:end]
+
+
+def spoil_a_file(folder: Path, chance: random.Random) -> str:
+    """Change a file after it was listed; say how, when the reader has found it."""
+    there = Place.at(folder)
+    file: DayFile = chance.choice(list_day_files(there))
+    path = folder / file.name
+    whole, times = path.read_bytes(), path.stat()
+    kind = chance.choice(["cut", "grown", "stale", "gone"])
+    if kind == "gone":
+        path.unlink()
+    else:
+        path.write_bytes({"cut": cut, "grown": grown, "stale": stale}[kind](chance)(whole))
+    expect(there, Part(file, 0, file.size), whole, lost=True)
+    path.write_bytes(whole)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    return kind
