@@ -18,6 +18,7 @@ from daskbinder._version import __version__
 from daskbinder.commands.answers import export, members, repo, top
 from daskbinder.commands.archives import info, sample, sync
 from daskbinder.commands.check import check
+from daskbinder.commands.look import explore, report
 from daskbinder.commands.run import demo, run
 from daskbinder.errors import InputError, JobError
 
@@ -92,5 +93,9 @@ def main() -> None:
     """
 
 
-for _command in (run, demo, sample, sync, check, info, top, repo, members, export):
+for _command in (
+    *(run, demo, sample, sync, check, info),
+    *(top, repo, members, export),
+    *(explore, report),
+):
     main.add_command(_command)

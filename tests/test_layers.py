@@ -14,7 +14,8 @@ PACKAGE = Path(daskbinder.__file__).parent
 
 RANKS = [
     ["errors", "_version"],
-    ["events", "days", "windows", "federation", "spec", "storage", "sample"],
+    ["annotations"],
+    ["events", "days", "windows", "federation", "spec", "storage", "sample", "page", "sheet"],
     ["bucket", "site"],
     ["place"],
     ["dayfile", "scan", "store"],
@@ -22,15 +23,19 @@ RANKS = [
     ["series", "archive"],
     ["ledger", "repositories"],
     ["refresh", "lookup"],
-    ["tasks", "overview", "mirror", "address", "manager", "readiness", "answers", "publication"],
-    ["graph", "cluster", "audit"],
-    ["job"],
+    [
+        *("tasks", "overview", "mirror", "address", "manager", "readiness", "answers"),
+        *("publication", "plots"),
+    ],
+    ["graph", "cluster", "audit", "view"],
+    ["job", "explore", "report"],
     ["commands.options", "commands.show"],
     [
         "commands.run",
         "commands.archives",
         "commands.check",
         "commands.answers",
+        "commands.look",
         "commands.__init__",
     ],
     ["cli"],

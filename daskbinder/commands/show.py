@@ -1,12 +1,12 @@
 """What commands print: names that strangers chose are safe on a terminal."""
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
+
+from daskbinder.sheet import write_csv
 
 
 def print_json(answer: Any) -> None:
@@ -28,23 +28,9 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
-_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
-"""What a spreadsheet may take a cell that begins with it for: a formula (OWASP, CSV Injection)."""
-
-
 def print_csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print rows as CSV; text that a spreadsheet would take for a formula gets a ' before it."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_cell(row[name]) for name in columns] for row in rows)
-    click.echo(text.getvalue(), nl=False)
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value
+    """Print rows as CSV that is safe to open in a spreadsheet."""
+    click.echo(write_csv(columns, ([row[name] for name in columns] for row in rows)), nl=False)
 
 
 def print_table(

@@ -1,0 +1,537 @@
+"""A finished data set seen through what a visitor chose: small tables, and the numbers of a page.
+
+Tables are loaded once and never changed. What a visitor chose is a `State`, which is the query of
+the page's address and nothing else; a `View` says what is to be shown, and draws nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from functools import cached_property, lru_cache
+from typing import Any
+from urllib.parse import parse_qs
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from daskbinder import lookup, page, plots
+from daskbinder.annotations import annotations
+from daskbinder.answers import completeness
+from daskbinder.errors import InputError
+from daskbinder.events import day_number, day_of
+from daskbinder.sheet import write_csv
+from daskbinder.store import Rollups
+
+__all__ = ["State", "Tables", "View", "figures"]
+
+RANGES = {"90d": "90 days", "365d": "A year", "all": "All", "own": "Other"}
+GRAINS = {"average": "7-day mean", "day": "Day", "week": "Week", "month": "Month"}
+KINDS = {"lines": "Lines", "stacked": "Stacked", "share": "Share"}
+HEADLINES = {
+    "launches": "Launches",
+    "rate": "Launches a day",
+    "repositories": "Repositories launched",
+    "largest": "Largest member",
+    "missing": "Days without a file",
+}
+ROWS = 12
+"""Rows of a page of the table."""
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What the explorer shows, loaded once.
+
+    Attributes
+    ----------
+    days : pandas.DataFrame
+        What there is of each day, as `answers.completeness` gives it.
+    members, providers : tuple of str
+        The most launched first.
+    first : int
+        The first day of the series, in days from 1970-01-01.
+    cube : ndarray of int64
+        Launches by day, member and provider.
+    alive : ndarray of bool
+        Whether a member has a value on a day, by day and member.
+    hourly : ndarray of int64
+        Launches by day, hour and member.
+    known : pyarrow.Table
+        The repositories, the most launched first.
+    launches : lookup.Launches
+        Launches by day, member (of `lookup`, placed by `place`) and repository.
+    place : ndarray of int
+        Where a member of `launches` is among `members`.
+    """
+
+    days: pd.DataFrame
+    members: tuple[str, ...]
+    providers: tuple[str, ...]
+    first: int
+    cube: Any
+    alive: Any
+    hourly: Any
+    known: pa.Table
+    launches: lookup.Launches
+    place: Any
+
+    @classmethod
+    def load(cls, rollups: Rollups) -> "Tables":
+        """Read them from a data set."""
+        daily, hourly = (rollups.federation(by, wide=True) for by in ("day", "hour"))
+        if daily.empty:
+            raise InputError(f"{rollups.place} holds no launches, so there is nothing to look at")
+        known = lookup.directory(rollups)
+        launches = lookup.launches(rollups, known)
+        members = tuple(str(name) for name in daily.sum().sort_values(ascending=False).index)
+        daily = daily.set_axis([str(name) for name in daily], axis=1)[list(members)]
+        hourly = hourly.set_axis([str(name) for name in hourly], axis=1)[list(members)]
+        sums = pa.table({"p": known["provider"].cast(pa.string()), "n": known["n"]})
+        sums = sums.group_by("p").aggregate([("n", "sum")]).sort_by([("n_sum", "descending")])
+        providers = sums["p"]
+        day = pd.DatetimeIndex(daily.index).tz_localize(None).to_numpy().astype("datetime64[D]")
+        number = day.astype(np.int64)
+        first, days = int(number[0]), int(number[-1] - number[0]) + 1
+        alive = np.zeros((days, len(members)), bool)
+        alive[number - first] = daily.notna().to_numpy()
+        place = np.array([members.index(name) for name in launches.members], np.int64)
+        provider = pc.index_in(known["provider"].cast(pa.string()), providers).to_numpy()
+        cell = (launches.day.astype(np.int64) - first) * len(members) + place[launches.member]
+        cell = cell * len(providers) + provider[launches.repository]
+        shape = days, len(members), len(providers)
+        cube = np.bincount(cell, weights=launches.n, minlength=int(np.prod(shape)))
+        hour = pd.DatetimeIndex(hourly.index).tz_localize(None).to_numpy().astype("datetime64[h]")
+        grid = np.zeros((days * 24, len(members)), np.int64)
+        grid[hour.astype(np.int64) - first * 24] = hourly.fillna(0).to_numpy("int64")
+        return cls(
+            completeness(rollups),
+            members,
+            tuple(providers.to_pylist()),
+            first,
+            cube.astype(np.int64).reshape(shape),
+            alive,
+            grid.reshape(days, 24, len(members)),
+            known,
+            launches,
+            place,
+        )
+
+    @cached_property
+    def last(self) -> int:
+        """The last day of the series."""
+        return self.first + len(self.cube) - 1
+
+    @cached_property
+    def index(self) -> pd.DatetimeIndex:
+        """The days of the series."""
+        return pd.date_range(day_of(self.first), periods=len(self.cube), freq="D")
+
+    @cached_property
+    def present(self) -> Any:
+        """Whether a day of the series has a file, or launches from the file beside it."""
+        there = self.days.loc[self.days["present"], "date"].to_numpy().astype("datetime64[D]")
+        number = there.astype(np.int64) - self.first
+        found: Any = self.alive.any(axis=1)
+        found[number[(number >= 0) & (number < len(found))]] = True
+        return found
+
+    @cached_property
+    def identity(self) -> pa.Array:
+        """What a repository is called in an address: its provider, a slash, its name."""
+        provider = self.known["provider"].cast(pa.string())
+        return pc.binary_join_element_wise(provider, self.known["repository"], "/").combine_chunks()
+
+    @cached_property
+    def provider_of(self) -> Any:
+        """Place among `providers` of each repository."""
+        names = self.known["provider"].cast(pa.string())
+        return pc.index_in(names, pa.array(self.providers)).to_numpy()
+
+
+@dataclass(frozen=True)
+class State:
+    """What a visitor chose.
+
+    Attributes
+    ----------
+    range : str
+        One of `RANGES`.
+    first, last : datetime.date
+        The days.
+    grain, kind : str
+        One of `GRAINS`, of `KINDS`.
+    members, providers : tuple of str
+        Those that are shown.
+    search : str
+        What names of repositories contain.
+    page : int
+        Page of the table, from 1.
+    repo : str
+        The chosen repository as `Tables.identity` has it; empty for the most launched.
+    """
+
+    range: str
+    first: date
+    last: date
+    grain: str
+    kind: str
+    members: tuple[str, ...]
+    providers: tuple[str, ...]
+    search: str
+    page: int
+    repo: str
+
+    @classmethod
+    def read(cls, query: str, tables: Tables) -> "State":
+        """Read the query of an address; whatever cannot be meant is left at what is usual."""
+        given = parse_qs(query, keep_blank_values=True, max_num_fields=1000)
+
+        def one(name: str, usual: str, among: Mapping[str, Any] | None = None) -> str:
+            value = given.get(name, [usual])[-1]
+            return value if among is None or value in among else usual
+
+        def some(name: str, known: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(one for one in known if one in given[name]) if name in given else known
+
+        chosen = one("range", "all", RANGES)
+        begin, end = day_of(tables.first), day_of(tables.last)
+        first, last = begin, end
+        if chosen == "own":
+            first = _date(one("from", ""), begin, begin, end)
+            last = _date(one("to", ""), end, begin, end)
+            first, last = min(first, last), max(first, last)
+        elif chosen != "all":
+            first = max(begin, end - timedelta(days=int(chosen[:-1]) - 1))
+        number = one("page", "1")
+        return cls(
+            chosen,
+            first,
+            last,
+            one("grain", "average", GRAINS),
+            one("kind", "lines", KINDS),
+            some("member", tables.members),
+            some("provider", tables.providers),
+            one("q", "")[:200],
+            int(number) if number.isascii() and number.isdigit() and len(number) < 7 else 1,
+            one("repo", ""),
+        )
+
+    def rows(self, tables: Tables) -> slice:
+        """The chosen days among those of the tables."""
+        return slice(
+            day_number(self.first) - tables.first, day_number(self.last) - tables.first + 1
+        )
+
+
+def _date(text: str, usual: date, first: date, last: date) -> date:
+    try:
+        return min(max(date.fromisoformat(text), first), last)
+    except ValueError:
+        return usual
+
+
+class View:
+    """Tables seen through what was chosen: everything that is shown, as numbers and text."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+        self._rates = lru_cache(32)(self._rates_of)
+        self._totals = lru_cache(8)(self._totals_of)
+
+    def member_rates(self, state: State) -> pd.DataFrame:
+        """Launches a day of each member; those not chosen are empty."""
+        rates = self._rates("member", state.grain, state.providers)
+        hidden = [name for name in self.tables.members if name not in state.members]
+        return rates.assign(**dict.fromkeys(hidden, np.nan)) if hidden else rates
+
+    def provider_rates(self, state: State) -> pd.DataFrame:
+        """Launches a day of each provider; those not chosen are empty."""
+        rates = self._rates("provider", state.grain, state.members)
+        hidden = [name for name in self.tables.providers if name not in state.providers]
+        rates = rates.assign(**dict.fromkeys(hidden, np.nan)) if hidden else rates
+        return rates.where(rates > 0)
+
+    def repository_rates(self, state: State) -> pd.DataFrame:
+        """Launches a day of the chosen repository, on the members chosen."""
+        tables, launches = self.tables, self.tables.launches
+        row = self.repository(state)
+        found = launches.repository == row if row is not None else np.zeros(0, np.intp)
+        rows = np.flatnonzero(found)
+        rows = rows[self._chosen_members(state.members)[launches.member[rows]]]
+        n = np.bincount(
+            launches.day[rows] - tables.first,
+            weights=launches.n[rows],
+            minlength=len(tables.index),
+        )
+        frame = pd.DataFrame({ONE: np.where(tables.present, n, np.nan)}, index=tables.index)
+        return plots.rates(frame, state.grain)
+
+    def hours(self, state: State) -> pd.DataFrame:
+        """Mean launches in each hour of the week."""
+        tables, rows = self.tables, state.rows(self.tables)
+        chosen = [tables.members.index(name) for name in state.members]
+        there = tables.present[rows]
+        n = tables.hourly[rows][there][:, :, chosen].sum(axis=2).ravel()
+        index = pd.DatetimeIndex(np.repeat(tables.index[rows][there].to_numpy(), 24))
+        hour = np.tile(np.arange(24), int(there.sum()))
+        frame = pd.DataFrame({"n": n}, index=index + pd.to_timedelta(hour, "h"))
+        return plots.week_of_hours(frame)
+
+    def repository(self, state: State) -> int | None:
+        """Row of the chosen repository; by default the first of the table."""
+        if state.repo:
+            row = pc.index(self.tables.identity, pa.scalar(state.repo)).as_py()
+            if row >= 0:
+                return int(row)
+        ranked, _ = self._totals(state.first, state.last, state.members, state.providers)
+        return int(ranked[0]) if len(ranked) else None
+
+    def found(self, state: State) -> tuple[Any, Any, Any]:
+        """Rows of repositories that were launched and are looked for, their launches and ranks."""
+        ranked, totals = self._totals(state.first, state.last, state.members, state.providers)
+        rank = np.arange(1, len(ranked) + 1)
+        if state.search:
+            names = self.tables.known["repository"].take(pa.array(ranked))
+            same = pc.match_substring(names, state.search, ignore_case=True)
+            kept = same.to_numpy()
+            ranked, totals, rank = ranked[kept], totals[kept], rank[kept]
+        return ranked, totals, rank
+
+    def shown(self, state: State, query: str) -> dict[str, Any]:
+        """Text of the page."""
+        tables = self.tables
+        ranked, totals = self._totals(state.first, state.last, state.members, state.providers)
+        return {
+            "query": query,
+            "from": state.first.isoformat(),
+            "to": state.last.isoformat(),
+            "unit": _unit(state),
+            "hours_unit": "launches an hour, UTC"
+            + ("" if state.providers == tables.providers else ", all providers"),
+            "notes": [
+                number
+                for number, note in enumerate(annotations(), 1)
+                if note.touches(state.first, state.last, state.members)
+            ],
+            **self._headlines(state, len(ranked)),
+            **self._page(state, int(totals.sum())),
+            **self._chosen(state),
+        }
+
+    def _headlines(self, state: State, repositories: int) -> dict[str, str]:
+        tables, rows = self.tables, state.rows(self.tables)
+        counts = self._counts(state)
+        now, there = counts[rows], tables.present[rows]
+        length = rows.stop - rows.start
+        before = slice(rows.start - length, rows.start)
+        total, days = int(now.sum()), int(there.sum())
+        note = f"{length:,} days, {days:,} with a file"
+        change = "no days before to compare with"
+        if before.start >= 0 and tables.present[before].any() and days:
+            earlier = counts[before].sum() / tables.present[before].sum()
+            if earlier:
+                change = _changed(total / days / earlier - 1, length)
+        by_member = now.sum(axis=0)
+        largest = int(by_member.argmax()) if by_member.size else 0
+        dates = self.tables.days["date"].to_numpy().astype("datetime64[D]")
+        within = (dates >= np.datetime64(state.first)) & (dates <= np.datetime64(state.last))
+        tally = plots.states(tables.days)[within]["state"].value_counts()
+        return {
+            "launches": f"{total:,}",
+            "launches_note": note,
+            "rate": page.count(total / days) if days else "–",
+            "rate_note": change,
+            "repositories": f"{repositories:,}",
+            "repositories_note": f"{total / repositories:,.1f} launches each, on average"
+            if repositories
+            else "none",
+            "largest": plots.readable(tables.members[largest], 24) if total else "–",
+            "largest_note": f"{page.percent(by_member[largest] / total)} of the launches"
+            if total
+            else "no launches",
+            "missing": f"{tally.get('missing', 0):,}",
+            "missing_note": f"{tally.get('truncated', 0):,} truncated, "
+            f"{tally.get('provisional', 0):,} provisional",
+        }
+
+    def _page(self, state: State, whole: int) -> dict[str, Any]:
+        ranked, totals, rank = self.found(state)
+        pages = max(1, -(-len(ranked) // ROWS))
+        number = min(max(state.page, 1), pages)
+        chosen = self.repository(state)
+        rows = []
+        top = int(totals[0]) if len(totals) else 1
+        part = slice((number - 1) * ROWS, number * ROWS)
+        for row, n, place in zip(ranked[part], totals[part], rank[part], strict=True):
+            entry = self.tables.known.slice(int(row), 1).to_pylist()[0]
+            rows.append(
+                [
+                    f"{place:,}",
+                    plots.readable(entry["repository"], 120),
+                    plots.readable(entry["provider"], 24),
+                    f"{n:,}",
+                    page.percent(n / whole),
+                    round(100 * int(n) / top, 1),
+                    self.tables.identity[int(row)].as_py(),
+                ]
+            )
+        return {
+            "rows": rows,
+            "page": number,
+            "pages": pages,
+            "repo": "" if chosen is None else self.tables.identity[chosen].as_py(),
+            "table_unit": "launches in the chosen days",
+            "page_note": f"{len(ranked):,} found, page {number:,} of {pages:,}"
+            if len(ranked)
+            else "none found",
+        }
+
+    def _chosen(self, state: State) -> dict[str, str]:
+        row = self.repository(state)
+        if row is None:
+            return {
+                "repository": "No repository",
+                "repository_note": "nothing was launched in the chosen days",
+                "link": "",
+                "link_text": "",
+            }
+        entry = self.tables.known.slice(row, 1).to_pylist()[0]
+        address = page.link(entry["provider"], entry["repository"], fits=entry["org"] is not None)
+        name = plots.readable(entry["repository"], 120)
+        return {
+            "repository": name,
+            "repository_note": f"{_unit(replace(state, kind='lines'))} · {entry['n']:,} launches "
+            f"in all, number {row + 1:,} of {len(self.tables.known):,} · first "
+            f"{entry['first_seen']}, last {entry['last_seen']}",
+            "link": address or "",
+            "link_text": f"Open on {plots.readable(entry['provider'], 24)}",
+        }
+
+    def _counts(self, state: State) -> Any:
+        """Launches by day and member, of what was chosen."""
+        tables = self.tables
+        members = np.isin(tables.members, state.members)
+        providers = np.isin(tables.providers, state.providers)
+        return tables.cube[:, :, providers].sum(axis=2) * members
+
+    def _rates_of(self, of: str, grain: str, chosen: tuple[str, ...]) -> pd.DataFrame:
+        tables = self.tables
+        if of == "member":
+            n = tables.cube[:, :, np.isin(tables.providers, chosen)].sum(axis=2)
+            values = np.where(tables.alive, n, np.nan)
+            names = tables.members
+        else:
+            n = tables.cube[:, np.isin(tables.members, chosen)].sum(axis=1)
+            values = np.where(tables.present[:, None], n, np.nan)
+            names = tables.providers
+        frame = pd.DataFrame(values, index=tables.index, columns=list(names))
+        return plots.rates(frame, grain)
+
+    def _chosen_members(self, chosen: tuple[str, ...]) -> Any:
+        """Whether each member of the launches is chosen."""
+        return np.isin(self.tables.members, chosen)[self.tables.place]
+
+    def _totals_of(
+        self, first: date, last: date, members: tuple[str, ...], providers: tuple[str, ...]
+    ) -> tuple[Any, Any]:
+        """Repositories that were launched, the most first, and how often."""
+        launches = self.tables.launches
+        start, stop = np.searchsorted(launches.day, [day_number(first), day_number(last) + 1])
+        repository, n = launches.repository[start:stop], launches.n[start:stop]
+        if members != self.tables.members:
+            kept = self._chosen_members(members)[launches.member[start:stop]]
+            repository, n = repository[kept], n[kept]
+        totals = np.bincount(repository, weights=n, minlength=len(self.tables.known))
+        if providers != self.tables.providers:
+            among = np.isin(self.tables.providers, providers)
+            totals[~among[self.tables.provider_of]] = 0
+        order = np.argsort(-totals, kind="stable")
+        order = order[: int((totals > 0).sum())]
+        return order, totals[order].astype(np.int64)
+
+
+ONE = "this repository"
+
+
+def _unit(state: State) -> str:
+    what = "share of launches" if state.kind == "share" else "launches a day"
+    return f"{what}, {plots.GRAINS[state.grain]}"
+
+
+def _changed(part: float, days: int) -> str:
+    sign = "▲" if part > 0 else "▼" if part < 0 else "="
+    return f"{sign} {abs(part):.1%} against the {days:,} days before"
+
+
+def figures(view: View, state: State | None = None, *, heights: int = 360) -> dict[str, Any]:
+    """Draw the figures of a page, by their names."""
+    tables = view.tables
+    state = state or State.read("", tables)
+    members, unit = view.member_rates(state), {"share": "share of launches"}
+    made = {
+        kind: plots.series(
+            members,
+            kind=kind,
+            unit=unit.get(kind, "launches a day"),
+            about=tables.members,
+            height=heights,
+            legend=False,
+        )
+        for kind in KINDS
+    }
+    made["providers"] = plots.series(
+        view.provider_rates(state),
+        colours=plots.PROVIDER_COLOURS,
+        logy=True,
+        height=300,
+        legend=False,
+    )
+    made["hours"] = plots.draw_hours(view.hours(state), title="", height=340)
+    made["repository"] = plots.series(
+        view.repository_rates(state),
+        kind="stacked",
+        colours={ONE: plots.ACCENT},
+        height=420,
+        legend=False,
+    )
+    made["archive"] = plots.archive(tables.days, title="", legend=False)
+    return made
+
+
+def legend(names: Sequence[str], of: str) -> list[tuple[str, str]]:
+    """Names of members or providers as the figures show them, with their colours."""
+    colours = {"members": plots.COLOURS, "providers": plots.PROVIDER_COLOURS}[of]
+    shades = [plots.colour(name, colours) for name in names]
+    return list(zip(plots.labels(names), shades, strict=True))
+
+
+def tallies(tables: Tables) -> list[tuple[str, str]]:
+    """In how many states days of the archive are, with the colours of these."""
+    found = plots.states(tables.days)["state"].value_counts()
+    return [(f"{state}: {found.get(state, 0):,}", shade) for state, shade in plots.STATES.items()]
+
+
+def series_csv(view: View, state: State) -> str:
+    """Launches a day of the members chosen, a row a step within the days chosen."""
+    rates = view.member_rates(state)[list(state.members)]
+    rates = rates.loc[pd.Timestamp(state.first) : pd.Timestamp(state.last)]
+    rows = (
+        [step.date().isoformat(), *("" if value != value else round(value, 3) for value in row)]
+        for step, row in zip(rates.index, rates.to_numpy(), strict=True)
+    )
+    return write_csv(["date", *state.members], rows)
+
+
+def repositories_csv(view: View, state: State) -> str:
+    """Every repository that was launched and is looked for, the most launched first."""
+    ranked, totals, rank = view.found(state)
+    known = view.tables.known.take(pa.array(ranked))
+    columns = [
+        known[name].to_pylist() for name in ("provider", "repository", "first_seen", "last_seen")
+    ]
+    rows = zip(rank.tolist(), *columns[:2], totals.tolist(), *columns[2:], strict=True)
+    return write_csv(
+        ["rank", "provider", "repository", "launches", "first_seen", "last_seen"], rows
+    )

@@ -1,0 +1,118 @@
+// Between the page and the server: what is chosen goes there as the query of the page's own address,
+// what is to be shown comes back as text. Text is only ever set as text.
+export function render({ model }) {
+  const form = document.getElementById("choices")
+  const field = (name) => form.elements.namedItem(name)
+  const body = document.querySelector("#repositories tbody")
+  const sets = [...form.querySelectorAll("fieldset[data-set]")].map((one) => one.dataset.set)
+
+  function query() {
+    const chosen = new URLSearchParams(new FormData(form))
+    for (const name of sets) {
+      const boxes = [...form.querySelectorAll(`input[name="${name}"]`)]
+      const checked = boxes.filter((box) => box.checked)
+      if (checked.length === boxes.length) chosen.delete(name)
+      else if (!checked.length) chosen.set(name, "")
+    }
+    if (chosen.get("range") !== "own") { chosen.delete("from"); chosen.delete("to") }
+    for (const [name, usual] of [["range", "all"], ["grain", "average"], ["kind", "lines"], ["page", "1"], ["q", ""], ["repo", ""]]) {
+      if (chosen.get(name) === usual) chosen.delete(name)
+    }
+    return chosen.toString()
+  }
+
+  let timer = 0
+  function ask({ page = 1, soon = false } = {}) {
+    field("page").value = page
+    clearTimeout(timer)
+    timer = setTimeout(() => {
+      const wanted = query()
+      history.replaceState(null, "", wanted ? `?${wanted}` : location.pathname)
+      for (const link of document.querySelectorAll("[data-csv]")) link.href = `${link.dataset.csv}?${wanted}`
+      if (wanted !== model.query) { performance.mark("asked"); model.query = wanted }
+    }, soon ? 150 : 0)
+  }
+
+  form.addEventListener("submit", (event) => { event.preventDefault(); ask() })
+  // those that belong to the form but stand outside it report to the document
+  document.addEventListener("change", (event) => {
+    const input = event.target
+    if (input.form !== form || input.type === "search") return
+    if (input.type === "date") {
+      if (!input.value) return
+      form.querySelector('input[name="range"][value="own"]').checked = true
+    }
+    if (input.name === "kind") show_kind(input.value)
+    ask({ page: input.name === "kind" || input.name === "grain" ? field("page").value : 1 })
+  })
+  document.addEventListener("input", (event) => {
+    if (event.target.form === form && event.target.type === "search") ask({ soon: true })
+  })
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("button")
+    if (!button) return
+    const { act, of, repo } = button.dataset
+    const page = Number(field("page").value)
+    if (act === "all") {
+      for (const box of form.querySelectorAll(`input[name="${of}"]`)) box.checked = true
+      ask()
+    } else if (act === "back") ask({ page: page - 1 })
+    else if (act === "on") ask({ page: page + 1 })
+    else if (repo !== undefined) { field("repo").value = repo; ask({ page }) }
+  })
+
+  function show_kind(kind) {
+    for (const plot of document.querySelectorAll("[data-kind]")) plot.hidden = plot.dataset.kind !== kind
+  }
+
+  function cell(row, text, kind) {
+    const made = row.insertCell()
+    if (kind) made.className = kind
+    made.textContent = text
+    return made
+  }
+
+  function show() {
+    const shown = model.shown
+    for (const part of document.querySelectorAll("[data-show]")) {
+      const text = shown[part.dataset.show]
+      if (text !== undefined && part.textContent !== text) part.textContent = text
+    }
+    for (const name of ["from", "to"]) if (shown[name] && document.activeElement !== field(name)) field(name).value = shown[name]
+    field("page").value = shown.page
+    document.querySelector("[data-act=back]").disabled = shown.page <= 1
+    document.querySelector("[data-act=on]").disabled = shown.page >= shown.pages
+    const focused = document.activeElement?.dataset?.repo
+    body.replaceChildren()
+    for (const [rank, name, provider, launches, share, part, repo] of shown.rows) {
+      const row = body.insertRow()
+      if (repo === shown.repo) row.setAttribute("aria-current", "true")
+      cell(row, rank, "n")
+      const bar = cell(row, "", "bar")
+      bar.style.setProperty("--part", `${part}%`)
+      const button = document.createElement("button")
+      button.type = "button"
+      button.textContent = name
+      button.title = name
+      button.dataset.repo = repo
+      bar.append(button)
+      cell(row, provider)
+      cell(row, launches, "n")
+      cell(row, share, "n")
+      if (repo === focused) button.focus()
+    }
+    const visit = document.getElementById("visit")
+    visit.hidden = !/^https:\/\/(github\.com|gist\.github\.com|gitlab\.com|doi\.org)\//.test(shown.link)
+    if (!visit.hidden) { visit.href = shown.link; visit.textContent = shown.link_text }
+    for (const note of document.querySelectorAll("[data-note]")) note.hidden = !shown.notes.includes(Number(note.dataset.note))
+    // told once the figures that came with it are painted
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      performance.mark("shown")
+      document.body.dataset.shown = shown.query
+    }))
+  }
+
+  if (matchMedia("(max-width: 900px)").matches) document.getElementById("more").open = false
+  model.on("shown", show)
+  show()
+}

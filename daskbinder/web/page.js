@@ -1,0 +1,73 @@
+// What the explorer and the report share: light and dark, keys that switch series off and on, and
+// figures that let a finger scroll past them. Everything works on the page alone.
+(() => {
+  const root = document.documentElement
+  const dark = matchMedia("(prefers-color-scheme: dark)")
+  const coarse = matchMedia("(pointer: coarse)")
+  const remembered = () => { try { return localStorage.getItem("daskbinder-theme") } catch { return null } }
+
+  const figures = () => (window.Bokeh?.documents ?? []).flatMap((doc) => [...doc._all_models.values()])
+
+  function paint() {
+    const style = getComputedStyle(root)
+    const [ink, soft] = ["--ink", "--soft"].map((name) => style.getPropertyValue(name).trim())
+    for (const model of figures()) {
+      const names = Object.keys(model.attributes ?? {})
+      for (const name of names) {
+        if (/^(axis_label|major_label|label|title)_text_color$/.test(name)) model[name] = soft
+        else if (name === "text_color") {
+          model[name] = typeof model[name] === "string" ? soft : { value: ink }
+        }
+      }
+    }
+  }
+
+  function show(theme) {
+    root.dataset.theme = theme
+    for (const button of document.querySelectorAll("[data-act=theme]")) {
+      button.textContent = theme === "dark" ? "Light" : "Dark"
+    }
+    paint()
+  }
+
+  const wanted = () => remembered() ?? (dark.matches ? "dark" : "light")
+  show(wanted())
+  dark.addEventListener("change", () => show(wanted()))
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("button")
+    if (button?.dataset.act === "theme") {
+      const theme = root.dataset.theme === "dark" ? "light" : "dark"
+      try { localStorage.setItem("daskbinder-theme", theme) } catch { /* not remembered */ }
+      show(theme)
+    } else if (button?.classList.contains("key")) {
+      const pressed = button.getAttribute("aria-pressed") !== "true"
+      button.setAttribute("aria-pressed", pressed)
+      const named = new Set(button.closest("[data-figures]").dataset.figures.split(" "))
+      for (const model of figures()) {
+        if (!named.has(model.name)) continue
+        for (const part of model.renderers) if (part.name === button.dataset.name) part.visible = pressed
+      }
+    }
+  })
+
+  // Figures come one after the other: dress each as it arrives, and stop when all have.
+  const dressed = new WeakSet()
+  function dress() {
+    const awaited = new Set(
+      [...document.querySelectorAll("[data-figures]")].flatMap((one) => one.dataset.figures.split(" ")))
+    let fresh = false
+    for (const model of figures()) {
+      awaited.delete(model.name)
+      if (dressed.has(model)) continue
+      dressed.add(model)
+      fresh = true
+      if (model.type === "Figure" && coarse.matches) {
+        for (const tool of model.toolbar.tools) if (tool.type !== "HoverTool") tool.active = false
+      }
+    }
+    if (fresh) paint()
+    if (awaited.size) setTimeout(dress, 100)
+  }
+  addEventListener("load", dress)
+})()
