@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -64,6 +65,7 @@ class Annotation:
         return within and (members is None or self.member is None or self.member in members)
 
 
+@cache
 def annotations(path: str | Path | None = None) -> tuple[Annotation, ...]:
     """Read a table of annotations.
 

@@ -97,7 +97,7 @@ class Figures:
 
 def _packed(name: str, plot: Any) -> Any:
     figure = hv.render(plot)
-    figure.name = name
+    figure.name = f"figure-{name}"
     document = Document()
     document.add_root(figure)
     return document.to_json()
@@ -106,7 +106,6 @@ def _packed(name: str, plot: Any) -> Any:
 class Bridge(JSComponent):  # type: ignore[misc]  # Panel has no types
     """What goes between the page and the server."""
 
-    query = param.String()
     shown = param.Dict()
 
     _esm = page.web("explore.js")
@@ -124,8 +123,8 @@ class Visit:
             name: pn.Column(sizing_mode="stretch_width", margin=0)
             for name in (*KINDS, "providers", "hours", "repository", "archive")
         }
-        self.bridge = Bridge(query=query, shown=self.view.shown(self.state, query))
-        self.bridge.param.watch(self._choose, "query")
+        self.bridge = Bridge(shown=self.view.shown(self.state, query))
+        self.bridge.on_msg(lambda event: self._choose(getattr(event, "data", event)))
 
     def template(self, query: str) -> pn.Template:
         """Lay the page out, with the first figure; the others follow."""
@@ -180,13 +179,15 @@ class Visit:
                 pn.state.curdoc.add_next_tick_callback(self._rest)
                 return
 
-    def _choose(self, event: Any) -> None:
+    def _choose(self, query: Any) -> None:
         """Show what was chosen."""
-        self.state = State.read(event.new, self.tables)
+        if not isinstance(query, str):
+            return
+        self.state = State.read(query, self.tables)
         with hold():
             for name in (self.state.kind, "repository", "providers", "hours"):
                 self._show(name)
-            self.bridge.shown = self.view.shown(self.state, event.new)
+            self.bridge.shown = self.view.shown(self.state, query)
 
     def _show(self, name: str) -> None:
         """Bring a figure to what was chosen, if that is new to it."""

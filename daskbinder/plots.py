@@ -7,6 +7,7 @@ days do not look like a fall. Days without a file are gaps, drawn as gaps.
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date
+from functools import lru_cache
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -520,7 +521,11 @@ class Drawn(NamedTuple):
                 )
         highest = np.max(np.where(there, upper, 0.0), axis=1, initial=0.0)
         columns[ALL] = np.where(there.any(axis=1), highest, np.nan)
-        columns[WHEN] = pd.Series(_spoken(table.index, grain), table.index, dtype=object)
+        columns[WHEN] = pd.Series(
+            _spoken(table.index[0], len(table), grain) if len(table) else [],
+            table.index,
+            dtype=object,
+        )
         columns[TOLD] = pd.Series(
             _told(values, filled if kind == "share" else None, names), table.index, dtype=object
         )
@@ -675,29 +680,36 @@ def labels(names: Iterable[str]) -> list[str]:
     return found
 
 
-def _spoken(index: pd.DatetimeIndex, grain: str) -> list[str]:
+@lru_cache(maxsize=32)
+def _spoken(first: pd.Timestamp, steps: int, grain: str) -> list[str]:
     """Name steps of time."""
+    step = {"week": "7D", "month": "MS"}.get(grain, "D")
     pattern = {"week": "week of %a %d %B %Y", "month": "%B %Y"}.get(grain, "%a %d %B %Y")
-    return list(index.strftime(pattern))
+    return list(pd.date_range(first, periods=steps, freq=step).strftime(pattern))
 
 
 def _told(values: Any, shares: Any, names: Sequence[str]) -> list[str]:
     """What to say at each step: a line a series, numbers aligned."""
-    texts = []
-    for number, row in enumerate(values.tolist()):
-        lines = [
-            (f"{value:,.0f}" if value >= 10 or value == 0 else f"{value:,.1f}", name)
-            for value, name in zip(row, names, strict=True)
-            if value == value  # not NaN
+    rows = list(zip(values.T.tolist(), names, strict=True))
+    there = ~np.isnan(values)
+    total = np.where(there.any(axis=1), np.where(there, values, 0.0).sum(axis=1), np.nan)
+    if shares is not None:
+        shown = np.where(there, shares, np.nan)
+        rows = list(zip(shown.T.tolist(), names, strict=True))
+    elif len(names) > 1:
+        rows.append((total.tolist(), ALL))
+    width = 6 if shares is not None else len(f"{np.nanmax(total, initial=0.0):,.0f}")
+    whole, small = (f"{_SPACE}>{width},.{digits}f" for digits in (0, 1))
+    if shares is not None:
+        whole = small = f"{_SPACE}>{width}.1%"
+    columns = [
+        [
+            "" if value != value else f"{value:{small if 0 < value < 10 else whole}} {name}\n"
+            for value in column
         ]
-        if shares is not None:
-            pairs = zip(shares[number].tolist(), row, names, strict=True)
-            lines = [(f"{share:.1%}", name) for share, value, name in pairs if value == value]
-        elif len(lines) > 1:
-            lines.append((f"{sum(value for value in row if value == value):,.0f}", ALL))
-        widest = max((len(text) for text, _ in lines), default=0)
-        texts.append("\n".join(f"{text.rjust(widest, _SPACE)} {name}" for text, name in lines))
-    return texts
+        for column, name in rows
+    ]
+    return ["".join(lines) for lines in zip(*columns, strict=True)]
 
 
 class _Mark(NamedTuple):
@@ -768,6 +780,7 @@ def _tooltip(head: str, body: str) -> str:
 def _dress(plot: Any, _element: Any) -> None:
     """Give a Bokeh figure a look that fits white and black pages alike."""
     figure = plot.state
+    figure.output_backend = "canvas"  # copying from WebGL stalls for longer than drawing takes
     figure.background_fill_color = figure.border_fill_color = figure.outline_line_color = None
     figure.title.text_font_size, figure.title.text_font_style = "14px", "bold"
     figure.title.text_color = _INK

@@ -70,7 +70,7 @@ def render(rollups: Rollups) -> str:
     drawn = {name: hv.render(plot) for name, plot in figures(view, state).items()}
     del drawn["repository"]
     for name, figure in drawn.items():
-        figure.name = name
+        figure.name = f"figure-{name}"
     script, places = components(drawn)
     bokeh = Resources(mode="inline", components=["bokeh"]).js_raw
     scripts = [*bokeh, *_SCRIPT.findall(script), page.web("page.js")]
@@ -84,7 +84,7 @@ def render(rollups: Rollups) -> str:
             scripts="\n".join(f"<script>{script}</script>" for script in scripts),
             figures=places,
             version=__version__,
-            source=plots.readable(str(rollups.manifest["source"]), 200),
+            source=_source(str(rollups.manifest["source"])),
             first=day_of(tables.first),
             last=day_of(tables.last),
             headlines=list(HEADLINES.items()),
@@ -112,6 +112,11 @@ def render(rollups: Rollups) -> str:
             rejected=f"{totals['rejected']:,}",
         )
     )
+
+
+def _source(url: str) -> str:
+    """Name the archive; where it lies on somebody's disk is nobody's business."""
+    return plots.readable(url, 200) if "://" in url else "a local archive"
 
 
 def _policy(scripts: Sequence[str]) -> str:

@@ -138,6 +138,11 @@ class Tables:
         return found
 
     @cached_property
+    def states(self) -> pd.DataFrame:
+        """In what state each day of the archive is."""
+        return plots.states(self.days)
+
+    @cached_property
     def identity(self) -> pa.Array:
         """What a repository is called in an address: its provider, a slash, its name."""
         provider = self.known["provider"].cast(pa.string())
@@ -335,9 +340,9 @@ class View:
                 change = _changed(total / days / earlier - 1, length)
         by_member = now.sum(axis=0)
         largest = int(by_member.argmax()) if by_member.size else 0
-        dates = self.tables.days["date"].to_numpy().astype("datetime64[D]")
+        dates = tables.states["date"].to_numpy().astype("datetime64[D]")
         within = (dates >= np.datetime64(state.first)) & (dates <= np.datetime64(state.last))
-        tally = plots.states(tables.days)[within]["state"].value_counts()
+        tally = tables.states.loc[within, "state"].value_counts()
         return {
             "launches": f"{total:,}",
             "launches_note": note,
@@ -509,7 +514,7 @@ def legend(names: Sequence[str], of: str) -> list[tuple[str, str]]:
 
 def tallies(tables: Tables) -> list[tuple[str, str]]:
     """In how many states days of the archive are, with the colours of these."""
-    found = plots.states(tables.days)["state"].value_counts()
+    found = tables.states["state"].value_counts()
     return [(f"{state}: {found.get(state, 0):,}", shade) for state, shade in plots.STATES.items()]
 
 

@@ -29,7 +29,8 @@ export function render({ model }) {
       const wanted = query()
       history.replaceState(null, "", wanted ? `?${wanted}` : location.pathname)
       for (const link of document.querySelectorAll("[data-csv]")) link.href = `${link.dataset.csv}?${wanted}`
-      if (wanted !== model.query) { performance.mark("asked"); model.query = wanted }
+      performance.mark("asked")
+      model.send_msg(wanted) // a property would wait for others to change
     }, soon ? 150 : 0)
   }
 
