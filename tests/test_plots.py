@@ -1,0 +1,393 @@
+"""Figures: what they draw is what was counted, gaps are gaps, colours can be told apart."""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import holoviews as hv
+import numpy as np
+import pandas as pd
+import pytest
+
+import daskbinder as db
+from daskbinder import answers, plots
+from daskbinder.annotations import Annotation
+from daskbinder.explore import Live
+
+START = date(2020, 12, 28)  # a Monday
+
+
+def made(values: dict[str, list[float]], start: date = START) -> pd.DataFrame:
+    """Counts by day; a day of which all values are NaN has no file, and no row."""
+    index = pd.date_range(start, periods=len(next(iter(values.values()))), tz="UTC")
+    return pd.DataFrame(values, index=index).dropna(how="all")
+
+
+@pytest.fixture(scope="module")
+def gappy() -> pd.DataFrame:
+    """Forty days: one missing, then a week; a member that begins and one that ends."""
+    random = np.random.default_rng(1)
+    frame = pd.DataFrame(random.integers(0, 900, (40, 3)), columns=["gke", "ovh", "gesis"])
+    frame = frame.astype(float)
+    frame.loc[:9, "ovh"] = np.nan
+    frame.loc[30:, "gesis"] = np.nan
+    frame.loc[[5, *range(15, 22)], :] = np.nan
+    return made({name: frame[name].tolist() for name in frame})
+
+
+def drawn(plot: Any) -> dict[str, Any]:
+    """Sources of the named parts of a figure."""
+    return {part.name: part.data_source.data for part in hv.render(plot).renderers if part.name}
+
+
+def test_the_average_is_the_one_of_the_data_set(counted: Path) -> None:
+    rollups = db.open(str(counted))
+    rates = plots.rates(rollups.federation("day", wide=True))
+    rows = rollups.federation("day")
+    assert len(rows) > 10
+    for row in rows.itertuples():
+        assert rates.loc[row.timestamp.tz_localize(None), row.federation] == pytest.approx(
+            row.mean_7d
+        )
+    assert int(rates.notna().sum().sum()) == len(rows)
+
+
+@pytest.mark.parametrize("grain", ["week", "month"])
+def test_weeks_and_months_are_means_over_days_with_a_file(gappy: pd.DataFrame, grain: str) -> None:
+    wanted: dict[tuple[date, str], list[float]] = {}
+    files: dict[date, int] = {}
+    for stamp, row in gappy.iterrows():
+        day = stamp.date()
+        first = day - timedelta(days=day.weekday()) if grain == "week" else day.replace(day=1)
+        files[first] = files.get(first, 0) + 1
+        for name, value in row.items():
+            if value == value:
+                wanted.setdefault((first, str(name)), []).append(value)
+    rates = plots.rates(gappy, grain)
+    found = {
+        (stamp.date(), name): value
+        for name in rates
+        for stamp, value in rates[name].dropna().items()
+    }
+    assert found.keys() == wanted.keys()
+    for key, values in wanted.items():
+        assert found[key] == pytest.approx(sum(values) / files[key[0]])
+
+
+def test_a_step_that_is_none_is_refused(gappy: pd.DataFrame) -> None:
+    with pytest.raises(ValueError, match="average, day, week, month, not 'year'"):
+        plots.rates(gappy, "year")
+    with pytest.raises(ValueError, match="lines, stacked, share, not 'pie'"):
+        plots.members(gappy, kind="pie")
+
+
+def test_a_day_without_a_file_breaks_every_line(gappy: pd.DataFrame) -> None:
+    source = drawn(plots.members(gappy, grain="day"))["gke"]
+    broken = np.flatnonzero(np.isnan(source["gke"])).tolist()
+    assert broken == [5, *range(15, 22)]
+
+
+def test_areas_are_stacked_and_broken_where_days_are_missing(gappy: pd.DataFrame) -> None:
+    parts = drawn(plots.members(gappy, kind="stacked", grain="day"))
+    order = gappy.sum().sort_values(ascending=False).index.tolist()
+    below = np.zeros(40)
+    daily = gappy.tz_localize(None).reindex(pd.date_range(START, periods=40))
+    for name in order:
+        x, y = parts[name]["x"], parts[name]["y"]
+        assert np.isnan(y).sum() >= 1
+        corners = {(t, v) for t, v in zip(x, y, strict=True) if v == v}
+        for i, value in enumerate(daily[name]):
+            if value == value:
+                day = daily.index[i].to_datetime64()
+                assert (day, below[i]) in corners
+                assert (day, below[i] + value) in corners
+        below += daily[name].fillna(0).to_numpy()
+
+
+def test_shares_add_up_to_one(gappy: pd.DataFrame) -> None:
+    found = plots.Drawn.of(plots.rates(gappy, "day"), "share", "day")
+    tops = found.frame[list(found.names)].max(axis=1).dropna()
+    assert len(tops) == len(gappy)
+    assert tops.to_numpy() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("kind", plots.KINDS)
+def test_a_figure_given_new_values_is_the_figure_drawn_anew(gappy: pd.DataFrame, kind: str) -> None:
+    """The explorer changes figures that HoloViews drew; this is what it relies on."""
+    first = plots.rates(gappy, "day")
+    live = Live(hv.render(plots.series(first * 3, kind=kind, grain="day")))
+    for grain in ("average", "week", "day"):
+        table = plots.rates(gappy, grain).assign(ovh=np.nan)
+        live.draw(plots.Drawn.of(table, kind, grain))
+        anew = Live(hv.render(plots.series(table, kind=kind, grain=grain)))
+        assert live.parts.keys() == anew.parts.keys() == {"gke", "ovh", "gesis"}
+        for name in ("gke", "gesis"):
+            for one, other in zip(
+                live.parts[name].data.values(), anew.parts[name].data.values(), strict=True
+            ):
+                np.testing.assert_array_equal(one, other)
+        assert not len(next(iter(live.parts["ovh"].data.values())))
+        assert list(live.told.data[plots.TOLD]) == list(anew.told.data[plots.TOLD])
+        assert list(live.told.data[plots.WHEN]) == list(anew.told.data[plots.WHEN])
+
+
+def test_what_is_said_of_a_day_has_each_member_and_all_together() -> None:
+    found = plots.Drawn.of(
+        plots.rates(made({"gke": [12345.0, 7.0], "ovh": [5.0, np.nan]}), "day"), "lines", "day"
+    )
+    space = "\N{FIGURE SPACE}"
+    assert found.frame[plots.TOLD][0] == (f"12,345 gke\n{space * 3}5.0 ovh\n12,350 {plots.ALL}\n")
+    assert "ovh" not in found.frame[plots.TOLD][1]
+    assert found.frame[plots.WHEN][0] == "Mon 28 December 2020"
+
+
+def test_every_figure_says_its_unit_and_none_says_users(counted: Path) -> None:
+    rollups = db.open(str(counted))
+    days, hours = (rollups.federation(by, wide=True) for by in ("day", "hour"))
+    daily = answers.daily(rollups)
+    by_provider = daily.pivot_table(index="date", columns="provider", values="n", aggfunc="sum")
+    one = answers.repository(rollups, answers.repositories(rollups)["repository"][0])
+    series = one.series.set_index("date")["n"].rename(one.name)
+    figures = {
+        "launches a day": [
+            plots.members(days),
+            plots.members(days, kind="stacked"),
+            plots.providers(by_provider),
+            plots.repository(series),
+        ],
+        "share of launches": [plots.members(days, kind="share")],
+        "launches": [plots.repositories(answers.top(rollups)), plots.hours(hours)],
+        "archive": [plots.archive(answers.completeness(rollups))],
+    }
+    for unit, some in figures.items():
+        for plot in some:
+            figure = hv.render(plot)
+            words = f"{figure.title.text} {figure.xaxis[0].axis_label} {figure.yaxis[0].axis_label}"
+            assert unit in words.lower(), words
+            assert "user" not in words
+            assert figure.toolbar.logo is None
+
+
+def test_bars_have_the_most_launched_on_top(counted: Path) -> None:
+    top = answers.top(db.open(str(counted)), n=8)
+    figure = hv.render(plots.repositories(top, most=5))
+    source = figure.renderers[0].data_source.data
+    assert list(source["launches"]) == top["n"].tolist()[:5][::-1]
+    assert figure.y_range.factors[-1] == top["repository"][0]
+
+
+def test_hours_are_means_of_the_hours_that_have_a_file(counted: Path) -> None:
+    hourly = db.open(str(counted)).federation("hour", wide=True)
+    sums: dict[tuple[str, int], list[float]] = {}
+    for stamp, row in hourly.iterrows():
+        cell = stamp.strftime("%a"), stamp.hour
+        sums.setdefault(cell, []).append(float(row.sum()))
+    found = plots.week_of_hours(hourly).set_index(["weekday", "hour"])["launches"]
+    assert len(found) == 168
+    for cell, value in found.items():
+        assert value == pytest.approx(np.mean(sums[cell]) if cell in sums else np.nan, nan_ok=True)
+
+
+# Notes --------------------------------------------------------------------------------------------
+
+
+def numbers(plot: Any) -> list[str]:
+    return [one.text for one in hv.render(plot).center if type(one).__name__ == "Label"]
+
+
+def test_notes_are_marked_with_their_number_in_the_whole_list() -> None:
+    days = made({"gke": [1.0] * 60, "ovh": [1.0] * 60}, date(2022, 10, 1))
+    assert numbers(plots.members(days)) == ["6"]
+    notes = [
+        Annotation(date(2022, 9, 1), date(2022, 9, 2), None, "before"),
+        Annotation(date(2022, 9, 1), None, None, "began before, and goes on"),
+        Annotation(date(2022, 10, 5), None, "ovh", "a break"),
+        Annotation(date(2022, 10, 7), date(2022, 10, 9), "turing", "of another member"),
+        Annotation(date(2022, 10, 20), date(2022, 11, 23), "gke", "a gap"),
+    ]
+    plot = plots.members(days, notes=notes)
+    assert numbers(plot) == ["3", "5"]
+    spans = [part for part in hv.render(plot).renderers if type(part.glyph).__name__ == "VStrip"]
+    (band,) = spans
+    first, last = (band.data_source.data[name][0] for name in ("first", "last"))
+    assert (str(first)[:10], str(last)[:10]) == ("2022-10-20", "2022-11-24")
+    assert numbers(plots.providers(days, notes=notes)) == []
+
+
+# Names of strangers -------------------------------------------------------------------------------
+
+
+def test_labels_are_clean_short_and_each_once() -> None:
+    names = ["date", "a\u202eb", "a\nb", "x" * 10_000, "", "launches", "dup", "dup", "low from"]
+    found = plots.labels(names)
+    assert len(set(found)) == len(names)
+    assert all(label.isprintable() and len(label) <= 50 for label in found)
+    assert {"date", "launches", plots.ALL}.isdisjoint(found)
+    assert found[3].endswith("…")
+
+
+def test_members_with_names_of_our_own_columns_are_drawn() -> None:
+    hostile = ["date", "day", "launches", plots.ALL, "<b>x</b>", "a from", "a", ""]
+    days = made({name: [float(i + 1)] * 9 for i, name in enumerate(hostile)})
+    for kind in plots.KINDS:
+        assert len(drawn(plots.members(days, kind=kind))) == len(hostile)
+
+
+# Small, empty and odd ones ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", plots.KINDS)
+@pytest.mark.parametrize("grain", plots.GRAINS)
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"gke": [3.0]},
+        {"gke": [0.0, 0.0]},
+        {"gke": [np.nan, 2.0, np.nan, 3.0], "x": [1.0] + [np.nan] * 3},
+    ],
+    ids=["one day", "no launch", "gaps"],
+)
+def test_tiny_ones_are_drawn(kind: str, grain: str, values: dict[str, list[float]]) -> None:
+    figure = hv.render(plots.members(made(values), kind=kind, grain=grain))
+    assert figure.y_range.end > figure.y_range.start == 0
+    assert figure.x_range.end > figure.x_range.start
+
+
+def test_empty_ones_are_drawn() -> None:
+    empty = pd.DataFrame({"gke": []}, index=pd.DatetimeIndex([], tz="UTC"))
+    days = pd.DataFrame(
+        {
+            "date": pd.DatetimeIndex([]),
+            "present": pd.Series([], dtype=bool),
+            "launches": pd.Series([], dtype="Int64"),
+            "rejected": pd.Series([], dtype="Int64"),
+            "indexed": pd.Series([], dtype="Int64"),
+            "hours": pd.Series([], dtype="Int64"),
+            "provisional": pd.Series([], dtype=bool),
+        }
+    )
+    for plot in (
+        plots.members(empty),
+        plots.members(empty, kind="share", grain="week"),
+        plots.providers(empty),
+        plots.hours(empty),
+        plots.archive(days),
+        plots.repositories(pd.DataFrame({"repository": [], "n": []})),
+    ):
+        assert hv.render(plot).renderers
+
+
+# The archive --------------------------------------------------------------------------------------
+
+
+def test_states_of_days() -> None:
+    days = pd.DataFrame(
+        {
+            "date": pd.date_range("2021-03-01", periods=8),
+            "present": [True, True, False, True, True, True, True, True],
+            "launches": pd.array([90, 91, None, 40, 0, 92, 95, 12], "Int64"),
+            "rejected": pd.array([1, 0, None, 0, 0, 0, 0, 0], "Int64"),
+            "indexed": pd.array([91, None, None, None, None, 93, 90, None], "Int64"),
+            "hours": pd.array([24, 24, None, 11, 0, 24, 24, 5], "Int64"),
+            "provisional": [False] * 7 + [True],
+        }
+    )
+    assert plots.states(days)["state"].tolist() == [
+        "complete",
+        "complete",
+        "missing",
+        "truncated",
+        "truncated",
+        "truncated",
+        "complete",
+        "provisional",
+    ]
+    figure = hv.render(plots.archive(days))
+    cells = figure.renderers[0].data_source.data
+    shown = {
+        str(when)[4:6]: state
+        for when, state in zip(cells["day"], cells["state"], strict=True)
+        if state in plots.STATES
+    }
+    assert shown == {f"{i:02}": state for i, state in enumerate(plots.states(days)["state"], 1)}
+
+
+# Colours ------------------------------------------------------------------------------------------
+
+TOGETHER = [
+    ["gke", "ovh", "gesis", "turing"],
+    ["gke", "ovh", "ovh2", "gesis"],
+    ["ovh2", "gesis", "curvenote"],
+    ["hetzner-2i2c", "gesis", "hetzner-2i2c-bare"],
+    ["hetzner-2i2c", "hetzner-gesis", "bids-ovh"],
+]
+"""Members that were in the federation at one time."""
+
+# Machado, Oliveira, Fernandes 2009, severity 1: normal, protanopia, deuteranopia, tritanopia
+EYES = [
+    np.eye(3),
+    np.array(
+        [
+            [0.152286, 1.052583, -0.204868],
+            [0.114503, 0.786281, 0.099216],
+            [-0.003882, -0.048116, 1.051998],
+        ]
+    ),
+    np.array(
+        [
+            [0.367322, 0.860646, -0.227968],
+            [0.280085, 0.672501, 0.047413],
+            [-0.011820, 0.042940, 0.968881],
+        ]
+    ),
+    np.array(
+        [
+            [1.255528, -0.076749, -0.178779],
+            [-0.078411, 0.930809, 0.147602],
+            [0.004733, 0.691367, 0.303900],
+        ]
+    ),
+]
+XYZ = np.array(
+    [
+        [0.4124564, 0.3575761, 0.1804375],
+        [0.2126729, 0.7151522, 0.0721750],
+        [0.0193339, 0.1191920, 0.9503041],
+    ]
+)
+
+
+def linear(shade: str) -> Any:
+    part = np.array([int(shade[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    return np.where(part <= 0.04045, part / 12.92, ((part + 0.055) / 1.055) ** 2.4)
+
+
+def lab(light: Any) -> Any:
+    x, y, z = np.cbrt(np.clip(XYZ @ np.clip(light, 0, 1) / XYZ.sum(axis=1), 1e-4, 1))
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def contrast(shade: str, page: str) -> float:
+    one, other = sorted(float((XYZ @ linear(name))[1]) + 0.05 for name in (shade, page))
+    return other / one
+
+
+def pairs() -> Iterator[tuple[str, str]]:
+    yield from {pair for group in TOGETHER for pair in combinations(group, 2)}
+
+
+@pytest.mark.parametrize(("one", "other"), sorted(pairs()))
+def test_members_of_one_time_are_told_apart_by_any_eye(one: str, other: str) -> None:
+    for eye in EYES:
+        seen = [lab(eye @ linear(plots.COLOURS[name])) for name in (one, other)]
+        assert np.linalg.norm(seen[0] - seen[1]) > 20
+
+
+def test_each_colour_is_seen_on_white_and_on_black_and_is_of_one_member() -> None:
+    shades = [*plots.COLOURS.values(), *plots.PROVIDER_COLOURS.values(), plots.ACCENT]
+    for shade in shades:
+        assert min(contrast(shade, "#ffffff"), contrast(shade, "#171c23")) > 2.5, shade
+    assert len(set(plots.COLOURS.values())) == len(plots.COLOURS)
+    assert plots.colour("somebody") == plots.colour("somebody") not in plots.COLOURS.values()
