@@ -16,9 +16,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from daskbinder import lookup, page, plots
+from daskbinder import answers, lookup, page, plots
 from daskbinder.annotations import annotations
-from daskbinder.answers import completeness
 from daskbinder.errors import InputError
 from daskbinder.events import day_number, day_of
 from daskbinder.sheet import write_csv
@@ -84,7 +83,7 @@ class Tables:
         if daily.empty:
             raise InputError(f"{rollups.place} holds no launches, so there is nothing to look at")
         known = lookup.directory(rollups)
-        launches = lookup.launches(rollups, known)
+        launches = answers.launches(rollups)
         members = tuple(str(name) for name in daily.sum().sort_values(ascending=False).index)
         daily = daily.set_axis([str(name) for name in daily], axis=1)[list(members)]
         hourly = hourly.set_axis([str(name) for name in hourly], axis=1)[list(members)]
@@ -106,7 +105,7 @@ class Tables:
         grid = np.zeros((days * 24, len(members)), np.int64)
         grid[hour.astype(np.int64) - first * 24] = hourly.fillna(0).to_numpy("int64")
         return cls(
-            completeness(rollups),
+            answers.completeness(rollups),
             members,
             tuple(providers.to_pylist()),
             first,
