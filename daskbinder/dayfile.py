@@ -27,6 +27,7 @@ INDEX = "index.jsonl"
 
 _NAME = re.compile(r"events-([0-9]{4}-[0-9]{2}-[0-9]{2})\.jsonl(?:\.gz)?")
 _STEP = 1 << 20
+_LOOK = 1 << 14
 
 
 def date_of(name: str) -> date | None:
@@ -293,22 +294,34 @@ def _fetch(place: Place, part: Part) -> bytes | memoryview:
         ) from error
 
 
-def _fetch_lines(place: Place, part: Part) -> bytes:
-    entry = part.file.entry
-    start = max(part.start - 1, 0)
-    data = bytes(place.fetch_range(entry, start, part.stop))
-    if part.start:
-        first = data.find(b"\n") + 1
-        data = data[first:] if first else b""
-    pieces, end = [data], part.stop
-    while data and not data.endswith(b"\n") and end < part.file.size:
-        data = bytes(place.fetch_range(entry, end, min(end + _STEP, part.file.size)))
+def _fetch_lines(place: Place, part: Part) -> bytes | memoryview:
+    entry, size = part.file.entry, part.file.size
+    first = max(part.start - 1, 0)
+    end = min(part.stop + _STEP, size)
+    data = memoryview(place.fetch_range(entry, first, end))
+    inside = part.stop - first
+    start = _line_end(data, 0, inside) if part.start else 0
+    if start == inside or (part.start and not start):  # no line starts here
+        return b""
+    stop = _line_end(data, inside - 1, len(data))
+    if stop or end == size:
+        return data[start : stop or len(data)]
+    pieces = [bytes(data[start:])]
+    while not stop and end < size:
+        data = memoryview(place.fetch_range(entry, end, min(end + _STEP, size)))
+        stop = _line_end(data, 0, len(data))
+        pieces.append(bytes(data[: stop or len(data)]))
         end += len(data)
-        found = data.find(b"\n") + 1
-        if found:
-            data = data[:found]
-        pieces.append(data)
     return b"".join(pieces)
+
+
+def _line_end(data: memoryview, start: int, stop: int) -> int:
+    """Where the first line end at or after `start` is over; 0 if there is none before `stop`."""
+    for at in range(start, stop, _LOOK):
+        found = bytes(data[at : min(at + _LOOK, stop)]).find(b"\n")
+        if found >= 0:
+            return at + found + 1
+    return 0
 
 
 def _decompress(file: DayFile, data: bytes | memoryview, size: int) -> Iterator[bytes]:
