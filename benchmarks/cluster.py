@@ -83,9 +83,7 @@ def hosts(data: str, counts: list[int]) -> None:
     from tests.hosts import Hosts, dask
 
     silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    print(
-        "| hosts | seconds | tasks | scheduler CPU ms a task | workers sent MB | the client got MB |"
-    )
+    print("| hosts | seconds | tasks | scheduler CPU ms a task | workers sent MB | client got MB |")
     print("|---|---|---|---|---|---|")
     launches = set()
     for number in counts:

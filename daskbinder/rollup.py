@@ -59,6 +59,9 @@ class Keys:
     def __len__(self) -> int:
         return len(self.codes)
 
+    def __sizeof__(self) -> int:
+        return self.codes.nbytes + sum(values.nbytes for values in self.values)
+
 
 @dataclass(frozen=True)
 class Counts:
@@ -87,6 +90,11 @@ class Counts:
     hour: Ints
     key: Ints
     n: Ints
+
+    def __sizeof__(self) -> int:
+        # by this Dask decides where to compute; without it, tables would be thought of as nothing
+        rows = sum(column.nbytes for column in (self.day, self.hour, self.key, self.n))
+        return rows + self.keys.__sizeof__()
 
     def between(self, first: int, last: int) -> "Counts":
         """Only the rows of the days from `first` to `last`, both included."""

@@ -82,12 +82,20 @@ class Rules:
     keep_going: bool = False
 
 
+_TALLY_BYTES = 300
+"""About what a part and its tally take."""
+
+
 @dataclass(frozen=True)
 class Counted:
     """What a block holds: counts by grain, and the tallies of its parts."""
 
     counts: dict[str, Counts]
     tallies: tuple[tuple[Part, Tally], ...]
+
+    def __sizeof__(self) -> int:
+        counts = sum(counts.__sizeof__() for counts in self.counts.values())
+        return counts + _TALLY_BYTES * len(self.tallies)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The graph of a plan and of `Archive.events`: every check that looks inside Dask is here."""
 
 import importlib.util
+import pickle
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pandas as pd
 import pytest
 from conftest import MakeArchive, MakeLaunch, check_same
 from dask.base import collections_to_expr
+from dask.sizeof import sizeof
 from distributed import Client
 from distributed.protocol import serialize, to_serialize
 from distributed.utils import nbytes
@@ -22,8 +24,8 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 import daskbinder as db
-from daskbinder import graph
-from daskbinder.dayfile import DayFile, parts_of, read_groups
+from daskbinder import graph, tasks
+from daskbinder.dayfile import DayFile, Part, parts_of, read_groups
 
 
 class _Counted(AbstractFileSystem):  # type: ignore[misc]
@@ -216,6 +218,15 @@ def test_what_keeps_a_plan_small_changes_no_result(
     db.run(plan, client)
     check_same(tmp_path / "out", counted)
     assert not (tmp_path / "out" / ".daskbinder").exists()
+
+
+def test_dask_knows_how_large_results_are(archive: db.Archive) -> None:
+    block = [Part(file, 0, file.size) for file in archive.files]
+    counted = tasks.count_block(archive.place, block, tasks.Rules())
+    bounds = archive.files[0].date, archive.files[-1].date
+    for result in (counted, tasks.partition(*bounds, None, [counted])):
+        sent = len(pickle.dumps(result))
+        assert sent / 5 < sizeof(result) < sent * 5
 
 
 def test_no_more_is_fetched_than_may_be_held(
