@@ -23,8 +23,8 @@ import pyarrow.json
 import daskbinder
 from benchmarks.data import ROOT, START, Data
 from benchmarks.workloads import PYTHON
-from daskbinder.dayfile import date_of
 from daskbinder.events import day_number
+from daskbinder.instance import MYBINDER
 from daskbinder.place import Place
 from daskbinder.rollup import KEY, Counts, count, table
 from daskbinder.scan import Body, scan
@@ -173,7 +173,7 @@ def start_up(data: Data, scratch: Path) -> Part:
 
 def refresh(data: Data, scratch: Path) -> Part:
     """A run as a process after one day was added to a finished archive."""
-    files = sorted(path for path in data.folder.iterdir() if date_of(path.name))
+    files = sorted(path for path in data.folder.iterdir() if MYBINDER.date_of(path.name))
     archive, kept, dest = scratch / "archive", scratch / "kept", scratch / "results"
     archive.mkdir()
     for path in files[:-1]:
@@ -234,7 +234,7 @@ def _bodies(data: Data) -> list[Body]:
     """Read the day files, 40 MB of them at most: what one block of a run holds."""
     bodies: list[Body] = []
     for path in sorted(data.folder.iterdir()):
-        day = date_of(path.name)
+        day = MYBINDER.date_of(path.name)
         if day is not None and sum(len(body.data) for body in bodies) < 40e6:
             bodies.append(Body(path.name, day_number(day), path.read_bytes()))
     return bodies

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from daskbinder.errors import InputError, JobError
     from daskbinder.federation import Federation
     from daskbinder.graph import Plan, plan
+    from daskbinder.instance import Instance
     from daskbinder.job import Result, run
     from daskbinder.mirror import Mirror, sync
     from daskbinder.overview import Overview
@@ -21,6 +22,7 @@ _HOMES = {
     "Audit": "audit",
     "Federation": "federation",
     "InputError": "errors",
+    "Instance": "instance",
     "JobError": "errors",
     "Mirror": "mirror",
     "Overview": "overview",
@@ -40,6 +42,7 @@ __all__ = [
     "Audit",
     "Federation",
     "InputError",
+    "Instance",
     "JobError",
     "Mirror",
     "Overview",

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from daskbinder.dayfile import DayFile, list_day_files, read_index
 from daskbinder.errors import InputError
+from daskbinder.instance import MYBINDER, Instance
 from daskbinder.place import Place
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
-
-PUBLIC = "gs://binder-events-archive"
-"""Where mybinder.org publishes its archive."""
 
 
 class Archive:
@@ -22,17 +20,21 @@ class Archive:
 
     Parameters
     ----------
-    url : str or Path
-        A local folder or any fsspec URL.
+    url : str or Path, optional
+        A local folder or any fsspec URL; by default where the instance has its archive.
     storage_options : mapping, optional
         Arguments of the file system, as fsspec takes them. A bucket is read without an account
         unless they name one (``token``).
     today : datetime.date, optional
         The last day there may be, the UTC date by default. A site, which lists nothing, is asked
         for each day up to it.
+    instance : Instance
+        Whose archive it is: what its day files are called, and more.
 
     Attributes
     ----------
+    instance : Instance
+        Whose archive it is.
     place : Place
         Where the files are.
     files : tuple of DayFile
@@ -46,13 +48,16 @@ class Archive:
 
     def __init__(
         self,
-        url: str | os.PathLike[str] = PUBLIC,
+        url: str | os.PathLike[str] | None = None,
         *,
         storage_options: Mapping[str, Any] | None = None,
         today: date | None = None,
+        instance: Instance = MYBINDER,
     ) -> None:
+        self.instance = instance
+        url = instance.archive if url is None else url
         self.place = Place.at(url, storage_options, public=True)
-        self.files: tuple[DayFile, ...] = list_day_files(self.place, today=today)
+        self.files: tuple[DayFile, ...] = list_day_files(self.place, instance, today=today)
 
     def __repr__(self) -> str:
         if not self.files:
@@ -63,7 +68,7 @@ class Archive:
     @cached_property
     def index(self) -> dict[date, int]:
         """Launches of each date as the archive's own index gives them; read when first asked."""
-        return read_index(self.place)
+        return read_index(self.place, self.instance)
 
     def select(
         self, start: date | str | None = None, end: date | str | None = None

@@ -19,6 +19,7 @@ from daskbinder import ledger
 from daskbinder.archive import Archive
 from daskbinder.errors import InputError
 from daskbinder.events import HOUR
+from daskbinder.instance import MYBINDER, Instance
 from daskbinder.overview import ranges
 from daskbinder.place import Place
 from daskbinder.scan import Ints
@@ -102,6 +103,7 @@ def check(
     end: date | None = None,
     storage_options: Mapping[str, Any] | None = None,
     today: date | None = None,
+    instance: Instance = MYBINDER,
 ) -> Audit:
     """Check what a run left: every file, every sum, and with a source every day.
 
@@ -117,6 +119,8 @@ def check(
         Arguments of both file systems, as fsspec takes them.
     today : datetime.date, optional
         The UTC date by default.
+    instance : Instance
+        Whose archive it is.
 
     Returns
     -------
@@ -131,7 +135,7 @@ def check(
     today = today or datetime.now(UTC).date()
     archive = None
     if source is not None:
-        archive = Archive(source, storage_options=storage_options, today=today)
+        archive = Archive(source, storage_options=storage_options, today=today, instance=instance)
         archive.select(start, end)
     faults = list(_interrupted(place))
     notes: list[str] = []

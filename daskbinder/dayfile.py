@@ -4,7 +4,6 @@ Knows names, dates, sizes and line ends; never what a line says.
 """
 
 import gzip
-import re
 import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,26 +16,14 @@ from io import BytesIO
 import orjson
 
 from daskbinder.errors import InputError, JobError, LostFiles
+from daskbinder.instance import MYBINDER, Instance
 from daskbinder.place import Place
 from daskbinder.storage import Entry
 
-FIRST = date(2018, 11, 3)
-"""The first day of the archive of mybinder.org."""
-
 INDEX = "index.jsonl"
 
-_NAME = re.compile(r"events-([0-9]{4}-[0-9]{2}-[0-9]{2})\.jsonl(?:\.gz)?")
 _STEP = 1 << 20
 _LOOK = 1 << 14
-
-
-def date_of(name: str) -> date | None:
-    """Date of a day file, or None if the name is not exactly one of a day file."""
-    found = _NAME.fullmatch(name)
-    try:
-        return date.fromisoformat(found[1]) if found else None
-    except ValueError:
-        return None
 
 
 @dataclass(frozen=True, order=True)
@@ -48,7 +35,7 @@ class DayFile:
     date : datetime.date
         The UTC date in its name.
     name : str
-        Its name, ``events-YYYY-MM-DD.jsonl`` or that with ``.gz``.
+        Its name, in which the date stands; one that ends in ``.gz`` is compressed.
     size : int
         Bytes, compressed if it is.
     fingerprint : str
@@ -64,7 +51,7 @@ class DayFile:
     modified: float | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        if date_of(self.name) != self.date:
+        if self.date.isoformat() not in self.name:
             raise ValueError(f"{self.name!r} is not the name of the day file of {self.date}")
         if self.size < 0:
             raise ValueError(f"{self.name}: a file cannot have {self.size} bytes")
@@ -102,13 +89,17 @@ def parts_of(files: Iterable[DayFile], size: int) -> Iterator[Part]:
             yield Part(file, start, min(start + step, file.size))
 
 
-def list_day_files(place: Place, *, today: date | None = None) -> tuple[DayFile, ...]:
+def list_day_files(
+    place: Place, instance: Instance = MYBINDER, *, today: date | None = None
+) -> tuple[DayFile, ...]:
     """List the day files of a place by date, without reading them.
 
     Parameters
     ----------
     place : Place
         Where they are. One that lists nothing is asked for each day by name.
+    instance : Instance
+        Whose archive it is.
     today : datetime.date, optional
         The last day to ask for, the UTC date by default.
 
@@ -121,14 +112,17 @@ def list_day_files(place: Place, *, today: date | None = None) -> tuple[DayFile,
         if place.lists:
             entries = place.entries()
         else:
-            entries = place.entries_named(_expected(place, today or datetime.now(UTC).date()))
+            last = today or datetime.now(UTC).date()
+            entries = place.entries_named(_expected(place, instance, last))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise InputError(f"there is no archive at {place}; give its folder or URL") from error
     if not (entries or place.lists):
-        raise InputError(f"{place} has no day since {FIRST}; give the address of an archive")
+        raise InputError(
+            f"{place} has no day since {instance.first}; give the address of an archive"
+        )
     files: dict[date, DayFile] = {}
     for entry in entries:
-        day = date_of(entry.name)
+        day = instance.date_of(entry.name)
         if day is None:
             continue
         if day in files:
@@ -144,23 +138,24 @@ def list_day_files(place: Place, *, today: date | None = None) -> tuple[DayFile,
     return tuple(sorted(files.values()))
 
 
-def _expected(place: Place, today: date) -> list[str]:
+def _expected(place: Place, instance: Instance, today: date) -> list[str]:
     """Names of all day files there may be; the index can only say which are compressed."""
-    days = [FIRST + timedelta(days=i) for i in range((today - FIRST).days + 1)]
-    named = {name for day, name, _ in _index(place) if FIRST <= day <= today}
-    return sorted({f"events-{day}.jsonl" for day in days} | named)
+    first = instance.first
+    days = [first + timedelta(days=i) for i in range((today - first).days + 1)]
+    named = {name for day, name, _ in _index(place, instance) if first <= day <= today}
+    return sorted({*map(instance.name_of, days)} | named)
 
 
-def read_index(place: Place) -> dict[date, int]:
+def read_index(place: Place, instance: Instance = MYBINDER) -> dict[date, int]:
     """Launches of each date as ``index.jsonl`` gives them; empty where there is no index.
 
     Entries that are no day of an archive, or have no sensible count, are left out: what is there
     is the truth and the index a cross-check.
     """
-    return {day: count for day, _, count in _index(place)}
+    return {day: count for day, _, count in _index(place, instance)}
 
 
-def _index(place: Place) -> Iterator[tuple[date, str, int]]:
+def _index(place: Place, instance: Instance) -> Iterator[tuple[date, str, int]]:
     """Dates, names and counts of day files, as the index gives them."""
     try:
         data = place.read(INDEX)
@@ -169,7 +164,8 @@ def _index(place: Place) -> Iterator[tuple[date, str, int]]:
     for line in data.splitlines():
         try:
             entry = orjson.loads(line)
-            name, day, count = entry["name"], date_of(entry["name"]), int(entry["count"])
+            name, count = entry["name"], int(entry["count"])
+            day = instance.date_of(name)
         except (ValueError, KeyError, TypeError):
             continue
         if day is not None and count >= 0:

@@ -151,6 +151,7 @@ class Wish:
             "errors": self.rules.errors,
             "compat": self.rules.compat,
             "versions": sorted(self.rules.versions),
+            "origin": self.rules.origin,
             "federation": self.federation.fingerprint,
         }
 
@@ -371,7 +372,7 @@ def plan(
     accept_versions : iterable of int
         Schema versions to accept beside those known.
     federation : Federation, optional
-        Who stands behind an origin; the packaged table by default.
+        Who stands behind an origin; by default the table of the archive's instance.
     blocksize : int or "auto"
         Bytes of the archive that a task holds at a time; by default 64 MiB, or what fits into the
         workers of the cluster it is run on. Results do not depend on it.
@@ -421,8 +422,9 @@ def plan(
             compat,
             Rules.blocksize if blocksize == "auto" else blocksize,
             keep_going,
+            archive.instance.origin,
         ),
-        federation or Federation.load(),
+        federation or archive.instance.federation or Federation.load(),
         datetime.now(UTC).date(),
         adapts=blocksize == "auto",
     )
@@ -495,6 +497,7 @@ def _build(
             build.dates,
         )(members)
     kept = build.kept_days()
+    source = wish.archive.place, wish.archive.instance
     return Plan(
         wish,
         earlier,
@@ -507,7 +510,7 @@ def _build(
         rollups,
         repositories,
         series,
-        days=build.last(partial(tasks.write_days, wish.archive.place), wish.today, kept)(tallies),
+        days=build.last(partial(tasks.write_days, *source), wish.today, kept)(tallies),
         rejects=build.last(tasks.write_rejects, {row["name"] for row in kept})(tallies),
     )
 

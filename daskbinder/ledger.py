@@ -19,7 +19,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from daskbinder.dayfile import DayFile, Part, date_of
+from daskbinder.dayfile import DayFile, Part
 from daskbinder.errors import InputError, JobError
 from daskbinder.events import Reason
 from daskbinder.place import Place
@@ -134,7 +134,10 @@ def list_files(dest: Place, listings: Mapping[str, Sequence[DayFile]]) -> None:
 
     def write(item: tuple[str, Sequence[DayFile]]) -> None:
         name, files = item
-        rows = [[file.name, file.size, file.fingerprint, file.modified] for file in files]
+        rows = [
+            [file.date.isoformat(), file.name, file.size, file.fingerprint, file.modified]
+            for file in files
+        ]
         dest.write(_listing(name), json.dumps(rows).encode())
 
     with ThreadPoolExecutor(dest.concurrency) as pool:
@@ -145,10 +148,8 @@ def list_files(dest: Place, listings: Mapping[str, Sequence[DayFile]]) -> None:
 def files_listed(dest: Place, name: str) -> tuple[DayFile, ...]:
     """Day files of a listing; names tell what is in them, so one that was read is remembered."""
     found = []
-    for file, *rest in json.loads(dest.read(_listing(name))):
-        day = date_of(file)
-        assert day is not None  # it was one when it was listed
-        found.append(DayFile(day, file, *rest))
+    for day, *rest in json.loads(dest.read(_listing(name))):
+        found.append(DayFile(date.fromisoformat(day), *rest))
     return tuple(found)
 
 

@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from daskbinder.archive import Archive
-from daskbinder.dayfile import INDEX, DayFile, date_of
+from daskbinder.dayfile import INDEX, DayFile
 from daskbinder.errors import InputError
 from daskbinder.place import Place, flaw
 from daskbinder.storage import Entry
@@ -94,7 +94,8 @@ def sync(
     if not files:
         raise InputError(f"{archive.place} has no day file in the range asked for")
     Path(here.path()).mkdir(parents=True, exist_ok=True)
-    there = {entry.name: entry for entry in here.entries() if date_of(entry.name)}
+    is_day = archive.instance.date_of
+    there = {entry.name: entry for entry in here.entries() if is_day(entry.name)}
 
     known = {file.name for file in archive.files}
     gone = tuple(sorted(there.keys() - known))

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from daskbinder.events import FIELDS, HOUR, TIMESTAMP
+from daskbinder.instance import MYBINDER
 from daskbinder.scan import Ints, Scan
 
 KEY = {name: dtype for name, dtype in FIELDS.items() if name != "ref"}
@@ -35,9 +36,6 @@ SCHEMA = pa.schema(
     ]
 )
 """Columns of a rollup."""
-
-FIRST_ORIGIN = "gke.mybinder.org"
-"""The origin of events that have none: before version 3 only that host published."""
 
 
 @dataclass(frozen=True)
@@ -122,10 +120,13 @@ EMPTY = Counts(
 )
 
 
-def count(scan: Scan) -> Counts:
-    """Count launches by hour; each belongs to its own UTC date, whichever file it stood in."""
+def count(scan: Scan, origin: str = MYBINDER.origin) -> Counts:
+    """Count launches by hour; each belongs to its own UTC date, whichever file it stood in.
+
+    Those without an origin get `origin`: before version 3 of their schema only one host published.
+    """
     hour = scan.times // HOUR
-    return _count(scan, hour // 24, hour, scan.time, FIRST_ORIGIN)
+    return _count(scan, hour // 24, hour, scan.time, origin)
 
 
 def count_rounded(scan: Scan, grain: int) -> Counts:

@@ -19,6 +19,7 @@ from daskbinder.days import Days
 from daskbinder.errors import InputError, LostFiles
 from daskbinder.events import VERSIONS, Reason, day_number
 from daskbinder.federation import Federation
+from daskbinder.instance import MYBINDER, Instance
 from daskbinder.place import Place
 from daskbinder.repositories import (
     Directory,
@@ -70,6 +71,8 @@ class Rules:
         Whether rollups are those of the contract or those of the older notebook.
     blocksize : int
         Bytes that are held at a time.
+    origin : str
+        The origin of launches that have none.
     keep_going : bool
         Whether a file that is lost ends the job, or every other of its block is tried too, so that
         the job can go on without them all.
@@ -80,6 +83,7 @@ class Rules:
     compat: Literal["notebook"] | None = None
     blocksize: int = 64 << 20
     keep_going: bool = False
+    origin: str = MYBINDER.origin
 
 
 _TALLY_BYTES = 300
@@ -138,7 +142,7 @@ def _count_block(source: Place, block: Sequence[Part], rules: Rules) -> Counted:
         if rules.compat == "notebook":
             counted.append({grain: count_rounded(read, HOURS[grain]) for grain in HOURS})
         else:
-            counted.append({"hour": count(read)})
+            counted.append({"hour": count(read, rules.origin)})
         _tell(bytes=sum(len(body.data) for _, body in bodies), events=len(read.time))
     return Counted(_merged(counted), tuple(tallies))
 
@@ -378,6 +382,7 @@ def write_directory(
 
 def write_days(
     source: Place,
+    instance: Instance,
     dest: Place,
     today: date,
     kept: Sequence[dict[str, Any]],
@@ -387,7 +392,7 @@ def write_days(
 
     Also returns what was counted, and the dates of the files read that hold launches of others.
     """
-    index = read_index(source)
+    index = read_index(source, instance)
     of_files = list(_by_file(tallies))
     rows = [*kept, *(_day_row(file, of_file) for file, of_file in of_files)]
     rows.sort(key=lambda row: row["date"])

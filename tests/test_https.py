@@ -12,8 +12,8 @@ from gcs import Fault
 from web import FakeSite
 
 import daskbinder as db
-from daskbinder import dayfile
 from daskbinder.dayfile import list_day_files
+from daskbinder.instance import MYBINDER
 from daskbinder.place import Place
 
 TODAY = date(2021, 3, 10)
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("impatient")
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the archive begin a little before the sample does."""
-    monkeypatch.setattr(dayfile, "FIRST", FIRST)
+    monkeypatch.setitem(vars(MYBINDER), "first", FIRST)
 
 
 @pytest.fixture

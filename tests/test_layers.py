@@ -16,7 +16,7 @@ RANKS = [
     ["errors", "_version"],
     ["annotations"],
     ["events", "days", "windows", "federation", "spec", "storage", "sample", "page", "sheet"],
-    ["bucket", "site"],
+    ["bucket", "site", "instance"],
     ["place"],
     ["dayfile", "scan", "store"],
     ["rollup", "frame"],

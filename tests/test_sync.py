@@ -12,8 +12,8 @@ from gcs import FakeGCS, Fault, served
 from web import FakeSite
 
 import daskbinder as db
-from daskbinder import dayfile
 from daskbinder.cli import main
+from daskbinder.instance import MYBINDER
 from daskbinder.sample import write_sample
 
 DAYS = 29
@@ -153,7 +153,7 @@ def test_empty_source_deletes_nothing(bucket: FakeGCS, tmp_path: Path) -> None:
 def test_site_is_mirrored_by_time_and_size(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dayfile, "FIRST", date(2021, 2, 1))
+    monkeypatch.setitem(vars(MYBINDER), "first", date(2021, 2, 1))
     with FakeSite() as web:
         web.put_folder(folder)
         source = db.Archive(web.url, today=date(2021, 3, 10))

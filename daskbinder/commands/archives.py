@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from daskbinder.commands.options import DATE, storage_options
+from daskbinder.commands.options import DATE, instance, storage_options
 from daskbinder.commands.show import print_json, shown
 from daskbinder.errors import InputError
 
@@ -67,6 +67,7 @@ def sample(out: Path, start: datetime, **given: Any) -> None:
 @click.option(
     "--delete", is_flag=True, help="Remove days SOURCE lacks, and take those that shrank."
 )
+@instance
 @storage_options("SOURCE")
 def sync(source: str | None, folder: str | None, **given: Any) -> None:
     """Bring the folder DIR up to date with SOURCE, to run from there.
@@ -78,15 +79,15 @@ def sync(source: str | None, folder: str | None, **given: Any) -> None:
     from rich.console import Console
     from rich.progress import DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-    from daskbinder.archive import PUBLIC, Archive
+    from daskbinder.archive import Archive
     from daskbinder.mirror import sync as bring
 
     if folder is None:
-        source, folder = PUBLIC, source
-    if source is None or folder is None:
+        source, folder = None, source
+    if folder is None:
         raise click.UsageError("Give DIR, the folder for the day files.")
     dates = {bound: given[bound].date() for bound in ("start", "end") if given[bound]}
-    archive = Archive(source, storage_options=given["storage_options"])
+    archive = Archive(source, instance=given["instance"], storage_options=given["storage_options"])
     total = sum(file.size for file in archive.select(**dates))
     console = Console(stderr=True)
     columns = DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
@@ -120,6 +121,7 @@ def sync(source: str | None, folder: str | None, **given: Any) -> None:
 @click.command()
 @click.argument("source", required=False)
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@instance
 @storage_options("SOURCE")
 def info(source: str | None, as_json: bool, **given: Any) -> None:
     """Show which days SOURCE has, without reading them.
@@ -129,10 +131,11 @@ def info(source: str | None, as_json: bool, **given: Any) -> None:
     """
     from dataclasses import asdict
 
-    from daskbinder.archive import PUBLIC, Archive
+    from daskbinder.archive import Archive
     from daskbinder.overview import Overview
 
-    found = Overview.of(Archive(source or PUBLIC, storage_options=given["storage_options"]))
+    options = {name: given[name] for name in ("instance", "storage_options")}
+    found = Overview.of(Archive(source, **options))
     if as_json:
         print_json(asdict(found) | {"missing": found.missing})
     else:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from daskbinder.commands.options import DATE, storage_options
+from daskbinder.commands.options import DATE, instance, storage_options
 from daskbinder.commands.show import print_json, printable
 
 
@@ -15,6 +15,7 @@ from daskbinder.commands.show import print_json, printable
 @click.option("--start", type=DATE, metavar="DATE", help="First file date to compare.")
 @click.option("--end", type=DATE, metavar="DATE", help="Last file date to compare.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@instance
 @storage_options("DEST and SOURCE")
 def check(dest: str, source: str | None, as_json: bool, **given: Any) -> None:
     """Check what a run left in DEST: every file and every sum.
@@ -30,7 +31,8 @@ def check(dest: str, source: str | None, as_json: bool, **given: Any) -> None:
     dates = {bound: given[bound].date() for bound in ("start", "end") if given[bound]}
     if dates and source is None:
         raise click.UsageError("Give SOURCE, with which --start and --end compare.")
-    found = check(dest, source, storage_options=given["storage_options"], **dates)
+    options = {name: given[name] for name in ("instance", "storage_options")}
+    found = check(dest, source, **options, **dates)
     if as_json:
         print_json({"ok": found.ok} | asdict(found))
     else:

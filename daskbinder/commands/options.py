@@ -35,6 +35,23 @@ def storage_options(of: str) -> Decorator:
     )
 
 
+def _read_instance(_ctx: click.Context, _param: click.Parameter, given: str | None) -> Any:
+    from daskbinder.instance import MYBINDER, Instance
+
+    return MYBINDER if given is None else Instance.load(given)
+
+
+def instance(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give the option for whose archive it is."""
+    return click.option(
+        "--instance",
+        type=FILE,
+        metavar="FILE",
+        callback=_read_instance,
+        help="Description of another BinderHub's archive (TOML) in place of mybinder.org's.",
+    )(function)
+
+
 def read_size(_ctx: click.Context, _param: click.Parameter, given: str | None) -> int | str | None:
     """Read a number of bytes, such as 64MiB."""
     from dask.utils import parse_bytes

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from daskbinder.commands.options import DATE, FILE, read_bounds, read_size, storage_options
+from daskbinder.commands.options import (
+    DATE,
+    FILE,
+    instance,
+    read_bounds,
+    read_size,
+    storage_options,
+)
 from daskbinder.commands.show import printable, shown
 from daskbinder.errors import InputError
 
@@ -112,6 +119,7 @@ if TYPE_CHECKING:
     help="How long to wait for the first worker.  [default: 60]",
 )
 @click.option("--dashboard", is_flag=True, help="Say where Dask's dashboard is.")
+@instance
 @storage_options("SOURCE and DEST")
 def run(**given: Any) -> None:
     """Count the launches of SOURCE into DEST.
@@ -122,11 +130,9 @@ def run(**given: Any) -> None:
     Ends with 0 when all is done, 2 when something given cannot be used, 1 when the job failed.
     A run that was stopped is finished by running again.
     """
-    from daskbinder.archive import PUBLIC
-
     source, dest = given.pop("source"), given.pop("dest")
     if dest is None:
-        source, dest = PUBLIC, source
+        source, dest = None, source
     if dest is None:
         raise click.UsageError("Give DEST, the folder for the results.")
     result = _run(source, dest, **given)
@@ -178,7 +184,7 @@ def _make_sample(folder: Path) -> None:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _run(source: str, dest: str, **given: Any) -> "Result":
+def _run(source: str | None, dest: str, **given: Any) -> "Result":
     from daskbinder.job import run
 
     plan = _plan(source, dest, given)
@@ -205,10 +211,11 @@ def _run(source: str, dest: str, **given: Any) -> "Result":
     return result
 
 
-def _plan(source: str, dest: str, given: dict[str, Any]) -> "Plan":
+def _plan(source: str | None, dest: str, given: dict[str, Any]) -> "Plan":
     from daskbinder.archive import Archive
     from daskbinder.federation import Federation
     from daskbinder.graph import plan
+    from daskbinder.instance import MYBINDER
 
     chosen: dict[str, Any] = {
         name: given[name]
@@ -218,12 +225,13 @@ def _plan(source: str, dest: str, given: dict[str, Any]) -> "Plan":
     for bound in ("start", "end"):
         if given.get(bound):
             chosen[bound] = given[bound].date()
+    if given.get("federation"):
+        chosen["federation"] = Federation.load(given["federation"])
     options = given.get("storage_options")
     return plan(
-        Archive(source, storage_options=options),
+        Archive(source, storage_options=options, instance=given.get("instance", MYBINDER)),
         dest,
         accept_versions=given.get("versions", ()),
-        federation=Federation.load(given.get("federation")),
         full=given.get("full", False),
         keep_going=given.get("keep_going", False),
         storage_options=options,
