@@ -22,10 +22,6 @@ from daskbinder.commands.look import explore, report
 from daskbinder.commands.run import demo, run
 from daskbinder.errors import InputError, JobError
 
-# Arrow's allocator, told so before it is loaded, keeps the pages of blocks that were counted: the
-# system would clear each again before the next block, which took a twentieth of a run.
-os.environ.setdefault("MIMALLOC_PURGE_DELAY", "-1")
-
 _LAST_SECONDS = 2.0
 """Seconds that a stopped command has to end."""
 
