@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-NETWORK = "10.77.0"
+NETWORK = "10.0.0"
 
 
 def ip(*words: str) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 import dask
 import psutil
 import pytest
-from conftest import MakeArchive, MakeLaunch
+from conftest import MakeArchive, MakeLaunch, check_same, documented
 from distributed import Client
 from distributed.security import Security
 
@@ -127,6 +127,19 @@ def test_a_scheduler_gives_the_same_answer_and_is_left_running(
     with Client(two.address, set_as_default=False) as client:
         client.wait_for_workers(2, timeout=20)
         assert not client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.tasks))
+
+
+def test_the_documented_line_for_a_laptop_works(
+    sampled: Path, counted: Path, tmp_path: Path
+) -> None:
+    (words,) = (one for one in documented("daskbinder run") if "--workers" in one)
+    words[2:4] = str(sampled), str(tmp_path / "out")
+    ended = subprocess.run(
+        [sys.executable, "-m", *words], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "dashboard: http://127.0.0.1:" in ended.stderr
+    check_same(tmp_path / "out", counted)
 
 
 def test_the_address_may_come_from_the_environment(two: Machines, tmp_path: Path) -> None:

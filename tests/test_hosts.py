@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from conftest import check_same, documented
 from hosts import Host, Hosts, dask, permitted
 
 import daskbinder as db
@@ -94,14 +95,37 @@ def counted_here(source: Path, dest: Path) -> dict[str, bytes]:
     return files_of(dest)
 
 
-def test_separate_hosts_give_the_same_answer(
-    cluster: Cluster, sampled: Path, tmp_path: Path
+@pytest.mark.parametrize("protocol", ["tls", pytest.param("tcp", marks=pytest.mark.slow)])
+def test_the_documented_lines_make_a_cluster_of_separate_hosts(
+    protocol: str, certificates: Path, sampled: Path, counted: Path, tmp_path: Path
 ) -> None:
-    workers = [cluster.add_worker() for _ in range(2)]
-    cluster.wait_for(2)
-    cluster.run(sampled, tmp_path / "out", lambda: None)
-    assert files_of(tmp_path / "out") == counted_here(sampled, tmp_path / "here")
-    assert all(min(host.traffic()) > 10_000 for host in (cluster.scheduler, *workers))
+    if not permitted():
+        pytest.skip("may not make network namespaces")
+    which = {"tls": "tls", "tcp": "10.0.0.1"}[protocol]
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    folder = certificates / "ours"
+    with Hosts() as hosts:
+        scheduler, *workers, client = (hosts.add() for _ in range(4))
+        assert scheduler.address == "10.0.0.1"
+        words = chosen("dask scheduler", which)
+        scheduler.start("-m", *words, cwd=folder, **silent)
+        words = chosen("dask worker", f"{protocol}://10.0.0.1")
+        for worker in workers:
+            worker.start("-m", *words, cwd=folder, **silent)
+        words = chosen("daskbinder run", f"{protocol}://10.0.0.1")
+        words[2:4] = str(sampled), str(tmp_path / "out")
+        run = client.start("-m", *words, cwd=folder)
+        _, errors = run.communicate(timeout=60)
+        assert run.returncode == 0, errors
+        assert ("warning" in errors) == (protocol == "tcp")
+        assert min(scheduler.traffic()) > 10_000
+    check_same(tmp_path / "out", counted)
+
+
+def chosen(start: str, part: str) -> list[str]:
+    """Find the one documented command line that begins so and has a part in it."""
+    (words,) = (one for one in documented(start) if part in " ".join(one))
+    return words
 
 
 @pytest.fixture(scope="module")
