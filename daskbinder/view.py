@@ -80,7 +80,7 @@ class Tables:
     def load(cls, rollups: Rollups) -> "Tables":
         """Read them from a data set."""
         daily, hourly = (rollups.federation(by, wide=True) for by in ("day", "hour"))
-        if daily.empty:
+        if not np.nansum(daily.to_numpy()):
             raise InputError(f"{rollups.place} holds no launches, so there is nothing to look at")
         known = lookup.directory(rollups)
         launches = answers.launches(rollups)

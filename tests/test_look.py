@@ -1,0 +1,657 @@
+"""The explorer and the report in a real browser: what is shown, asked of whom, and never run."""
+
+import csv
+import http.client
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import psutil
+import pytest
+from conftest import MakeArchive, MakeLaunch, needs
+from distributed import Client
+from playwright.sync_api import Browser, Page, sync_playwright
+
+import daskbinder as db
+from benchmarks.look import ARGUMENTS, FIGURES
+from daskbinder.report import render
+from daskbinder.sample import write_sample
+from daskbinder.view import Tables
+
+pytestmark = needs("chromium")
+
+WORK = Path(__file__).parents[1]
+COMMAND = [sys.executable, "-m", "daskbinder"]
+HOSTILE = (
+    "<img src=x onerror=pwned=1>/<b>repo<%2Fb>/master",
+    "\"><script>pwned=1</script>/'x' onmouseover='pwned=1/master",
+    "</script><script>pwned=1</script>/y/master",
+    "=cmd|' -C calc'!A0/+1/master",
+    "a/\u202egpj.exe/master",
+    "long/" + "x" * 10_000 + "/master",
+    "javascript:pwned=1/z/master",
+)
+RUN = "<img src=x onerror=pwned=1>"
+
+
+def count(archive: Path, dest: Path, client: Client) -> Path:
+    db.run(db.plan(db.Archive(archive), dest), client)
+    return dest
+
+
+@pytest.fixture(scope="module")
+def winter(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Count 120 days around the beginning of 2020, some of them missing."""
+    folder = tmp_path_factory.mktemp("winter")
+    write_sample(folder / "archive", days=120, start=date(2019, 12, 1), events_per_day=150)
+    return count(folder / "archive", folder / "rollups", client)
+
+
+@pytest.fixture(scope="module")
+def hostile(
+    client: Client,
+    make_archive: MakeArchive,
+    launch: MakeLaunch,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """Count an archive in which everything that may be text is an attack."""
+    days = [date(2021, 3, 1) + timedelta(days=i) for i in range(3)]
+    archive = make_archive(
+        {
+            day: [
+                launch(f"{day}T10:00", spec=spec, provider=provider, origin=origin)
+                for spec in HOSTILE
+                for provider in ("GitHub", "Git", RUN)
+                for origin in ("gke.mybinder.org", RUN, "date", "=1+1")
+            ]
+            for day in days
+        }
+    )
+    return count(archive, tmp_path_factory.mktemp("hostile"), client)
+
+
+@contextmanager
+def explorer(dest: Path) -> Iterator[tuple[str, psutil.Process]]:
+    process = subprocess.Popen(
+        [*COMMAND, "explore", str(dest), "--no-browser"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=WORK,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout is not None
+    try:
+        address = process.stdout.readline().split()[0]
+        yield address, psutil.Process(process.pid)
+    finally:
+        process.send_signal(2)
+        said = process.communicate(timeout=20)[1]
+        assert process.returncode == 0
+        assert "Traceback" not in said, said
+
+
+@pytest.fixture(scope="module")
+def winter_at(winter: Path) -> Iterator[str]:
+    with explorer(winter) as (address, _):
+        yield address
+
+
+@pytest.fixture(scope="module")
+def hostile_at(hostile: Path) -> Iterator[tuple[str, psutil.Process]]:
+    with explorer(hostile) as at:
+        yield at
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+class Watched:
+    """A page of which every request, error and message is kept."""
+
+    def __init__(self, browser: Browser, **how: Any) -> None:
+        self.context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}} | how)
+        self.page: Page = self.context.new_page()
+        self.asked: list[str] = []
+        self.errors: list[str] = []
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.on("websocket", lambda socket: self.asked.append(socket.url))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on(
+            "console",
+            lambda said: (
+                self.errors.append(said.text) if said.type in ("error", "warning") else None
+            ),
+        )
+
+    def strangers(self, host: str) -> list[str]:
+        """Requests to anybody else."""
+        return [
+            url
+            for url in self.asked
+            if urlsplit(url).netloc != host and urlsplit(url).scheme not in ("data", "blob")
+        ]
+
+
+@pytest.fixture
+def watch(browser: Browser) -> Iterator[Callable[..., Watched]]:
+    """Open pages, and see to it that none has an error when it is closed."""
+    opened: list[Watched] = []
+
+    def open_one(**how: Any) -> Watched:
+        opened.append(Watched(browser, **how))
+        return opened[-1]
+
+    yield open_one
+    for one in opened:
+        pwned = one.page.evaluate("typeof window.pwned")
+        one.context.close()
+        assert one.errors == []
+        assert pwned == "undefined"
+
+
+def visit(page: Page, address: str) -> Page:
+    """Open the explorer and wait until it has everything."""
+    page.goto(address)
+    page.wait_for_function(
+        "names => names.every(name => (window.Bokeh?.documents ?? []).some("
+        "doc => doc.get_model_by_name(`figure-${name}`)))",
+        arg=list(FIGURES),
+    )
+    page.wait_for_function("document.body.dataset.shown !== undefined")
+    return page
+
+
+def shown(page: Page, name: str) -> str:
+    return page.locator(f"[data-show={name}]").inner_text()
+
+
+def act(page: Page, do: Callable[[], Any]) -> None:
+    """Do something, and wait until what it changed is painted."""
+    page.evaluate("performance.clearMarks()")
+    do()
+    page.wait_for_function("performance.getEntriesByName('shown').length > 0")
+
+
+def figure(page: Page, name: str, what: str) -> Any:
+    """Evaluate something about a figure, of which `it` is the model."""
+    return page.evaluate(
+        f"(() => {{ const it = Bokeh.documents.map(doc => doc.get_model_by_name('figure-{name}'))"
+        f".find(Boolean); return {what} }})()"
+    )
+
+
+def day(milliseconds: float) -> str:
+    return str(date(1970, 1, 1) + timedelta(milliseconds=milliseconds))
+
+
+# The explorer -------------------------------------------------------------------------------------
+
+
+def test_it_shows_what_was_counted_and_asks_nobody_else(
+    watch: Callable[..., Watched], winter_at: str, winter: Path
+) -> None:
+    seen = watch()
+    page = visit(seen.page, winter_at)
+    federation = db.open(str(winter)).federation("day")
+    assert shown(page, "launches") == f"{federation['n'].sum():,}"
+    assert page.locator("#repositories tbody tr").count() == 12
+    drawn = figure(
+        page,
+        "lines",
+        "Object.fromEntries(it.renderers.filter(r => r.name).map(r => "
+        "[r.name, [...r.data_source.data[r.glyph.y.field]].at(-1)]))",
+    )
+    last = federation[federation["timestamp"] == federation["timestamp"].max()]
+    for row in last.itertuples():
+        assert drawn[row.federation] == pytest.approx(row.mean_7d)
+    assert figure(page, "lines", "it.center.filter(c => c.type == 'Label').map(c => c.text)") == [
+        "4",
+        "5",
+    ]
+    assert page.locator("[data-note]:visible").count() == 5
+    assert not seen.strangers(urlsplit(winter_at).netloc)
+    assert any(url.startswith("ws://") for url in seen.asked)
+
+
+def test_choices_change_figures_headlines_and_the_address(
+    watch: Callable[..., Watched], winter_at: str, winter: Path
+) -> None:
+    page = visit(watch().page, winter_at)
+    series = db.open(str(winter)).federation("day")
+    days = series["timestamp"].dt.date
+
+    act(page, page.get_by_text("90 days", exact=True).click)
+    first = days.max() - timedelta(days=89)
+    recent = series[days >= first]
+    assert shown(page, "launches") == f"{recent['n'].sum():,}"
+    assert "against the 90 days before" not in shown(page, "rate_note")  # only 30 are there
+    assert day(figure(page, "lines", "it.x_range.start")) == str(first - timedelta(days=1))
+    assert page.locator("[name=from]").input_value() == str(first)
+
+    act(page, page.locator("[name=member][value=gke]").click)
+    others = recent[recent["federation"] != "gke"]
+    assert shown(page, "launches") == f"{others['n'].sum():,}"
+    top = others.groupby("federation", observed=True)["n"].sum()
+    assert shown(page, "largest") == top.idxmax()
+    lengths = figure(
+        page,
+        "lines",
+        "Object.fromEntries(it.renderers.filter(r => r.name).map(r => "
+        "[r.name, r.data_source.data[r.glyph.y.field].length]))",
+    )
+    assert lengths["gke"] == 0
+    assert lengths["ovh"] > 90
+
+    act(page, page.get_by_text("Share", exact=True).first.click)
+    assert page.locator("[data-kind=share]").is_visible()
+    assert not page.locator("[data-kind=lines]").is_visible()
+    assert figure(page, "share", "it.y_range.end") == 1
+
+    act(page, lambda: page.locator("[name=from]").fill("2020-03-01"))
+    assert page.locator("[name=range][value=own]").is_checked()
+    march = others[days.reindex(others.index) >= date(2020, 3, 1)]
+    assert shown(page, "launches") == f"{march['n'].sum():,}"
+    query = parse_qs(urlsplit(page.url).query)
+    assert query["range"] == ["own"]
+    assert "gke" not in query["member"]
+
+    act(page, lambda: page.locator("[data-of=member]").click())
+    assert "member=" not in page.url
+
+
+def test_a_repository_is_found_chosen_linked_and_sent_on(
+    watch: Callable[..., Watched], winter_at: str, winter: Path
+) -> None:
+    page = visit(watch().page, winter_at)
+    tables = Tables.load(db.open(str(winter)))
+    act(page, lambda: page.get_by_label("Find a repository").fill("NBVIEWER"))
+    act(page, lambda: page.get_by_label("Find a repository").fill("jupyterlab-DEMO"))
+    button = page.locator("#repositories tbody button").first
+    name = button.inner_text()
+    assert name == "jupyterlab/jupyterlab-demo"
+    act(page, button.click)
+    assert shown(page, "repository") == name
+    assert page.locator("#visit").get_attribute("href") == f"https://github.com/{name}"
+    assert page.locator("#visit").get_attribute("rel") == "noopener noreferrer nofollow"
+    row = tables.known["repository"].to_pylist().index(name)
+    assert f"{tables.known['n'][row].as_py():,} launches in all" in shown(page, "repository_note")
+    assert page.evaluate("document.activeElement.textContent") == name
+
+    act(page, page.get_by_text("Day", exact=True).click)
+    drawn = figure(
+        page,
+        "repository",
+        "(r => [...r.data_source.data[r.glyph.y.field]])("
+        "it.renderers.find(r => 'launches' in Object.fromEntries(Object.entries("
+        "r.data_source.data))))",
+    )
+    assert sum(value for value in drawn if value == value) == tables.known["n"][row].as_py()
+
+    other = visit(watch(color_scheme="dark").page, page.url)
+    for what in ("launches", "repository", "repository_note", "page_note"):
+        assert shown(other, what) == shown(page, what)
+    assert other.get_by_label("Find a repository").input_value() == "jupyterlab-DEMO"
+    assert other.locator("#repositories tbody").inner_text() == (
+        page.locator("#repositories tbody").inner_text()
+    )
+    assert other.locator("html").get_attribute("data-theme") == "dark"
+
+
+def test_what_is_shown_is_downloaded(
+    watch: Callable[..., Watched], winter_at: str, winter: Path
+) -> None:
+    page = visit(watch().page, winter_at + "?range=90d&grain=day&member=ovh&member=gesis")
+    files = {}
+    for link in ("Series as CSV", "Repositories as CSV"):
+        with page.expect_download() as download:
+            page.get_by_text(link).click()
+        files[download.value.suggested_filename] = download.value.path()
+    series = db.open(str(winter)).federation("day", wide=True)
+    last = series.index.max().date()
+    days = f"{last - timedelta(days=89)}-{last}.csv"
+    assert set(files) == {f"series-{days}", f"repositories-{days}"}
+    with files[f"series-{days}"].open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 90
+    recent = series[series.index.date > last - timedelta(days=90)]
+    assert sum(float(row["ovh"] or 0) for row in rows) == recent["ovh"].sum()
+    assert "gke" not in rows[0]
+    with files[f"repositories-{days}"].open() as file:
+        launches = sum(int(row["launches"]) for row in csv.DictReader(file))
+    assert f"{launches:,}" == shown(page, "launches")
+
+
+def test_keys_switch_series_off_and_on(watch: Callable[..., Watched], winter_at: str) -> None:
+    page = visit(watch().page, winter_at)
+    key = page.locator(".key[data-name=gke]")
+    visible = "it.renderers.find(r => r.name == 'gke').visible"
+    assert figure(page, "lines", visible)
+    key.click()
+    assert key.get_attribute("aria-pressed") == "false"
+    assert not figure(page, "lines", visible)
+    key.click()
+    assert figure(page, "lines", visible)
+
+
+def test_it_is_used_with_the_keyboard_alone(watch: Callable[..., Watched], winter_at: str) -> None:
+    page = visit(watch().page, winter_at)
+    unnamed = page.evaluate(
+        "[...document.querySelectorAll('input:not([type=hidden]), button, a')].filter(one => "
+        "!(one.labels?.length || one.getAttribute('aria-label') || one.textContent.trim()))"
+        ".map(one => one.outerHTML)"
+    )
+    assert unnamed == []
+    reached = []
+    for _ in range(45):
+        page.keyboard.press("Tab")
+        reached.append(
+            page.evaluate("(e => e.name || e.dataset.act || e.className)(document.activeElement)")
+        )
+    for name in ("range", "from", "to", "grain", "member", "provider", "kind", "theme", "all"):
+        assert name in reached, reached
+    page.locator("[name=range][value=all]").focus()
+    act(page, lambda: page.keyboard.press("ArrowLeft"))
+    assert page.locator("[name=range][value='365d']").is_checked()
+    page.locator("[name=member][value=gke]").focus()
+    act(page, lambda: page.keyboard.press("Space"))
+    assert not page.locator("[name=member][value=gke]").is_checked()
+    page.locator("#repositories tbody button").nth(2).focus()
+    name = page.locator("#repositories tbody button").nth(2).inner_text()
+    act(page, lambda: page.keyboard.press("Enter"))
+    assert shown(page, "repository") == name
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_a_phone(watch: Callable[..., Watched], winter_at: str, scheme: str) -> None:
+    page = visit(
+        watch(
+            viewport={"width": 390, "height": 844},
+            color_scheme=scheme,
+            has_touch=True,
+            is_mobile=True,
+        ).page,
+        winter_at,
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert not page.locator("fieldset").first.is_visible()
+    page.get_by_text("Choose days").click()
+    act(page, page.get_by_text("90 days", exact=True).click)
+    assert page.locator("html").get_attribute("data-theme") == scheme
+    page.wait_for_function(
+        "Bokeh.documents.some(doc => doc.get_model_by_name('figure-lines')?.toolbar.tools"
+        ".every(tool => tool.type == 'HoverTool' || !tool.active))"
+    )
+    ink = figure(
+        page, "lines", "it.xaxis?.[0]?.major_label_text_color ?? it.below[0].major_label_text_color"
+    )
+    assert ink in ("#57606a" if scheme == "light" else "#a2abb6",)
+
+
+# Whom it serves -----------------------------------------------------------------------------------
+
+
+def ask(address: str, path: str, **headers: str) -> tuple[int, str]:
+    where = urlsplit(address)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=20)
+    with closing(connection):
+        connection.request("GET", path, headers=headers)
+        with connection.getresponse() as answer:
+            return answer.status, "" if answer.status == 101 else answer.read().decode()
+
+
+def test_it_listens_on_loopback_only(hostile_at: tuple[str, psutil.Process]) -> None:
+    address, process = hostile_at
+    assert urlsplit(address).hostname == "127.0.0.1"
+    sockets = process.net_connections("inet")
+    listening = {one.laddr.ip for one in sockets if one.status == psutil.CONN_LISTEN}
+    assert listening == {"127.0.0.1"}
+
+
+def test_pages_of_others_are_refused(winter_at: str) -> None:
+    host = urlsplit(winter_at).netloc
+    _, own = ask(winter_at, "/", Host=host)
+    token = re.search(r'"token":\s*"([^"]+)"', own)
+    assert token is not None
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+        "Sec-WebSocket-Protocol": f"bokeh, {token[1]}",
+    }
+    assert ask(winter_at, "/ws", Origin=f"http://{host}", **upgrade)[0] == 101
+    for origin in (
+        "http://evil.example",
+        f"http://evil.example:{urlsplit(winter_at).port}",
+        "null",
+    ):
+        assert ask(winter_at, "/ws", Origin=origin, **upgrade)[0] == 403
+    assert "gke" in own
+    _, text = ask(winter_at, "/", Host="evil.example")
+    assert "gke" not in text
+    assert "evil" not in text
+    assert ask(winter_at, "/series.csv", Host="evil.example")[0] == 403
+    assert ask(winter_at, "/series.csv", Host=host)[0] == 200
+
+
+# Text of strangers --------------------------------------------------------------------------------
+
+
+def test_nothing_that_strangers_wrote_is_run_in_the_explorer(
+    watch: Callable[..., Watched], hostile_at: tuple[str, psutil.Process]
+) -> None:
+    address, _ = hostile_at
+    seen = watch()
+    page = visit(seen.page, address)
+    assert RUN in page.locator("form").inner_text()
+    buttons = page.locator("#repositories tbody button")
+    for i in range(buttons.count()):
+        act(page, buttons.nth(i).click)
+        assert shown(page, "repository") == buttons.nth(i).inner_text()
+        assert "\u202e" not in shown(page, "repository")
+        assert len(shown(page, "repository")) <= 120
+        link = page.locator("#visit").get_attribute("href") or "https://github.com/"
+        assert re.match(r"https://(github\.com|gitlab\.com|gist\.github\.com|doi\.org)/", link)
+        assert not re.search(r"[<>\"'\s]", link)
+    for kind in ("Stacked", "Share", "Lines"):
+        act(page, page.get_by_text(kind, exact=True).first.click)
+        box = page.locator(f"[data-kind={kind.lower()}]").bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.mouse.move(box["x"] + box["width"] / 2 + 2, box["y"] + box["height"] / 2)
+        page.get_by_text("Monday", exact=False).or_(
+            page.get_by_text(re.compile(r"March 2021"))
+        ).first.wait_for()
+    act(page, lambda: page.get_by_label("Find a repository").fill(RUN))
+    act(page, page.locator("[name=member]").first.click)
+    assert not seen.strangers(urlsplit(address).netloc)
+    with page.expect_download() as download:
+        page.get_by_text("Series as CSV").click()
+    first = download.value.path().read_text().splitlines()[0]
+    assert "'=1+1" in first
+    query = f"?member={RUN}&q=%22%3E%3Cscript%3Epwned=1%3C/script%3E&repo={RUN}&kind={RUN}"
+    other = visit(seen.page, address + query)
+    assert '"><script>' in other.get_by_label("Find a repository").input_value()
+
+
+def test_a_table_of_strangers_is_safe_in_a_spreadsheet(
+    hostile_at: tuple[str, psutil.Process],
+) -> None:
+    address, _ = hostile_at
+    _, text = ask(address, "/repositories.csv", Host=urlsplit(address).netloc)
+    cells = [cell for row in csv.reader(text.splitlines()) for cell in row]
+    assert any(cell.startswith("'=cmd|") for cell in cells)
+    assert not any(cell.startswith(("=", "+", "-", "@")) for cell in cells)
+
+
+def test_nothing_that_strangers_wrote_is_run_in_the_report(
+    watch: Callable[..., Watched], hostile: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "report.html"
+    subprocess.run([*COMMAND, "report", str(hostile), "-o", str(out)], cwd=WORK, check=True)
+    seen = watch()
+    page = seen.page
+    page.goto(out.as_uri())
+    page.wait_for_function("window.Bokeh?.documents.length > 0")
+    page.wait_for_timeout(500)
+    assert RUN in page.inner_text("body")
+    assert "\u202e" not in page.content()
+    for link in page.locator("a").all():
+        address = link.get_attribute("href") or ""
+        assert re.match(r"https://(github\.com|gitlab\.com|gist\.github\.com|doi\.org)/", address)
+    assert seen.asked == [out.as_uri()]
+
+
+# The report ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def winter_report(winter: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("report") / "report.html"
+    ended = subprocess.run(
+        [*COMMAND, "report", str(winter), "-o", str(out)],
+        cwd=WORK,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert ended.stdout == f"{out.stat().st_size:,} bytes in {out}\n"
+    return out
+
+
+def test_the_report_is_one_file_that_works_alone(
+    watch: Callable[..., Watched], winter_report: Path, winter: Path
+) -> None:
+    seen = watch()
+    page = seen.page
+    page.goto(winter_report.as_uri())
+    page.wait_for_function(
+        "document.querySelectorAll('.bk-Figure').length > 5 && Bokeh.documents.length > 0"
+    )
+    assert page.locator("canvas").count() > 5
+    text = page.inner_text("body")
+    rollups = db.open(str(winter))
+    series = rollups.federation("day")
+    assert f"{series['n'].sum():,}" in text
+    january = series[series["timestamp"].dt.strftime("%Y-%m") == "2020-01"]
+    row = page.locator("tr", has_text="2020-01").first.inner_text()
+    for n in january.groupby("federation", observed=True)["n"].sum():
+        assert f"{n:,}" in row or not n
+    assert f"{january['n'].sum():,}" in row
+    for missing in rollups.missing:
+        assert str(missing) in text
+    assert "30 March 2020" in text or str(series["timestamp"].max().day) in text
+    assert winter.parent.name not in page.content(), "where it lies on our disk"
+
+    key = page.locator("[data-figures=figure-stacked] .key").first
+    visible = "it.renderers.find(r => r.name == 'gke').visible"
+    assert figure(page, "stacked", visible)
+    key.click()
+    assert not figure(page, "stacked", visible)
+    before = figure(page, "lines", "it.x_range.end - it.x_range.start")
+    box = page.locator("[aria-labelledby=h-lines] .bk-Figure").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 300, box["y"] + 120)
+    page.get_by_text(re.compile(r"(December 2019|January 2020)")).first.wait_for()
+    page.mouse.down()
+    page.mouse.move(box["x"] + 500, box["y"] + 200, steps=4)
+    page.mouse.up()
+    page.wait_for_timeout(200)
+    assert figure(page, "lines", "it.x_range.end - it.x_range.start") < before / 2
+    assert seen.asked == [winter_report.as_uri()]
+
+
+def test_the_report_fits_a_phone(watch: Callable[..., Watched], winter_report: Path) -> None:
+    page = watch(viewport={"width": 390, "height": 844}, color_scheme="dark").page
+    page.goto(winter_report.as_uri())
+    page.wait_for_function("document.querySelectorAll('.bk-Figure').length > 5")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.locator("html").get_attribute("data-theme") == "dark"
+
+
+def test_a_report_of_all_days_is_small_enough_to_publish(client: Client, tmp_path: Path) -> None:
+    """The whole time of the archive, with all members that ever were."""
+    write_sample(tmp_path / "in", days=400, start=date(2022, 10, 1), events_per_day=60)
+    count(tmp_path / "in", tmp_path / "out", client)
+    size = len(render(db.open(str(tmp_path / "out"))).encode())
+    assert size < 2_500_000
+
+
+# Odd data sets ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["explore", "report"])
+def test_what_is_no_data_set_is_one_sentence(
+    command: str, tmp_path: Path, client: Client, make_archive: MakeArchive
+) -> None:
+    empty = count(make_archive({"2021-03-04": b""}), tmp_path / "empty", client)
+    for dest, said in (
+        (tmp_path / "nothing", "holds no finished data set"),
+        (empty, "holds no launches"),
+    ):
+        ended = subprocess.run(
+            [*COMMAND, command, str(dest)],
+            cwd=WORK,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert ended.returncode == 2
+        lines = [line for line in ended.stderr.splitlines() if line != "loading ..."]
+        assert len(lines) == 1
+        assert said in lines[0]
+
+
+def test_a_data_set_of_one_launch_is_shown(
+    watch: Callable[..., Watched],
+    client: Client,
+    make_archive: MakeArchive,
+    launch: MakeLaunch,
+    tmp_path: Path,
+) -> None:
+    dest = count(make_archive({"2021-03-04": [launch()]}), tmp_path / "one", client)
+    with explorer(dest) as (address, _):
+        page = visit(watch().page, address)
+        assert shown(page, "launches") == "1"
+        assert shown(page, "repository") == "ipython/ipython-in-depth"
+        for grain in ("Month", "Day"):
+            act(page, page.get_by_text(grain, exact=True).click)
+        act(page, page.locator("[name=member]").first.click)
+        assert shown(page, "launches") == "0"
+        assert shown(page, "repository") == "No repository"
+
+
+# Speed --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_it_is_quick_on_1305_days(client: Client, tmp_path: Path) -> None:
+    """Paint within a second, any choice within a fifth; twice that on a machine not idle."""
+    write_sample(tmp_path / "in", days=1_305, start=date(2019, 1, 1), events_per_day=2_000)
+    count(tmp_path / "in", tmp_path / "out", client)
+    ended = subprocess.run(
+        [sys.executable, "-m", "benchmarks.look", str(tmp_path / "out"), "--json"],
+        cwd=WORK,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    took = json.loads(ended.stdout)
+    del took["started"], took["all figures there"]
+    assert took.pop("first paint") < 2 * 1000
+    assert {name: ms for name, ms in took.items() if ms > 2 * 200} == {}
