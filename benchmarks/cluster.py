@@ -25,8 +25,9 @@ from distributed.protocol import serialize, to_serialize
 from distributed.utils import nbytes
 
 import daskbinder as db
+from benchmarks.data import START
 from daskbinder.cluster import connect
-from daskbinder.dayfile import FIRST, DayFile
+from daskbinder.dayfile import DayFile
 
 PORT = 8786
 _MARKS = "md5Hash=NMcVFYPkhrBNnuP9YWnT7g== crc32c=yZRlqg=="
@@ -161,13 +162,13 @@ def plan(numbers: list[int]) -> None:
             size = sum(map(nbytes, [sent[0], *sent[1]]))
         print(
             f"| {number:,} | {planned.bytes / 1e9:,.0f} | {seconds:.1f} | {planned.n_tasks:,} "
-            f"| {size / 1e6:.1f} |",
+            f"| {size / 1e6:.2f} |",
             flush=True,
         )
 
 
 def _days(number: int) -> list[date]:
-    return [FIRST + timedelta(days=i) for i in range(number)]
+    return [START + timedelta(days=i) for i in range(number)]
 
 
 def _say(line: str) -> None:

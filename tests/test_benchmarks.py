@@ -20,6 +20,7 @@ pytest.importorskip("duckdb")
 pytest.importorskip("psutil")
 
 from benchmarks import __main__ as cli
+from benchmarks import cluster
 from benchmarks import data as archives
 from benchmarks.answers import differences
 from benchmarks.chart import line_chart
@@ -217,3 +218,19 @@ def test_the_command_measures_keeps_and_draws(
         assert done.exit_code == 0, done.output
     assert {row.contender for row in load("compare", tmp_path)} == {"daskbinder", "duckdb"}
     assert len(list(tmp_path.glob("*.svg"))) == 2
+
+
+def test_the_smallest_cluster_and_plan_are_measured(
+    data: archives.Data, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster.memory(str(data.folder), ["1GiB"], workers=2, threads=1)
+    cluster.plan([40])
+    lines = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()]
+    limit, shape, _, peaks, share, died = lines[2]
+    assert (limit, shape, died) == ("1GiB", "2 x 1", "0")
+    assert all(100 < float(peak) < 1024 for peak in peaks.split(", "))
+    assert 10 < int(share.rstrip("%")) < 100
+    files, _, _, tasks, size = lines[5]
+    assert files == "40"
+    assert 5 < int(tasks) < 100
+    assert 0 < float(size) < 1
