@@ -1,5 +1,6 @@
 """Every launch on mybinder.org, counted exactly, with Dask."""
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from daskbinder.sample import write_sample
     from daskbinder.store import Rollups
     from daskbinder.store import open_rollups as open
+
+# who uses the package decides whether and where its log is seen
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 _HOMES = {
     "Archive": "archive",

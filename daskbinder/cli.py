@@ -14,11 +14,11 @@ from typing import Any
 
 import click
 
-from daskbinder._version import __version__
 from daskbinder.commands.answers import export, members, repo, top
 from daskbinder.commands.archives import info, sample, sync
 from daskbinder.commands.check import check
 from daskbinder.commands.look import explore, report
+from daskbinder.commands.options import show_versions, verbose
 from daskbinder.commands.run import demo, run
 from daskbinder.errors import InputError, JobError
 
@@ -80,7 +80,14 @@ def _stopped_by_signals() -> Iterator[None]:
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=show_versions,
+    help="Show the versions that matter and exit.",
+)
 def main() -> None:
     """Count every launch on mybinder.org.
 
@@ -94,4 +101,5 @@ for _command in (
     *(top, repo, members, export),
     *(explore, report),
 ):
+    _command.params.append(verbose())
     main.add_command(_command)

@@ -3,9 +3,11 @@
 The only module that computes.
 """
 
+import logging
+import os
 import time
-from collections.abc import Callable, Container, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -28,6 +30,9 @@ from daskbinder.store import (
     write_manifest,
 )
 from daskbinder.tasks import TOPIC
+
+log = logging.getLogger(__name__)
+_PACKAGE = "daskbinder"
 
 Progress = Callable[[int, int], None]
 """Told from time to time how many bytes and launches were counted since it was last told."""
@@ -93,8 +98,11 @@ def run(
     least = LEAST_BLOCK if plan.wish.adapts else plan.rules.blocksize
     with connect(scheduler, block=min(least, plan.bytes), **cluster) as client:
         plan = _fitted(plan, client, cluster.get("tell", silent))
+        log.info("run on %s", client.scheduler.address)
+        for line in str(plan).splitlines() if log.isEnabledFor(logging.INFO) else ():
+            log.info("plan: %s", line)
         check_places(client, plan.archive.place, plan.files[-1], plan.dest)
-        with ledger.locked(plan.dest):
+        with ledger.locked(plan.dest), _warnings_of_workers(client):
             manifest = _publish(plan, client, progress)
     launches = manifest["totals"]["accepted"] - plan.launches_kept
     return Result(Rollups(plan.dest, manifest), plan.bytes, launches, time.perf_counter() - started)
@@ -117,8 +125,10 @@ def _publish(plan: Plan, client: Client, progress: Progress | None) -> dict[str,
     manifest = _compute_all(plan, client, progress)
     before = read_manifest(plan.dest) or {"files": {}}
     write_manifest(plan.dest, manifest, stamp)
-    for name in before["files"].keys() - manifest["files"].keys():
+    log.info("published %s/%s: %d files", plan.dest, MANIFEST, len(manifest["files"]))
+    for name in sorted(before["files"].keys() - manifest["files"].keys()):
         plan.dest.remove(name)
+        log.info("removed %s", name)
     ledger.clear(plan.dest)
     return manifest
 
@@ -139,11 +149,14 @@ def _compute_all(plan: Plan, client: Client, progress: Progress | None) -> dict[
             beyond = _beyond(plan, results)
             if not beyond:
                 return {**_manifest(plan, results), "lost": dict(sorted(lost.items()))}
+            log.info("launches strayed to %d days that were not counted; these too", len(beyond))
             plan = widen(plan, beyond)
         except LostFiles as error:
             if not plan.rules.keep_going or len(error.files) == len(plan.files):
                 raise
             lost |= error.files
+            for why in error.files.values():
+                log.warning("left out: %s", why)
             plan = leave_out(plan, error.files)
         names |= set(plan.names)
         ledger.aim(plan.dest, plan.token, names, anew=anew)
@@ -171,6 +184,8 @@ def _manifest(plan: Plan, results: list[Any]) -> dict[str, Any]:
     written += [day_file, reject_file]
     if totals.accepted + totals.rejected != totals.lines:
         raise JobError("accepted and rejected lines do not add up; please report this")
+    for file in written:
+        log.debug("wrote %s, %d bytes, %d rows", file.name, file.bytes, file.rows)
     files = {file.name: describe(file) for file in written}
     if plan.earlier is not None:
         files |= {name: dict(plan.earlier.files[name]) for name in plan.standing}
@@ -206,11 +221,38 @@ def _describe(plan: Plan, written: Container[str]) -> Mapping[str, Any]:
 
 def _compute(plan: Plan, client: Client, progress: Progress | None) -> list[Any]:
     """Compute the outputs of a plan, all in one graph, telling how far it is."""
-    if progress is not None:
-        client.subscribe_topic(TOPIC, lambda event: progress(event[1]["bytes"], event[1]["events"]))
+    watched = progress is not None or log.isEnabledFor(logging.INFO)
+
+    def hear(event: tuple[float, dict[str, Any]]) -> None:
+        done = event[1]
+        files = " to ".join(dict.fromkeys(done["files"]))
+        log.info("counted %s: %d bytes, %d launches", files, *_sizes(done))
+        if progress is not None:
+            progress(*_sizes(done))
+
+    if watched:
+        client.subscribe_topic(TOPIC, hear)
     try:
         return compute(client, plan.outputs, plan.about, keep_going=plan.rules.keep_going)
     finally:
-        if progress is not None:
+        if watched:
             with suppress(Exception):  # when the scheduler is gone
                 client.unsubscribe_topic(TOPIC)
+
+
+def _sizes(done: Mapping[str, Any]) -> tuple[int, int]:
+    return done["bytes"], done["events"]
+
+
+@contextmanager
+def _warnings_of_workers(client: Client) -> Iterator[None]:
+    """Have what workers in other processes log come to this one's log, if anybody reads it."""
+    if not log.isEnabledFor(logging.INFO) or os.getpid() in client.run(os.getpid).values():
+        yield
+        return
+    client.forward_logging(_PACKAGE, logging.WARNING)
+    try:
+        yield
+    finally:
+        with suppress(Exception):  # when the scheduler is gone
+            client.unforward_logging(_PACKAGE)

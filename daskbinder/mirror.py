@@ -1,5 +1,6 @@
 """A mirror of an archive in a folder: what is new comes, whole and verified, and nothing twice."""
 
+import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -13,6 +14,8 @@ from daskbinder.dayfile import INDEX, DayFile
 from daskbinder.errors import InputError
 from daskbinder.place import Place, flaw
 from daskbinder.storage import Entry
+
+log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 """Told of each day that is done: its bytes, and how many of them had to be fetched."""
@@ -152,6 +155,7 @@ def _bring_one(source: Place, here: Place, file: DayFile, there: Entry | None) -
             _set_time(here, entry)
             return False
     here.write(file.name, source.fetch(entry))
+    log.info("fetched %s, %d bytes", file.name, file.size)
     _set_time(here, entry)
     return True
 

@@ -5,6 +5,7 @@ listed, and what a user is told when they are not. It knows nothing of what is i
 """
 
 import hashlib
+import logging
 import os
 import random
 import time
@@ -24,6 +25,8 @@ from daskbinder.errors import InputError, JobError
 from daskbinder.storage import LISTED, Changed, Entry, Folder, Storage
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 ATTEMPTS = 6
 """How often a request that may yet go well is made."""
@@ -245,12 +248,17 @@ class Place:
                     raise JobError(f"{where} {LISTED}; run again") from error
                 if not (isinstance(error, _Damaged) or self.storage.is_transient(error)):
                     raise
+                seen = f"{type(error).__name__.lstrip('_')}: {error}".rstrip(": ")
                 if tried == ATTEMPTS:
-                    seen = f"{type(error).__name__.lstrip('_')}: {error}".rstrip(": ")
                     raise JobError(
                         f"{where} could not be had in {tried} attempts ({seen}); run again later"
                     ) from error
-            time.sleep(FIRST_WAIT * 2 ** (tried - 1) * random.uniform(0.5, 1.5))
+            wait = FIRST_WAIT * 2 ** (tried - 1) * random.uniform(0.5, 1.5)
+            log.warning(
+                "%s: attempt %d of %d failed (%s), again in %.1f s",
+                *(where, tried, ATTEMPTS, seen, wait),
+            )
+            time.sleep(wait)
         raise AssertionError
 
     def __str__(self) -> str:

@@ -143,7 +143,11 @@ def _count_block(source: Place, block: Sequence[Part], rules: Rules) -> Counted:
             counted.append({grain: count_rounded(read, HOURS[grain]) for grain in HOURS})
         else:
             counted.append({"hour": count(read, rules.origin)})
-        _tell(bytes=sum(len(body.data) for _, body in bodies), events=len(read.time))
+        _tell(
+            files=(bodies[0][1].name, bodies[-1][1].name),
+            bytes=sum(len(body.data) for _, body in bodies),
+            events=len(read.time),
+        )
     return Counted(_merged(counted), tuple(tallies))
 
 
@@ -186,7 +190,7 @@ def _merged(counted: Sequence[dict[str, Counts]]) -> dict[str, Counts]:
     return {grain: merge([counts[grain] for counts in counted]) for grain in sorted(grains)}
 
 
-def _tell(**progress: int) -> None:
+def _tell(**progress: Any) -> None:
     """Tell whoever watches this worker, if this is one, what has been done."""
     from distributed import get_worker
 

@@ -29,7 +29,8 @@ RANKS = [
     ],
     ["graph", "cluster", "audit", "view"],
     ["job", "explore", "report"],
-    ["commands.options", "commands.show"],
+    ["commands.show"],
+    ["commands.options"],
     [
         "commands.run",
         "commands.archives",

@@ -1,9 +1,13 @@
 """Options that several commands share, and what they accept."""
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import click
+
+from daskbinder._version import __version__
+from daskbinder.commands.show import printable
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -21,6 +25,58 @@ def _read_storage_options(
             raise click.BadParameter(f"write KEY=VALUE, not {pair!r}")
         options[key] = value
     return options
+
+
+_LEVELS = logging.WARNING, logging.INFO, logging.DEBUG
+_VERSIONS = "dask", "distributed", "pyarrow", "gcsfs", "fsspec"
+
+
+class _Lines(logging.Handler):
+    """Prints what is logged as lines between those of progress; names in it are strangers' text."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(printable(self.format(record)), err=True)
+
+
+def _log(ctx: click.Context, _param: click.Parameter, given: int) -> None:
+    """Show the package's log on standard error while the command runs."""
+    if not given:
+        return
+    lines, log = _Lines(), logging.getLogger("daskbinder")
+    lines.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    before = log.level
+
+    def end() -> None:
+        log.removeHandler(lines)
+        log.setLevel(before)
+
+    log.addHandler(lines)
+    log.setLevel(_LEVELS[min(given, len(_LEVELS) - 1)])
+    ctx.call_on_close(end)
+
+
+def verbose() -> click.Option:
+    """Make the option that every command has."""
+    return click.Option(
+        ["-v", "--verbose"],
+        count=True,
+        expose_value=False,
+        callback=_log,
+        help="Log what is done: plan, blocks, retries, results; twice, each file written too.",
+    )
+
+
+def show_versions(ctx: click.Context, _param: click.Parameter, given: bool) -> None:
+    """Print our version and those that decide what a run does, then stop."""
+    if not given:
+        return
+    from importlib.metadata import version
+    from platform import python_version
+
+    click.echo(f"daskbinder {__version__}\npython {python_version()}")
+    for name in _VERSIONS:
+        click.echo(f"{name} {version(name)}")
+    ctx.exit()
 
 
 def storage_options(of: str) -> Decorator:
