@@ -1,6 +1,6 @@
 """Make the picture of the README: the report of a sample, in Chromium.
 
-    python docs/picture.py
+python docs/picture.py
 """
 
 import tempfile
