@@ -14,7 +14,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from gcsfs.core import GCSFileSystem
@@ -93,25 +95,30 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=60)
     parser.add_argument("--latency", type=float, nargs="+", default=[20, 50, 100], help="ms")
     parser.add_argument("--bandwidth", type=float, default=100, help="MB/s")
+    parser.add_argument("--repeat", type=int, default=3, help="Rounds, of which medians are shown.")
     given = parser.parse_args()
     data = make(given.days)
     data.warm()
     Place.at(URL, {"token": "anon"}).path()  # what is imported late, outside the clock
     wanted = run(data.folder)
-    local = seconds(lambda: run(data.folder), wanted)
-    print(f"{data.days} days, {data.bytes / 1e6:,.0f} MB, {given.bandwidth:g} MB/s")
+    megabytes = data.bytes / 1e6
+    print(f"{data.days} days, {megabytes:,.0f} MB, {given.bandwidth:g} MB/s, {given.repeat} rounds")
     print(
         "| latency ms | transfer s | local s | ours s | get, then run s | loop s | ours / bound |"
     )
     print("|---|---|---|---|---|---|---|")
     for latency in given.latency:
         with bucket(data, latency / 1e3, given.bandwidth * 1e6) as options:
-            alone, ours, got, looped = (
-                seconds(lambda way=way: way(options), wanted)  # type: ignore[misc]
-                for way in (transfer, lambda options: run(URL, options), get_then_run, loop)
-            )
-        ratio = ours / max(alone, local)
-        columns = f"{alone:.2f} | {local:.2f} | {ours:.2f} | {got:.2f} | {looped:.2f}"
+            ways: list[Callable[[], int]] = [
+                partial(transfer, options),
+                partial(run, data.folder),
+                partial(run, URL, options),
+                partial(get_then_run, options),
+                partial(loop, options),
+            ]
+            rounds = [[seconds(way, wanted) for way in ways] for _ in range(given.repeat)]
+        columns = " | ".join(f"{median(times):.2f}" for times in zip(*rounds, strict=True))
+        ratio = median(ours / max(alone, local) for alone, local, ours, *_ in rounds)
         print(f"| {latency:g} | {columns} | {ratio:.2f} |", flush=True)
 
 
