@@ -1,10 +1,12 @@
 """The command line end to end: what it shows, how it stops, how it fails."""
 
+import contextlib
 import json
 import os
 import pty
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -221,6 +223,35 @@ def test_a_full_disk_is_one_sentence(sample: Path, full: Path) -> None:
     ended = command("run", sample, full / "out", "--end", "2021-03-01")
     assert "No space left on device" in sentence(ended, 1)
     assert not left_by(full)
+
+
+@pytest.mark.parametrize("state", ["full", "read-only"])
+def test_a_data_set_outlives_a_disk_that_takes_nothing(
+    small: Path, full: Path, tmp_path: Path, state: str
+) -> None:
+    dest, source = full / "out", tmp_path / "source"
+    shutil.copytree(small, source)
+    subprocess.run(["mount", "-o", "remount,size=4m", full], check=True)
+    db.run(db.plan(db.Archive(source), dest))
+    before = {path: path.read_bytes() for path in dest.rglob("*") if path.is_file()}
+    last = max(source.glob("events-*"))
+    last.write_bytes(last.read_bytes() * 2)
+
+    if state == "full":
+        with (full / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+            while filler.write(b"x" * 512):
+                pass
+    else:
+        subprocess.run(["mount", "-o", "remount,ro", full], check=True)
+    said = sentence(command("run", source, dest), 1)
+    assert {"full": "No space left", "read-only": "Read-only file system"}[state] in said
+    assert {path: path.read_bytes() for path in dest.rglob("*") if path.is_file()} == before
+    assert db.open(str(dest)).load("monthly", by="day")["n"].sum() > 0
+
+    subprocess.run(["mount", "-o", "remount,rw", full], check=True)
+    (full / "filler").unlink(missing_ok=True)
+    db.run(db.plan(db.Archive(source), dest))
+    assert db.check(str(dest), str(source)).ok
 
 
 def test_a_dest_below_a_file_is_one_sentence(small: Path, tmp_path: Path) -> None:
