@@ -90,6 +90,8 @@ _THOUSANDS = "0,0.[0]"
 _YEAR_ROWS = 8
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _BAND_DAYS = 130
+_LOST = 40
+_APART = 0.04  # of the width, between two numbers of notes in one row
 _LONGEST_LABEL = 44
 _TOOLS = ["xpan", "xbox_zoom", "xwheel_zoom", "reset", "save"]
 
@@ -400,13 +402,15 @@ def states(days: pd.DataFrame) -> pd.DataFrame:
     -------
     pandas.DataFrame
         ``date``, ``state`` (one of `STATES`) and ``launches``. A day is truncated when its file has
-        no line, when the archive's own index counts more lines than there are, or when it has
-        launches in fewer hours than the days around it have, by more than two.
+        no line, when the archive's own index counts more lines than there are, or when hours are
+        empty in which the days around it have `_LOST` launches or more.
     """
     lines = (days["launches"] + days["rejected"]).fillna(0)
-    hours = days["hours"].astype("float64")
-    usual = hours.rolling(29, center=True, min_periods=1).median()
-    torn = (lines < days["indexed"].fillna(0)) | (hours < usual - 2) | (lines == 0)
+    around = {"window": 29, "center": True, "min_periods": 1}
+    hours, launches = (days[name].astype("float64") for name in ("hours", "launches"))
+    usual = hours.rolling(**around).median() - hours
+    lost = usual * launches.rolling(**around).median() / 24
+    torn = (lines < days["indexed"].fillna(0)) | (lost >= _LOST) | (lines == 0)
     state = np.select(
         [~days["present"], days["provisional"], torn],
         ["missing", "provisional", "truncated"],
@@ -815,16 +819,22 @@ def _numbered(marks: Sequence[_Mark]) -> Callable[[Any, Any], None]:
     def write(plot: Any, _element: Any) -> None:
         if any(isinstance(one, Label) for one in plot.state.center):
             return
-        for mark in marks:
+        x = plot.state.x_range
+        least = (pd.Timestamp(x.end) - pd.Timestamp(x.start)) * _APART
+        ends: list[pd.Timestamp] = []
+        for mark in sorted(marks, key=lambda mark: mark.first):
+            at = pd.Timestamp(mark.first)
+            row = next((row for row, end in enumerate(ends) if at >= end), len(ends))
+            ends[row : row + 1] = [at + least]
             plot.state.add_layout(
                 Label(
-                    x=pd.Timestamp(mark.first).value / 1e6,
+                    x=at.value / 1e6,
                     y=Node(target="frame", symbol="top"),
                     text=str(mark.number),
                     text_font_size="11px",
                     text_color=_INK,
                     x_offset=2,
-                    y_offset=-3,
+                    y_offset=-3 - 12 * row,
                     text_baseline="top",
                 )
             )
