@@ -25,7 +25,7 @@ import daskbinder as db
 
 KILLS = int(os.environ.get("DASKBINDER_KILLS", "4"))
 WORKERS = 2
-DAYS = 40
+DAYS = 14
 
 
 @pytest.fixture(scope="module")
