@@ -379,8 +379,8 @@ def plan(
     full : bool
         Count everything anew, whatever an earlier run left. Otherwise only what changed is read.
     keep_going : bool
-        Leave out day files that cannot be read, and say so in the manifest; the next run tries them
-        again. Otherwise they end the run.
+        Leave out day files that cannot be read, also those that an earlier run could, and say so in
+        the manifest; the next run tries them again. Otherwise they end the run.
     storage_options : dict, optional
         Arguments of the file system of `dest`, as fsspec takes them.
 

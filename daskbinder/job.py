@@ -189,6 +189,7 @@ def _manifest(plan: Plan, results: list[Any]) -> dict[str, Any]:
     files = {file.name: describe(file) for file in written}
     if plan.earlier is not None:
         files |= {name: dict(plan.earlier.files[name]) for name in plan.standing}
+        # may name one whose days are gone since: on which days each was seen is not kept
         unknown = sorted({*unknown, *plan.earlier.unknown})
         unread = {file.date for file in plan.files} - {file.date for file in plan.scope.files}
         strays = [*strays, *(plan.earlier.strays & unread)]
