@@ -171,7 +171,7 @@ class Place:
                 raise _Damaged(damage)
             return data
 
-        return self._try(entry.name, attempt)
+        return self._try(path or entry.name, attempt)
 
     def fetch_range(self, entry: Entry, start: int, stop: int) -> Any:
         """Bytes `start` to `stop` of a file that was listed; their number is all that is checked.

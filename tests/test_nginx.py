@@ -14,8 +14,8 @@ from conftest import check_same, needs
 from distributed import Client
 
 import daskbinder as db
-from daskbinder import dayfile
 from daskbinder.dayfile import Part, read_part
+from daskbinder.instance import MYBINDER
 
 pytestmark = needs("nginx", "openssl")
 
@@ -98,7 +98,7 @@ def keys(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dayfile, "FIRST", date(2021, 2, 20))
+    monkeypatch.setitem(vars(MYBINDER), "first", date(2021, 2, 20))
 
 
 @pytest.mark.usefixtures("short")

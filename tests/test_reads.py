@@ -16,9 +16,10 @@ from conftest import Report
 from gcs import FakeGCS, Fault, served
 from web import FakeSite
 
-from daskbinder import dayfile, place
+from daskbinder import place
 from daskbinder.dayfile import DayFile, Part, list_day_files, read_part
-from daskbinder.errors import LostFiles
+from daskbinder.errors import JobError, LostFiles
+from daskbinder.instance import MYBINDER
 from daskbinder.place import ATTEMPTS, Place
 from daskbinder.sample import write_sample
 
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("hasty")
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(place, "FIRST_WAIT", 1e-4)
-    monkeypatch.setattr(dayfile, "FIRST", FIRST)
+    monkeypatch.setitem(vars(MYBINDER), "first", FIRST)
 
 
 @pytest.fixture
@@ -143,3 +144,12 @@ def spoil_a_file(folder: Path, chance: random.Random) -> str:
     path.write_bytes(whole)
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     return kind
+
+
+def test_an_error_names_the_folder_too(tmp_path: Path) -> None:
+    there = Place.at(tmp_path)
+    there.write("a/b.parquet", b"old")
+    entry = there.entry("a/b.parquet")
+    (tmp_path / "a/b.parquet").write_bytes(b"newer")
+    with pytest.raises(JobError, match=r"/a/b\.parquet was rewritten since it was listed"):
+        there.fetch(entry, "a/b.parquet")
