@@ -21,8 +21,9 @@ from bokeh.models import LinearColorMapper
 from panel.custom import JSComponent
 from panel.io import hold
 
-from daskbinder import page, plots
+from daskbinder import page
 from daskbinder.annotations import annotations
+from daskbinder.drawn import ALL, TIME, TOLD, WHEN, Drawn
 from daskbinder.errors import InputError
 from daskbinder.events import day_of
 from daskbinder.store import Rollups
@@ -53,31 +54,31 @@ class Live:
         self.figure, self.logy = figure, logy
         self.parts = {part.name: part.data_source for part in figure.renderers if part.name}
         sources = (part.data_source for part in figure.renderers)
-        (self.told,) = (source for source in sources if plots.TOLD in source.data)
+        (self.told,) = (source for source in sources if TOLD in source.data)
 
-    def draw(self, drawn: plots.Drawn) -> None:
+    def draw(self, values: Drawn) -> None:
         """Give it new values."""
-        time = drawn.frame[plots.TIME].to_numpy()
-        for name in drawn.names:
+        time = values.frame[TIME].to_numpy()
+        for name in values.names:
             source = self.parts[name]
-            values = (drawn.line if drawn.kind == "lines" else drawn.polygon)(name)
-            source.data = dict(zip(source.data, values, strict=True))
+            points = (values.line if values.kind == "lines" else values.polygon)(name)
+            source.data = dict(zip(source.data, points, strict=True))
         told = {
-            plots.TIME: time,
-            plots.WHEN: drawn.frame[plots.WHEN].tolist(),
-            plots.TOLD: drawn.frame[plots.TOLD].tolist(),
+            TIME: time,
+            WHEN: values.frame[WHEN].tolist(),
+            TOLD: values.frame[TOLD].tolist(),
         }
-        highest = drawn.frame[plots.ALL].to_numpy()
+        highest = values.frame[ALL].to_numpy()
         self.told.data = {name: told.get(name, highest) for name in self.told.data}
 
-    def frame(self, drawn: plots.Drawn, first: date, last: date) -> None:
+    def frame(self, values: Drawn, first: date, last: date) -> None:
         """Show the days from `first` to `last`."""
         half = np.timedelta64(12, "h")
         start, end = np.datetime64(first) - half, np.datetime64(last) + half
-        time = drawn.frame[plots.TIME].to_numpy()
+        time = values.frame[TIME].to_numpy()
         x, y = self.figure.x_range, self.figure.y_range
         x.update(start=start, end=end, reset_start=start, reset_end=end)
-        low, high = drawn.ylim(self.logy, (time >= start) & (time <= end))
+        low, high = values.ylim(self.logy, (time >= start) & (time <= end))
         y.update(start=low, end=high, reset_start=low, reset_end=high)
 
 
@@ -212,7 +213,7 @@ class Visit:
             kind, rates = "stacked", view.repository_rates
             key = state.grain, state.members, view.repository(state)
         if name not in self.seen or self.seen[name][0] != key:
-            self.seen[name] = key, plots.Drawn.of(rates(state), kind, state.grain)
+            self.seen[name] = key, Drawn.of(rates(state), kind, state.grain)
             self.live[name].draw(self.seen[name][1])
         self.live[name].frame(self.seen[name][1], state.first, state.last)
 
@@ -242,7 +243,7 @@ def pages(tables: Tables, origin: str) -> Callable[[], Any]:
     origin : str
         Host and port that the server answers to.
     """
-    drawn = Figures(tables)
+    originals = Figures(tables)
 
     def page_of_visitor() -> Any:
         request = pn.state.curdoc.session_context.request
@@ -253,7 +254,7 @@ def pages(tables: Tables, origin: str) -> Callable[[], Any]:
             for name, texts in request.arguments.items()
         }
         query = urlencode(given, doseq=True)
-        return Visit(tables, drawn, query).template(query)
+        return Visit(tables, originals, query).template(query)
 
     return page_of_visitor
 

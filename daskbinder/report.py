@@ -12,9 +12,10 @@ import numpy as np
 from bokeh.embed import components
 from bokeh.resources import Resources
 
-from daskbinder import page, plots
+from daskbinder import page
 from daskbinder._version import __version__
 from daskbinder.annotations import annotations
+from daskbinder.drawn import labels, readable
 from daskbinder.events import day_of
 from daskbinder.place import Place
 from daskbinder.store import Rollups
@@ -116,7 +117,7 @@ def render(rollups: Rollups) -> str:
 
 def _source(url: str) -> str:
     """Name the archive; where it lies on somebody's disk is nobody's business."""
-    return plots.readable(url, 200) if "://" in url else "a local archive"
+    return readable(url, 200) if "://" in url else "a local archive"
 
 
 def _policy(scripts: Sequence[str]) -> str:
@@ -140,8 +141,8 @@ def _top(view: View, state: State) -> list[tuple[Any, ...]]:
         rows.append(
             (
                 rank,
-                plots.readable(name, 120),
-                plots.readable(provider, 24),
+                readable(name, 120),
+                readable(provider, 24),
                 f"{n:,}",
                 page.percent(n / whole),
                 round(100 * int(n) / int(totals[0]), 1),
@@ -162,7 +163,7 @@ def _months(tables: Tables, names: Sequence[str], *, axis: int) -> tuple[list[st
         files = f"{int(tables.present[days].sum())} of {one.days_in_month}"
         shown = [f"{value:,}" if value else "–" for value in values.tolist()]
         rows.append((str(one), shown, f"{int(values.sum()):,}", files))
-    return plots.labels(names), rows
+    return labels(names), rows
 
 
 def _gaps(tables: Tables) -> list[str]:

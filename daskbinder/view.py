@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from daskbinder import answers, lookup, page, plots
+from daskbinder import answers, drawn, looks, lookup, page, plots
 from daskbinder.annotations import annotations
 from daskbinder.errors import InputError
 from daskbinder.events import day_number, day_of
@@ -139,7 +139,7 @@ class Tables:
     @cached_property
     def states(self) -> pd.DataFrame:
         """In what state each day of the archive is."""
-        return plots.states(self.days)
+        return drawn.states(self.days)
 
     @cached_property
     def identity(self) -> pa.Array:
@@ -270,7 +270,7 @@ class View:
             minlength=len(tables.index),
         )
         frame = pd.DataFrame({ONE: np.where(tables.present, n, np.nan)}, index=tables.index)
-        return plots.rates(frame, state.grain)
+        return drawn.rates(frame, state.grain)
 
     def hours(self, state: State) -> pd.DataFrame:
         """Mean launches in each hour of the week."""
@@ -281,7 +281,7 @@ class View:
         index = pd.DatetimeIndex(np.repeat(tables.index[rows][there].to_numpy(), 24))
         hour = np.tile(np.arange(24), int(there.sum()))
         frame = pd.DataFrame({"n": n}, index=index + pd.to_timedelta(hour, "h"))
-        return plots.week_of_hours(frame)
+        return drawn.week_of_hours(frame)
 
     def repository(self, state: State) -> int | None:
         """Row of the chosen repository; by default the first of the table."""
@@ -351,7 +351,7 @@ class View:
             "repositories_note": f"{total / repositories:,.1f} launches each, on average"
             if repositories
             else "none",
-            "largest": plots.readable(tables.members[largest], 24) if total else "–",
+            "largest": drawn.readable(tables.members[largest], 24) if total else "–",
             "largest_note": f"{page.percent(by_member[largest] / total)} of the launches"
             if total
             else "no launches",
@@ -373,8 +373,8 @@ class View:
             rows.append(
                 [
                     f"{place:,}",
-                    plots.readable(entry["repository"], 120),
-                    plots.readable(entry["provider"], 24),
+                    drawn.readable(entry["repository"], 120),
+                    drawn.readable(entry["provider"], 24),
                     f"{n:,}",
                     page.percent(n / whole),
                     round(100 * int(n) / top, 1),
@@ -403,14 +403,14 @@ class View:
             }
         entry = self.tables.known.slice(row, 1).to_pylist()[0]
         address = page.link(entry["provider"], entry["repository"], fits=entry["org"] is not None)
-        name = plots.readable(entry["repository"], 120)
+        name = drawn.readable(entry["repository"], 120)
         return {
             "repository": name,
             "repository_note": f"{_unit(replace(state, kind='lines'))} · {entry['n']:,} launches "
             f"in all, number {row + 1:,} of {len(self.tables.known):,} · first "
             f"{entry['first_seen']}, last {entry['last_seen']}",
             "link": address or "",
-            "link_text": f"Open on {plots.readable(entry['provider'], 24)}",
+            "link_text": f"Open on {drawn.readable(entry['provider'], 24)}",
         }
 
     def _counts(self, state: State) -> Any:
@@ -431,7 +431,7 @@ class View:
             values = np.where(tables.present[:, None], n, np.nan)
             names = tables.providers
         frame = pd.DataFrame(values, index=tables.index, columns=list(names))
-        return plots.rates(frame, grain)
+        return drawn.rates(frame, grain)
 
     def _chosen_members(self, chosen: tuple[str, ...]) -> Any:
         """Whether each member of the launches is chosen."""
@@ -461,7 +461,7 @@ ONE = "this repository"
 
 def _unit(state: State) -> str:
     what = "share of launches" if state.kind == "share" else "launches a day"
-    return f"{what}, {plots.GRAINS[state.grain]}"
+    return f"{what}, {drawn.GRAINS[state.grain]}"
 
 
 def _changed(part: float, days: int) -> str:
@@ -487,7 +487,7 @@ def figures(view: View, state: State | None = None, *, heights: int = 360) -> di
     }
     made["providers"] = plots.series(
         view.provider_rates(state),
-        colours=plots.PROVIDER_COLOURS,
+        colours=looks.PROVIDER_COLOURS,
         logy=True,
         height=300,
         legend=False,
@@ -496,7 +496,7 @@ def figures(view: View, state: State | None = None, *, heights: int = 360) -> di
     made["repository"] = plots.series(
         view.repository_rates(state),
         kind="stacked",
-        colours={ONE: plots.ACCENT},
+        colours={ONE: looks.ACCENT},
         height=420,
         legend=False,
     )
@@ -506,15 +506,15 @@ def figures(view: View, state: State | None = None, *, heights: int = 360) -> di
 
 def legend(names: Sequence[str], of: str) -> list[tuple[str, str]]:
     """Names of members or providers as the figures show them, with their colours."""
-    colours = {"members": plots.COLOURS, "providers": plots.PROVIDER_COLOURS}[of]
-    shades = [plots.colour(name, colours) for name in names]
-    return list(zip(plots.labels(names), shades, strict=True))
+    colours = {"members": looks.COLOURS, "providers": looks.PROVIDER_COLOURS}[of]
+    shades = [looks.colour(name, colours) for name in names]
+    return list(zip(drawn.labels(names), shades, strict=True))
 
 
 def tallies(tables: Tables) -> list[tuple[str, str]]:
     """In how many states days of the archive are, with the colours of these."""
     found = tables.states["state"].value_counts()
-    return [(f"{state}: {found.get(state, 0):,}", shade) for state, shade in plots.STATES.items()]
+    return [(f"{state}: {found.get(state, 0):,}", shade) for state, shade in drawn.STATES.items()]
 
 
 def series_csv(view: View, state: State) -> str:

@@ -14,7 +14,9 @@ import pytest
 import daskbinder as db
 from daskbinder import answers, plots
 from daskbinder.annotations import Annotation
+from daskbinder.drawn import ALL, KINDS, STATES, TOLD, WHEN
 from daskbinder.explore import Live
+from daskbinder.looks import ACCENT, PROVIDER_COLOURS
 
 START = date(2020, 12, 28)  # a Monday
 
@@ -113,7 +115,7 @@ def test_shares_add_up_to_one(gappy: pd.DataFrame) -> None:
     assert tops.to_numpy() == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("kind", plots.KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_figure_given_new_values_is_the_figure_drawn_anew(gappy: pd.DataFrame, kind: str) -> None:
     """The explorer changes figures that HoloViews drew; this is what it relies on."""
     first = plots.rates(gappy, "day")
@@ -129,8 +131,8 @@ def test_a_figure_given_new_values_is_the_figure_drawn_anew(gappy: pd.DataFrame,
             ):
                 np.testing.assert_array_equal(one, other)
         assert not len(next(iter(live.parts["ovh"].data.values())))
-        assert list(live.told.data[plots.TOLD]) == list(anew.told.data[plots.TOLD])
-        assert list(live.told.data[plots.WHEN]) == list(anew.told.data[plots.WHEN])
+        assert list(live.told.data[TOLD]) == list(anew.told.data[TOLD])
+        assert list(live.told.data[WHEN]) == list(anew.told.data[WHEN])
 
 
 def test_what_is_said_of_a_day_has_each_member_and_all_together() -> None:
@@ -138,9 +140,9 @@ def test_what_is_said_of_a_day_has_each_member_and_all_together() -> None:
         plots.rates(made({"gke": [12345.0, 7.0], "ovh": [5.0, np.nan]}), "day"), "lines", "day"
     )
     space = "\N{FIGURE SPACE}"
-    assert found.frame[plots.TOLD][0] == (f"12,345 gke\n{space * 3}5.0 ovh\n12,350 {plots.ALL}\n")
-    assert "ovh" not in found.frame[plots.TOLD][1]
-    assert found.frame[plots.WHEN][0] == "Mon 28 December 2020"
+    assert found.frame[TOLD][0] == (f"12,345 gke\n{space * 3}5.0 ovh\n12,350 {ALL}\n")
+    assert "ovh" not in found.frame[TOLD][1]
+    assert found.frame[WHEN][0] == "Mon 28 December 2020"
 
 
 def test_every_figure_says_its_unit_and_none_says_users(counted: Path) -> None:
@@ -224,12 +226,12 @@ def test_labels_are_clean_short_and_each_once() -> None:
     found = plots.labels(names)
     assert len(set(found)) == len(names)
     assert all(label.isprintable() and len(label) <= 50 for label in found)
-    assert {"date", "launches", plots.ALL}.isdisjoint(found)
+    assert {"date", "launches", ALL}.isdisjoint(found)
     assert found[3].endswith("…")
 
 
 def test_members_with_names_of_our_own_columns_are_drawn() -> None:
-    hostile = ["date", "day", "launches", plots.ALL, "<b>x</b>", "a from", "a", ""]
+    hostile = ["date", "day", "launches", ALL, "<b>x</b>", "a from", "a", ""]
     days = made({name: [float(i + 1)] * 9 for i, name in enumerate(hostile)})
     assert len(drawn(plots.members(days, kind="share"))) == len(hostile)
 
@@ -307,7 +309,7 @@ def test_states_of_days() -> None:
     shown = {
         str(when)[4:6]: state
         for when, state in zip(cells["day"], cells["state"], strict=True)
-        if state in plots.STATES
+        if state in STATES
     }
     assert shown == {f"{i:02}": state for i, state in enumerate(plots.states(days)["state"], 1)}
 
@@ -384,7 +386,7 @@ def test_members_of_one_time_are_told_apart_by_any_eye(one: str, other: str) -> 
 
 
 def test_each_colour_is_seen_on_white_and_on_black_and_is_of_one_member() -> None:
-    shades = [*plots.COLOURS.values(), *plots.PROVIDER_COLOURS.values(), plots.ACCENT]
+    shades = [*plots.COLOURS.values(), *PROVIDER_COLOURS.values(), ACCENT]
     for shade in shades:
         assert min(contrast(shade, "#ffffff"), contrast(shade, "#171c23")) > 2.5, shade
     assert len(set(plots.COLOURS.values())) == len(plots.COLOURS)
