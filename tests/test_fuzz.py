@@ -21,7 +21,7 @@ from daskbinder.place import Place
 from daskbinder.rollup import table
 from daskbinder.tasks import Rules, count_block
 
-LINES = int(os.environ.get("DASKBINDER_LINES", "50000"))
+LINES = int(os.environ.get("DASKBINDER_LINES", "30000"))
 DAY = date(2021, 3, 4)
 AT_A_TIME = 2_500
 KEY = ("schema", "version", "provider", "spec", "status", "origin", "build_token", "request_origin")

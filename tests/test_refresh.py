@@ -63,21 +63,20 @@ def test_a_file_changed_behind_our_back_is_named(
 
 
 @pytest.mark.parametrize(
-    ("name", "files"),
+    ("name", "files", "gone"),
     [
-        ("rollups/monthly/by-day/2021-01.parquet", 31),
-        ("rollups/weekly/by-hour/2021-W01.parquet", 7),
-        ("rollups/daily/by-hour/2021-01-05.parquet", 1),
-        ("rollups/monthly/by-hour/2020-12.parquet", 6),
-        ("rollups/weekly/by-day/2021-W09.parquet", 5),
-        ("repositories/by-day/2020-12.parquet", 6),
-        ("repositories/all.parquet", 0),
-        ("federation/by-day.parquet", 70),
-        ("days.parquet", 70),
-        ("rejects.parquet", 70),
+        ("rollups/monthly/by-day/2021-01.parquet", 31, True),
+        ("rollups/monthly/by-hour/2020-12.parquet", 6, False),
+        ("rollups/weekly/by-hour/2021-W01.parquet", 7, False),
+        ("rollups/weekly/by-day/2021-W09.parquet", 5, True),
+        ("rollups/daily/by-hour/2021-01-05.parquet", 1, True),
+        ("repositories/by-day/2020-12.parquet", 6, False),
+        ("repositories/all.parquet", 0, True),
+        ("federation/by-day.parquet", 70, False),
+        ("days.parquet", 70, True),
+        ("rejects.parquet", 70, False),
     ],
 )
-@pytest.mark.parametrize("gone", [True, False])
 def test_a_file_that_is_gone_or_cut_is_written_again(
     year: Path, tmp_path: Path, client: Client, name: str, files: int, gone: bool
 ) -> None:
