@@ -1,6 +1,7 @@
-"""``python -m benchmarks``: compare, small, scale, track, check, soak."""
+"""``python -m benchmarks``: compare, small, scale, ask, track, check, soak."""
 
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import data as archives
+from benchmarks import questions
 from benchmarks.compare import AnswersDiffer, Case
 from benchmarks.compare import compare as compare_all
 from benchmarks.compare import scale as scale_all
@@ -21,7 +23,7 @@ from benchmarks.results import FOLDER, Row, append, load
 from benchmarks.small import small as time_parts
 from benchmarks.soak import SOAKS
 from benchmarks.soak import soak as run_soak
-from benchmarks.stopwatch import CommandFailed
+from benchmarks.stopwatch import CommandFailed, measure
 from benchmarks.workloads import PEERS, contenders, ours
 
 BLOCKS = ("16MiB", "32MiB", "64MiB", "128MiB", "256MiB")
@@ -130,6 +132,37 @@ def scale(days: int, repeat: int, save: bool) -> None:
     _show(rows)
     if save:
         append(rows)
+
+
+@main.command()
+@_days(100)
+@click.option(
+    "--data",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="An archive that is there, in place of a sample.",
+)
+@click.option("--check/--no-check", "checked", default=True, help="Compare with DuckDB first.")
+@_repeat
+@_save
+def ask(days: int, folder: Path | None, checked: bool, repeat: int, save: bool) -> None:
+    """Questions to a finished data set: right by DuckDB on the raw JSON, and how fast."""
+    data = archives.describe(folder) if folder else archives.make(days)
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as scratch:
+        dest = Path(scratch) / "dest"
+        measure(ours().command(data.folder, dest), cwd=archives.ROOT)
+        if checked:
+            found = list(questions.differences(questions.count_raw(data.folder), dest))
+            if found:
+                raise click.ClickException("\n".join(found))
+            _say("every table and every answer is what DuckDB counts")
+        rows = questions.ask(data, dest, repeat, say=_say)
+    _show(rows)
+    if save:
+        append(rows)
+    slow = [row.contender for row in rows if row.time > questions.LIMIT]
+    if slow:
+        raise click.ClickException(f"longer than {questions.LIMIT:g} s: {', '.join(slow)}")
 
 
 @main.command()

@@ -29,6 +29,8 @@ from benchmarks.draw import over_size
 from benchmarks.history import regressions
 from benchmarks.parts import PARTS
 from benchmarks.peers.members import lives, periods
+from benchmarks.questions import ask, count_raw
+from benchmarks.questions import differences as wrong_answers
 from benchmarks.results import Circumstances, Row, append, load
 from benchmarks.stopwatch import CommandFailed, measure
 from benchmarks.workloads import PEERS, ours
@@ -234,3 +236,21 @@ def test_the_smallest_cluster_and_plan_are_measured(
     assert files == "40"
     assert 5 < int(tasks) < 100
     assert 0 < float(size) < 1
+
+
+def test_questions_are_timed_and_a_wrong_answer_is_found(tmp_path: Path) -> None:
+    folder, dest = tmp_path / "archive", tmp_path / "dest"
+    write_sample(folder, days=9, start=START, events_per_day=2_000)
+    measure(ours().command(folder, dest))
+    counted = count_raw(folder)
+    assert list(wrong_answers(counted, dest)) == []
+    rows = ask(archives.describe(folder), dest, 1, say=lambda line: None)
+    assert len(rows) == 7
+    assert all(row.time > 0 for row in rows)
+
+    path = dest / "repositories" / "all.parquet"
+    table = pq.read_table(path)
+    n = table["n"].to_pylist()
+    pq.write_table(table.set_column(3, "n", [[n[0] + 1, *n[1:]]]), path)
+    found = next(wrong_answers(counted, dest))
+    assert found == f"all: {len(n):,} rows, 1 lacking, 1 too many"
