@@ -5,7 +5,6 @@ specs as the sample archive has them. Nothing of ours is in it but the table of 
 """
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from click.testing import CliRunner
 
 from benchmarks.data import ROOT, Data
 from benchmarks.peers.duckdb_sql import COLUMNS
@@ -20,6 +20,7 @@ from benchmarks.peers.layout import FIRST_HOST
 from benchmarks.peers.members import periods
 from benchmarks.results import Circumstances, Row
 from benchmarks.stopwatch import measure
+from daskbinder.cli import main as commands
 
 Say = Callable[[str], None]
 
@@ -179,8 +180,8 @@ def _commands(db: duckdb.DuckDBPyConnection, dest: Path) -> Iterator[str]:
 
 
 def _said(*words: object) -> Any:
-    command = [sys.executable, "-m", "daskbinder", *map(str, words), "--json"]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, cwd=ROOT).stdout)
+    ended = CliRunner().invoke(commands, [*map(str, words), "--json"], catch_exceptions=False)
+    return json.loads(ended.stdout)
 
 
 def ask(data: Data, dest: Path, repeat: int, say: Say) -> list[Row]:
