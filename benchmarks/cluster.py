@@ -146,8 +146,8 @@ def memory(data: str, limits: list[str], workers: int, threads: int) -> None:
 
 def plan(numbers: list[int]) -> None:
     """Plan runs over day files that are not there; tell how long it takes and what is sent."""
-    print("| day files | GB | seconds | tasks | graph MB |")
-    print("|---|---|---|---|---|")
+    print("| day files | GB | seconds | CPU s | tasks | graph MB |")
+    print("|---|---|---|---|---|---|")
     for number in numbers:
         with tempfile.TemporaryDirectory() as folder:
             archive = db.Archive(folder)
@@ -155,14 +155,14 @@ def plan(numbers: list[int]) -> None:
                 DayFile(day, f"events-{day}.jsonl", 5_000_000 + i, f"generation={i:016} {_MARKS}")
                 for i, day in enumerate(_days(number))
             )
-            began = time.perf_counter()
+            began, cpu = time.perf_counter(), time.process_time()
             planned = db.plan(archive, f"{folder}/out")
-            seconds = time.perf_counter() - began
+            seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
             sent = serialize(to_serialize(collections_to_expr(list(planned.outputs))))
             size = sum(map(nbytes, [sent[0], *sent[1]]))
         print(
-            f"| {number:,} | {planned.bytes / 1e9:,.0f} | {seconds:.1f} | {planned.n_tasks:,} "
-            f"| {size / 1e6:.2f} |",
+            f"| {number:,} | {planned.bytes / 1e9:,.0f} | {seconds:.1f} | {cpu:.1f} "
+            f"| {planned.n_tasks:,} | {size / 1e6:.2f} |",
             flush=True,
         )
 

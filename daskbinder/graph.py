@@ -325,7 +325,7 @@ class Plan:
                 f"{len(self.missing):,} days missing",
                 f"reads   {len(self.read):,} day files, {self.bytes:,} bytes",
                 f"from    {self.archive.place}",
-                f"blocks  {len(self.blocks):,} of at most {self.rules.blocksize:,} bytes",
+                f"blocks  {len(self.blocks):,}, read {self.rules.blocksize:,} bytes at a time",
                 f"tasks   {self.n_tasks:,}",
                 f"writes  {len(self.names):,} files",
                 f"windows {windows}; by {', '.join(self.grains)}",

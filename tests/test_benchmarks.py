@@ -232,7 +232,7 @@ def test_the_smallest_cluster_and_plan_are_measured(
     assert (limit, shape, died) == ("1GiB", "2 x 1", "0")
     assert all(100 < float(peak) < 1024 for peak in peaks.split(", "))
     assert 10 < int(share.rstrip("%")) < 100
-    files, _, _, tasks, size = lines[5]
+    files, _, _, _, tasks, size = lines[5]
     assert files == "40"
     assert 5 < int(tasks) < 100
     assert 0 < float(size) < 1
