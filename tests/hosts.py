@@ -20,6 +20,17 @@ ROOT = Path(__file__).parents[1]
 NETWORK = "10.0.0"
 
 
+_ASK = """
+import socket, sys, time
+for _ in range(1200):
+    with socket.socket() as one:
+        if one.connect_ex((sys.argv[1], int(sys.argv[2]))) == 0:
+            sys.exit(0)
+    time.sleep(0.1)
+sys.exit(1)
+"""
+
+
 def ip(*words: str) -> str:
     """Call ip."""
     done = subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
@@ -71,6 +82,11 @@ class Host:
         process = subprocess.Popen(command, **(given | options))
         self.processes.append(process)
         return process
+
+    def wait_for(self, port: int) -> None:
+        """Wait until something started here listens at a port, for two minutes at most."""
+        asked = self.start("-S", "-c", _ASK, self.address, port)
+        assert asked.wait(150) == 0, f"nothing listens at {self.address}:{port}"
 
     def cut(self) -> None:
         """Cut the link: nothing comes or goes, and nobody is told."""

@@ -37,6 +37,7 @@ class Cluster:
         self.address = f"tls://{self.scheduler.address}:{PORT}"
         words = dask("scheduler", "--protocol", "tls", "--port", PORT, "--no-show", *self.theirs)
         self.scheduler.start(*words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.scheduler.wait_for(PORT)
 
     def add_worker(self, *words: str) -> Host:
         host = self.hosts.add()
@@ -52,11 +53,11 @@ class Cluster:
             "from distributed.security import Security\n"
             "ca, cert, key = sys.argv[3:]\n"
             "s = Security(tls_ca_file=ca, tls_client_cert=cert, tls_client_key=key)\n"
-            "with Client(sys.argv[1], security=s) as c: c.wait_for_workers(int(sys.argv[2]), 30)\n"
+            "with Client(sys.argv[1], security=s) as c: c.wait_for_workers(int(sys.argv[2]), 90)\n"
         )
         files = self.theirs[1::2]
         asked = self.client.start("-c", code, self.address, workers, *files)
-        assert asked.wait(60) == 0, asked.communicate()[1]
+        assert asked.wait(150) == 0, asked.communicate()[1]
 
     def run(self, source: Path, dest: Path, in_mid_run: Callable[[], object]) -> float:
         """Run to the end and do something as soon as the first blocks are counted."""
@@ -109,13 +110,14 @@ def test_the_documented_lines_make_a_cluster_of_separate_hosts(
         assert scheduler.address == "10.0.0.1"
         words = chosen("dask scheduler", which)
         scheduler.start("-m", *words, cwd=folder, **silent)
+        scheduler.wait_for(PORT)
         words = chosen("dask worker", f"{protocol}://10.0.0.1")
         for worker in workers:
             worker.start("-m", *words, cwd=folder, **silent)
         words = chosen("daskbinder run", f"{protocol}://10.0.0.1")
         words[2:4] = str(sampled), str(tmp_path / "out")
         run = client.start("-m", *words, cwd=folder)
-        _, errors = run.communicate(timeout=60)
+        _, errors = run.communicate(timeout=180)
         assert run.returncode == 0, errors
         assert ("warning" in errors) == (protocol == "tcp")
         assert min(scheduler.traffic()) > 10_000
