@@ -39,12 +39,16 @@ SPECS = (
 )
 
 
+OFFSETS = (0, 1, 2, 5, 6, 8, 12, 13, 29, 30, 31, 35, 59, 89, 90, 97)
+"""Days after the first: at and beside the ends of windows of 7, 30 and 90 days."""
+
+
 @pytest.fixture(scope="module")
 def archive(make_archive: MakeArchive, launch: MakeLaunch) -> Path:
-    """Make two Februaries of many providers, members and spellings, with a day missing in each."""
+    """Make two springs of many providers, members and spellings, with many days missing."""
     days: dict[date | str, Any] = {}
     for year in (2020, 2021):
-        for day in (date(year, 2, 3) + timedelta(days=i) for i in range(0, 40, 3) if i != 9):
+        for day in (date(year, 2, 3) + timedelta(days=i) for i in OFFSETS):
             old = {"ref": None, "origin": None, "build_token": None, "version": 1}
             events = [
                 launch(
@@ -57,6 +61,7 @@ def archive(make_archive: MakeArchive, launch: MakeLaunch) -> Path:
                 for hour in range(often + year - 2020)
                 if (day.toordinal() + often + hour) % 3
             ]
+            events.append(launch(f"{day}T00:00:00+00:00", spec=f"once/on-{day}/main"))
             for hour, event in enumerate(events):
                 if "origin" in event and hour % 3:
                     event["origin"] = ("ovh.mybinder.org", "stranger.example.org")[hour % 2]
