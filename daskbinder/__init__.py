@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from daskbinder.audit import Audit, check
     from daskbinder.errors import InputError, JobError
     from daskbinder.federation import Federation
-    from daskbinder.graph import Plan, plan
     from daskbinder.instance import Instance
     from daskbinder.job import Result, run
     from daskbinder.mirror import Mirror, sync
     from daskbinder.overview import Overview
+    from daskbinder.planner import Plan, plan
     from daskbinder.sample import write_sample
     from daskbinder.store import Rollups
     from daskbinder.store import open_rollups as open
@@ -30,12 +30,12 @@ _HOMES = {
     "JobError": "errors",
     "Mirror": "mirror",
     "Overview": "overview",
-    "Plan": "graph",
+    "Plan": "planner",
     "Result": "job",
     "Rollups": "store",
     "check": "audit",
     "open": "store",
-    "plan": "graph",
+    "plan": "planner",
     "run": "job",
     "sync": "mirror",
     "write_sample": "sample",

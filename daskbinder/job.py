@@ -19,7 +19,7 @@ from daskbinder import ledger
 from daskbinder._version import __version__
 from daskbinder.cluster import compute, connect
 from daskbinder.errors import JobError, LostFiles
-from daskbinder.graph import Plan, fit, leave_out, widen
+from daskbinder.planner import Plan, fit, leave_out, widen
 from daskbinder.readiness import LEAST_BLOCK, Tell, block_for, check_places, silent
 from daskbinder.store import (
     MANIFEST,

@@ -53,7 +53,7 @@ TEXT_KEPT = 200
 """Bytes of a rejected line that are recorded."""
 
 _SAMPLES = 32
-_SCAN = 1 << 20
+_SCAN = 1 << 18
 _STAMP_PROBE = secrets.token_hex(16).encode()
 _STAMP_AT = re.compile(rb'"timestamp"\s*:\s*"(?=([^"\\]*)")')
 _HOLES = {
@@ -184,10 +184,13 @@ def scan(bodies: Sequence[Body], versions: frozenset[int] = VERSIONS) -> Scan:
 def _lines(data: bytes | memoryview) -> pa.Array:
     """Lines of `data` with their line ends, as slices of it: nothing is copied."""
     buffer = np.frombuffer(data, np.uint8)
-    ends = [
-        np.flatnonzero(buffer[at : at + _SCAN] == ord("\n")) + (at + 1)
-        for at in range(0, len(buffer), _SCAN)
-    ]
+    mask = np.empty(_SCAN, np.bool_)
+    ends = []
+    for at in range(0, len(buffer), _SCAN):
+        piece = buffer[at : at + _SCAN]
+        found = np.flatnonzero(np.equal(piece, ord("\n"), out=mask[: len(piece)]))
+        found += at + 1
+        ends.append(found)
     if len(buffer) and buffer[-1] != ord("\n"):
         ends.append(np.array([len(buffer)]))
     return _slices(data, np.concatenate([np.zeros(1, np.int64), *ends]))
@@ -310,9 +313,10 @@ def _take_apart(lines: list[pa.Array], layout: _Layout) -> tuple[pa.Array, Ints,
     code, values = _encode([_cut(one, layout.at(one) + behind) for one in lines], 2)
     ends, time = _distinct(code[:, side], len(values))
     near = values.take(pa.array(ends))
-    of_end, pieces = _encode([_cut(near, layout.at(near) + length * side)], 2)
-    stamps = pieces.take(pa.array(of_end[:, 1 - side]))
-    pair = [_Pieces(pieces, of_end[:, side][time]), _Pieces(values, code[:, 1 - side])]
+    cut = _cut(near, layout.at(near) + length * side)
+    stamps = cut.take(pa.array(np.arange(1 - side, len(cut), 2)))
+    of_end, pieces = _encode([cut.take(pa.array(np.arange(side, len(cut), 2)))], 1)
+    pair = [_Pieces(pieces, of_end[time, 0]), _Pieces(values, code[:, 1 - side])]
     return stamps, time, pair[side], pair[1 - side]
 
 

@@ -20,8 +20,8 @@ from daskbinder.commands.show import printable, shown
 from daskbinder.errors import InputError
 
 if TYPE_CHECKING:
-    from daskbinder.graph import Plan
     from daskbinder.job import Result
+    from daskbinder.planner import Plan
 
 
 @click.command(short_help="Count the launches of SOURCE into DEST.")
@@ -214,8 +214,8 @@ def _run(source: str | None, dest: str, **given: Any) -> "Result":
 def _plan(source: str | None, dest: str, given: dict[str, Any]) -> "Plan":
     from daskbinder.archive import Archive
     from daskbinder.federation import Federation
-    from daskbinder.graph import plan
     from daskbinder.instance import MYBINDER
+    from daskbinder.planner import plan
 
     chosen: dict[str, Any] = {
         name: given[name]
