@@ -38,9 +38,6 @@ from daskbinder.wish import Wish
 
 _DAY = timedelta(days=1)
 
-_LONGEST_WAIT = 30
-"""Days from any day of a window to its last, at most."""
-
 _MOST_BLOCKS = 6_000
 """Tasks that read, at most; of a larger archive, each reads more, but holds no more at a time."""
 
@@ -109,7 +106,8 @@ class Builder:
         if self.scope.dates is not None:
             anew = windows_of(kind, self.scope.dates)
             days &= Days.over((one.first.toordinal(), one.last.toordinal()) for one in anew)
-        for span in self.spans_of(days.widened(0, _LONGEST_WAIT)):
+        runs = [(first, window_of(kind, date.fromordinal(last)).last) for first, last in days.runs]
+        for span in self.spans_of(Days.over((first, last.toordinal()) for first, last in runs)):
             first, last = window_of(kind, span.first), window_of(kind, span.last)
             stop = last.last if last.last <= span.last else last.first - _DAY
             ending = days.between(first.first.toordinal(), stop.toordinal())

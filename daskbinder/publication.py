@@ -256,7 +256,9 @@ def _series(rollups: Rollups, subjects: Sequence[_Subjects]) -> list[_Series]:
             size, of_subject = len(subject.table), at >= 0
             cells = member[of_subject] * size + at[of_subject]
             counts = sums(cells, n[of_subject], len(members.dictionary) * size)
-            found.append((members.dictionary.to_pylist(), counts.reshape(-1, size)))
+            found.append(
+                (members.dictionary.to_pylist(), counts.reshape(len(members.dictionary), size))
+            )
         return found
 
     names = lookup.months(rollups, lookup.whole(rollups))
@@ -270,7 +272,9 @@ def _series(rollups: Rollups, subjects: Sequence[_Subjects]) -> list[_Series]:
         for named, counts in of_months:
             by_member[[members.index(name) for name in named]] += counts
         by_month = np.array([counts.sum(axis=0) for _, counts in of_months], np.int64)
-        found.append(_Series(labels, by_month.reshape(len(labels), -1), members, by_member))
+        found.append(
+            _Series(labels, by_month.reshape(len(labels), len(subject.table)), members, by_member)
+        )
     return found
 
 

@@ -1,16 +1,12 @@
 """Imports point one way: a module of the package imports only modules of lower rank."""
 
-import ast
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+import structure
 
 import daskbinder
-
-PACKAGE = Path(daskbinder.__file__).parent
 
 RANKS = [
     ["errors", "_version"],
@@ -59,36 +55,21 @@ RANKS = [
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 
 
-def imports(module: str) -> Iterator[str]:
-    """Modules of the package that a module imports, anywhere in it, types included."""
-    path = PACKAGE / f"{module.replace('.', '/')}.py"
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module} has a relative import"
-            names = [node.module or ""]
-            if node.module == "daskbinder":
-                names = [f"daskbinder.{alias.name}" for alias in node.names]
-        else:
-            continue
-        ours = (name.split(".")[1:] for name in names if name.startswith("daskbinder."))
-        yield from (".".join(name[: 2 if name[0] == "commands" else 1]) for name in ours)
+MODULES = structure.modules()
 
 
 def test_every_module_has_a_rank() -> None:
-    files = (path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
-    assert {".".join(file.with_suffix("").parts) for file in files} == set(RANK)
+    assert set(MODULES) == set(RANK)
 
 
 @pytest.mark.parametrize("module", RANK)
 def test_imports_point_to_lower_ranks(module: str) -> None:
-    upward = [name for name in imports(module) if RANK[name] >= RANK[module]]
+    upward = [name for name in MODULES[module].imports() if RANK[name] >= RANK[module]]
     assert not upward, f"{module} imports {upward}"
 
 
 def test_the_walk_sees_imports_inside_functions() -> None:
-    assert "sample" in set(imports("commands.archives"))
+    assert "sample" in set(MODULES["commands.archives"].imports())
 
 
 def test_public_names_are_there() -> None:

@@ -69,23 +69,18 @@ def run_there(python: Path, folder: Path, *words: str) -> str:
 
 
 def smoke(python: Path, folder: Path) -> None:
-    """See that the installed program counts, draws and knows its tables."""
+    """See that the installed program counts, answers and knows its tables."""
     home = run_there(python, folder, "python", "-c", "import daskbinder as d; print(d.__file__)")
     assert Path(home.strip()).is_relative_to(python.parents[1])
     module = ["python", "-m", "daskbinder"]
     run_there(python, folder, *module, "sample", "archive", "--days", "3", "--events-per-day", "99")
     assert "launches" in run_there(python, folder, "daskbinder", "run", "archive", "rollups")
     assert "ipython" in run_there(python, folder, *module, "top", "rollups", "--last", "3d")
-    run_there(python, folder, *module, "report", "rollups", "-o", "report.html")
-    assert (folder / "report.html").stat().st_size > 1e6
     code = "from daskbinder.annotations import annotations; print(len(annotations()))"
     assert int(run_there(python, folder, "python", "-c", code)) > 5
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_was_built_works_without_the_source(
-    kind: str, built: dict[str, Path], tmp_path: Path
-) -> None:
+def test_what_was_built_works_without_the_source(built: dict[str, Path], tmp_path: Path) -> None:
     """The environment has what we depend on, by a path of its own, and nothing of the source."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "env"], check=True)
     python = tmp_path / "env" / "bin" / "python"
@@ -95,7 +90,7 @@ def test_what_was_built_works_without_the_source(
     (Path(where.strip()) / "others.pth").write_text(sysconfig.get_path("purelib"))
     alone = ["--no-deps", "--no-index", "--no-build-isolation", "--quiet"]
     pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--ignore-installed"]
-    subprocess.run([*pip, *alone, str(built[kind])], check=True)
+    subprocess.run([*pip, *alone, str(built["whl"])], check=True)
     smoke(python, tmp_path)
 
 
@@ -109,3 +104,5 @@ def test_what_was_built_installs_with_all_it_needs(
     run_there(python, tmp_path, "pip", "install", "--quiet", str(built[kind]))
     assert "launches on 2021-03-23" in run_there(python, tmp_path, "daskbinder", "demo", "here")
     smoke(python, tmp_path)
+    run_there(python, tmp_path, "daskbinder", "report", "rollups", "-o", "report.html")
+    assert (tmp_path / "report.html").stat().st_size > 1e6

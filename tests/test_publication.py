@@ -214,3 +214,10 @@ def test_no_two_texts_share_a_name(one: str, other: str) -> None:
 )
 def test_a_badge_promises_no_more_than_there_were(n: int, message: str) -> None:
     assert badge(n)["message"] == message
+
+
+def test_a_data_set_in_which_nobody_is_known_is_published(dest: Path, tmp_path: Path) -> None:
+    export(dest, tmp_path / "out", "--least", 1_000_000)
+    totals = json.loads((tmp_path / "out" / "totals.json").read_text())
+    assert totals["launches"] == 3 * sum(SPECS.values())
+    assert not list((tmp_path / "out").glob("repos/*/*"))

@@ -18,6 +18,7 @@ from daskbinder.commands.options import (
 )
 from daskbinder.commands.show import printable, shown
 from daskbinder.errors import InputError
+from daskbinder.windows import GRAINS, KINDS
 
 if TYPE_CHECKING:
     from daskbinder.job import Result
@@ -33,14 +34,14 @@ if TYPE_CHECKING:
     "--window",
     "windows",
     multiple=True,
-    type=click.Choice(["daily", "weekly", "monthly"]),
+    type=click.Choice(KINDS),
     help="Write only these windows; may be repeated.  [default: all]",
 )
 @click.option(
     "--by",
     "grains",
     multiple=True,
-    type=click.Choice(["hour", "day"]),
+    type=click.Choice(GRAINS),
     help="Write only these grains; may be repeated.  [default: both]",
 )
 @click.option(

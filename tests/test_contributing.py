@@ -1,0 +1,139 @@
+"""CONTRIBUTING.md tells the truth: its map, its table of places, its recipe, its numbers."""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from datetime import date
+from pathlib import Path
+
+import pytest
+import structure
+from conftest import MakeArchive, MakeLaunch
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+PLACES = re.findall(r"^\| ([^|`]+) \| `([\w./]+)` \| `(\w+)` \|$", TEXT, re.MULTILINE)
+
+LONGEST_FUNCTION = 66
+LONGEST_MODULE = 900
+
+
+def test_there_are_ten_places_and_no_question_twice() -> None:
+    assert len(PLACES) >= 10
+    assert len({what for what, _, _ in PLACES}) == len(PLACES)
+
+
+@pytest.mark.parametrize(("file", "name"), sorted({(file, name) for _, file, name in PLACES}))
+def test_a_place_that_is_named_is_there(file: str, name: str) -> None:
+    text = (ROOT / file).read_text("utf-8")
+    if file.endswith(".toml"):
+        assert name in tomllib.loads(text)
+        return
+    names: set[str] = set()
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {one.id for one in targets if isinstance(one, ast.Name)}
+    assert name in names
+
+
+def test_every_module_is_on_the_map_once() -> None:
+    section = TEXT.partition("## What stands where")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ")]
+    named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    inner = {name for name in structure.modules() if "." not in name and not name.startswith("__")}
+    assert {*named} - {"Plan", "commands"} == inner - {"errors", "_version"}
+    assert len(named) == len(set(named))
+
+
+def test_commands_that_are_named_exist() -> None:
+    for path in re.findall(r"`(\.ci/\w+)`|`python (tests/\S+?)`", TEXT):
+        assert (ROOT / "".join(path)).exists()
+    assert "--group dev -e ." in TEXT
+    assert "dev" in tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["dependency-groups"]
+
+
+def test_each_change_in_one_place_is_enough(
+    make_archive: MakeArchive, launch: MakeLaunch, tmp_path: Path
+) -> None:
+    """The recipe and two more rows of the table, in a copy of the package, and a real count."""
+    copy = tmp_path / "daskbinder"
+    shutil.copytree(ROOT / "daskbinder", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    (recipe,) = re.findall(r"^```diff\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    git = ["git", "apply", "--verbose", "-"]
+    subprocess.run(git, input=recipe, text=True, cwd=tmp_path, check=True, capture_output=True)
+    with (copy / "federation.toml").open("a", encoding="utf-8") as table:
+        table.write('\n[[host]]\nhost = "moon.example.org"\nmember = "moon"\nsource = "a test"\n')
+    events = copy / "events.py"
+    text = events.read_text("utf-8")
+    assert text.count("range(1, 7)") == 1
+    events.write_text(text.replace("range(1, 7)", "range(1, 8)"), "utf-8")
+
+    days = [date(2021, 3, 31), date(2021, 4, 1), date(2021, 6, 30)]
+    source = make_archive(
+        {day: [launch(f"{day}T01:00", version=7, origin="moon.example.org")] for day in days}
+    )
+    code = f"""
+import daskbinder as db
+assert db.__file__.startswith({str(tmp_path)!r})
+kinds = "daily", "quarterly"
+done = db.run(db.plan(db.Archive({str(source)!r}), "out", windows=kinds)).rollups
+print(done.load("quarterly", by="day")["timestamp"].dt.date.astype(str).tolist())
+print(done.federation("day", wide=True)["moon"].sum())
+again = db.run(db.plan(db.Archive({str(source)!r}), "out", windows=kinds))
+print(again.bytes, db.check("out").faults)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines() == [str([str(day) for day in days]), "3", "0 ()"]
+    found = sorted(path.name for path in (tmp_path / "out/rollups/quarterly/by-hour").iterdir())
+    assert found == ["2021-Q1.parquet", "2021-Q2.parquet"]
+
+
+def test_nothing_imports_in_a_circle() -> None:
+    found = structure.modules()
+    assert structure.cycle(found) == []
+    circle = ast.parse("from daskbinder import cli")
+    found["errors"] = structure.Module("errors", 1, circle)
+    assert structure.cycle(found)  # the search finds one that is there
+
+
+def test_every_public_name_is_documented_and_every_function_typed() -> None:
+    found = structure.modules()
+    assert structure.undocumented(found) == []
+    assert structure.untyped(found) == []
+    bare = {"x": structure.Module("x", 1, ast.parse("def f(a, *b: int) -> None: ..."))}
+    assert structure.undocumented(bare) == structure.untyped(bare) == ["x.f"]
+
+
+def test_functions_and_modules_stay_short() -> None:
+    found = structure.modules()
+    long = {
+        name: structure.length(node)
+        for one in found.values()
+        for name, node in one.functions()
+        if structure.length(node) > LONGEST_FUNCTION
+    }
+    assert not long
+    assert not {name: one.lines for name, one in found.items() if one.lines > LONGEST_MODULE}
+
+
+def test_the_numbers_are_those_of_the_script() -> None:
+    """Sizes change with every commit, what they are sizes of does not."""
+    rows = re.findall(r"^\| ([^|]+?) +\| [^|]+ \|$", structure.report(), re.MULTILINE)
+    assert len(rows) == 9
+    for row in rows:
+        assert re.search(rf"^\| {re.escape(row)} +\| ", TEXT, re.MULTILINE), row
