@@ -79,6 +79,11 @@ def annotations(path: str | Path | None = None) -> tuple[Annotation, ...]:
     -------
     tuple of Annotation
         In the order of the days from which they hold, else of those to which they do.
+
+    Examples
+    --------
+    >>> annotations()[0].when
+    '2019-06-06 to 2019-06-12'
     """
     file = files("daskbinder") / "annotations.toml" if path is None else Path(path)
     try:

@@ -106,6 +106,14 @@ def top(
         What names a row (``provider`` and ``repository`` for ``"repo"``, ``provider`` and ``org``,
         ``provider``, ``member``, ``origin``, or ``provider``, ``repository`` and ``ref``), ``n``,
         and ``share`` of all launches of these days.
+
+    Examples
+    --------
+    >>> import daskbinder as db
+    >>> from daskbinder import answers
+    >>> ranked = answers.top(db.open("rollups"), by="provider", n=1)
+    >>> ranked["provider"].tolist()
+    ['GitHub']
     """
     return lookup.top(rollups, by, lookup.span_of(rollups, start, end, last), n).to_pandas()
 

@@ -44,6 +44,16 @@ class Archive:
     ------
     InputError
         When there is nothing at `url`, or one date has two files.
+
+    Examples
+    --------
+    >>> import daskbinder as db
+    >>> archive = db.Archive("archive")
+    >>> len(archive.files), archive.files[0].name
+    (8, 'events-2021-02-24.jsonl')
+    >>> events = archive.events("2021-03-01", "2021-03-02")  # lazy
+    >>> "spec" in events.columns
+    True
     """
 
     def __init__(

@@ -130,6 +130,12 @@ def check(
     ------
     InputError
         When no run has ever written there, or there is no archive at `source`.
+
+    Examples
+    --------
+    >>> import daskbinder as db
+    >>> db.check("rollups", "archive").faults
+    ()
     """
     place = Place.at(dest, storage_options)
     today = today or datetime.now(UTC).date()

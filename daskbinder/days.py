@@ -18,6 +18,13 @@ class Days:
     ----------
     runs : tuple of (int, int)
         Ordinals of the first and last day of each run, in order; runs do not touch.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> days = Days.of([date(2021, 3, 1), date(2021, 3, 2), date(2021, 3, 4)])
+    >>> len(days), len(days.runs), len(days.widened(0, 1))
+    (3, 2, 5)
     """
 
     runs: tuple[tuple[int, int], ...] = ()

@@ -88,6 +88,15 @@ class Federation:
     ------
     ValueError
         When two intervals of one host share a day.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> federation = Federation.load()
+    >>> federation.member("ovh.mybinder.org:443", date(2021, 3, 4))
+    'ovh'
+    >>> federation.member("hub.example.org", date(2021, 3, 4))
+    'hub'
     """
 
     intervals: tuple[Interval, ...]
@@ -249,6 +258,11 @@ def host_of(origin: str) -> str:
     -----
     RFC 9110 section 7.2 (Host) and RFC 3986 section 3.2.2 (brackets around IPv6). An IPv6 address
     without brackets has no port to lose.
+
+    Examples
+    --------
+    >>> host_of("GKE.mybinder.org:443")
+    'gke.mybinder.org'
     """
     host, colon, port = origin.rpartition(":")
     if not colon or port.strip("0123456789") or _is_address(origin):

@@ -93,6 +93,14 @@ def run(
         When the input or the options cannot be used.
     JobError
         When the job failed; what was published before stands.
+
+    Examples
+    --------
+    >>> import daskbinder as db
+    >>> plan = db.plan(db.Archive("archive"), "new", windows=["weekly"], grains=["day"])
+    >>> result = db.run(plan)
+    >>> result.launches == result.rollups.manifest["totals"]["accepted"]
+    True
     """
     started = time.perf_counter()
     least = LEAST_BLOCK if plan.wish.adapts else plan.rules.blocksize

@@ -89,6 +89,14 @@ def sync(
         When the archive has no day in the range, or `folder` is not on this machine.
     JobError
         When a file cannot be fetched as it was listed; the others stay.
+
+    Examples
+    --------
+    >>> import daskbinder as db
+    >>> db.sync(db.Archive("archive"), "copy").unchanged
+    0
+    >>> db.sync(db.Archive("archive"), "copy").unchanged
+    8
     """
     here = Place.at(folder)
     if not here.is_local:

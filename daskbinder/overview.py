@@ -33,6 +33,13 @@ class Overview:
         Days that the archive's own index does not name.
     indexed_only : tuple of datetime.date
         Days that it names and that are not there.
+
+    Examples
+    --------
+    >>> import daskbinder as db
+    >>> found = Overview.of(db.Archive("archive"))
+    >>> found.days, found.missing
+    (8, 1)
     """
 
     source: str

@@ -275,6 +275,13 @@ def plan(
     ------
     InputError
         When an option makes no sense or no day file is in the range.
+
+    Examples
+    --------
+    >>> import daskbinder as db
+    >>> plan = db.plan(db.Archive("archive"), "new", end="2021-02-28", windows=["monthly"])
+    >>> print(str(plan).splitlines()[0])
+    covers  5 day files, 2021-02-24 to 2021-02-28, 0 days missing
     """
     if blocksize != "auto" and blocksize < 1:
         raise InputError(f"a block has at least one byte, not {blocksize}")

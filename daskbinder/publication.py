@@ -121,6 +121,11 @@ def safe_name(text: str) -> str:
     Letters a to z, digits, ``_`` and ``-`` stand for themselves, dots too but at the ends; all
     other bytes of UTF-8 are written ``~`` and two hexadecimal digits. What is too long for a file
     system is cut, ``~~`` and a hash being what tells it from others.
+
+    Examples
+    --------
+    >>> safe_name("Jupyter/.. demo")
+    '~4aupyter~2f..~20demo'
     """
     found = "".join(
         character

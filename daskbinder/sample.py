@@ -169,6 +169,12 @@ def write_sample(
     -------
     int
         Launches written, broken lines not counted.
+
+    Examples
+    --------
+    >>> import daskbinder as db
+    >>> db.write_sample("small", days=2, events_per_day=10, seed=1) > 0
+    True
     """
     if days < 1 or events_per_day < 1:
         raise ValueError("A sample needs at least one day and one event a day.")

@@ -192,7 +192,15 @@ def resolve(provider: pa.Array, spec: pa.Array, version: pa.Array) -> pa.Table:
 
 
 def resolve_one(provider: str, spec: str, version: int = GIST_SINCE) -> Target:
-    """Find what one spec names."""
+    """Find what one spec names.
+
+    Examples
+    --------
+    >>> resolve_one("GitHub", "ipython/ipython-in-depth/a/branch")
+    Target(provider='GitHub', repository='ipython/ipython-in-depth', org='ipython', ref='a/branch')
+    >>> resolve_one("Zenodo", "10.5281/zenodo.3242074").org
+    '10.5281'
+    """
     found = resolve(pa.array([provider]), pa.array([spec]), pa.array([version]))
     return Target(**found.to_pylist()[0])
 

@@ -303,6 +303,16 @@ def open_rollups(dest: str, *, storage_options: Mapping[str, Any] | None = None)
     ------
     InputError
         When there is no finished data set.
+
+    Examples
+    --------
+    >>> import daskbinder as db
+    >>> rollups = db.open("rollups")
+    >>> weeks = rollups.load("weekly", by="day")
+    >>> int(weeks["n"].sum()) == rollups.manifest["totals"]["accepted"]
+    True
+    >>> list(rollups.federation("day", wide=True).columns[:2])
+    ['binderhub', 'gesis']
     """
     place = Place.at(dest, storage_options)
     manifest = read_manifest(place)

@@ -118,6 +118,14 @@ def window_of(kind: str, day: date, *, labels: str = "iso") -> Window:
     Returns
     -------
     Window
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> window_of("weekly", date(2021, 1, 3)).label
+    '2020-W53'
+    >>> window_of("monthly", date(2021, 2, 3)).last
+    datetime.date(2021, 2, 28)
     """
     if labels not in LABELS:
         raise ValueError(f"labels are one of {', '.join(LABELS)}, not {labels!r}")
@@ -128,7 +136,14 @@ def window_of(kind: str, day: date, *, labels: str = "iso") -> Window:
 
 
 def windows_of(kind: str, days: Iterable[date], *, labels: str = "iso") -> list[Window]:
-    """Find the windows of a kind that hold any of the days, each once, in order of time."""
+    """Find the windows of a kind that hold any of the days, each once, in order of time.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> [one.label for one in windows_of("weekly", [date(2021, 1, 3), date(2021, 1, 4)])]
+    ['2020-W53', '2021-W01']
+    """
     return sorted({window_of(kind, day, labels=labels) for day in days})
 
 
