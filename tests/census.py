@@ -32,7 +32,8 @@ def named(provider: str, spec: str, version: int) -> Named:
                 gist_user(unquote(owner + "/" + name) if name is not None else "")
             )
             if gist and len(gist[1]) in (20, 32) and not gist[1].strip(HEX):
-                return Named("Gist", "/".join(gist), gist[0], some(rest))
+                ref, *_ = (rest or "").split("/")  # what follows means nothing, as for any Gist
+                return Named("Gist", "/".join(gist), gist[0], some(ref))
         found = owner_and_name(unquote(f"{owner}/{name}")) if name is not None else None
         if found and found[1].strip("."):
             return Named(provider, "/".join(found), found[0], some(rest))

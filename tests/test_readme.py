@@ -16,12 +16,18 @@ from daskbinder.cli import main
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 CLUSTERS = (ROOT / "docs" / "clusters.md").read_text("utf-8")
+RESULTS = (ROOT / "docs" / "results.md").read_text("utf-8")
+SHELL = (ROOT / "docs" / "shell.md").read_text("utf-8")
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "benchmarks" / "README.md"]
 GATE = (ROOT / ".ci" / "run").read_text("utf-8")
 FIGURES_OF_THE_CLOCK = ("seconds", "MB/s", "launches/s")
 
 
-def fenced(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def fenced(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+PYTHON = [*fenced("python"), *fenced("python", SHELL)]
 
 
 def shown() -> list[tuple[list[str], list[str]]]:
@@ -90,9 +96,9 @@ def test_a_command_shows_what_the_readme_shows(folder: Path, number: int) -> Non
     assert not kept, "figures that change from run to run are not for the README"
 
 
-@pytest.mark.parametrize("number", range(len(fenced("python"))))
+@pytest.mark.parametrize("number", range(len(PYTHON)))
 def test_a_python_snippet_runs(folder: Path, number: int) -> None:
-    ended = run([sys.executable, "-W", "error", "-c", fenced("python")[number]], folder)
+    ended = run([sys.executable, "-W", "error", "-c", PYTHON[number]], folder)
     assert ended.returncode == 0, ended.stderr
 
 
@@ -121,10 +127,28 @@ def test_every_file_that_a_run_leaves_is_named(folder: Path) -> None:
             assert Path(name).name in layout
 
 
-NAMED = re.findall(r"`(--[a-z-]+)", README + CLUSTERS)
+NAMED = re.findall(r"`(--[a-z-]+)", README + CLUSTERS + RESULTS + SHELL)
 NAMED += re.findall(r" (--[a-z-]+)", "\n".join(re.findall("daskbinder run.*", README + CLUSTERS)))
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMED) - {"--help"}))
+@pytest.mark.parametrize("name", sorted(set(NAMED) - {"--help", "--version", "--slow"}))
 def test_an_option_that_is_named_exists(name: str, helps: str) -> None:
-    assert re.search(rf"^  {name}\b", helps, re.MULTILINE)
+    assert re.search(rf"^  (?:-\w, )?{name}\b", helps, re.MULTILINE)
+
+
+def test_the_front_door_is_short() -> None:
+    assert README.count("\n") <= 250
+    assert README.index(".png)") < README.index("## ")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
+        if "://" in target:
+            continue
+        name, _, anchor = target.partition("#")
+        file = page.parent / name if name else page
+        assert file.exists(), target
+        heads = re.findall(r"^#+ (.*)$", file.read_text("utf-8"), re.MULTILINE) if anchor else []
+        found = {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+        assert not anchor or anchor in found, target

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 from census import FOLDED, KNOWN, lower, named
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from daskbinder.spec import candidates, keys, resolve, resolve_one
@@ -113,6 +113,7 @@ PROVIDERS = st.sampled_from([*KNOWN, "Tomorrow", ""])
 
 @settings(max_examples=1000, deadline=None)
 @given(st.lists(st.tuples(PROVIDERS, NASTY | PIECES, st.integers(1, 6)), min_size=1, max_size=20))
+@example([("GitHub", f"owner/{HEX}/main/more", 1)])
 def test_any_specs_are_read_as_the_census_reads_them(rows: list[tuple[str, str, int]]) -> None:
     columns = zip((pa.string(), pa.string(), pa.int64()), zip(*rows, strict=True), strict=False)
     found = resolve(*(pa.array(column, dtype) for dtype, column in columns))
