@@ -285,3 +285,10 @@ def test_annotations_are_well_formed() -> None:
         assert dates == sorted(dates)
         starts.append(dates[0])
     assert starts == sorted(starts)
+
+
+def test_an_address_with_dots_in_brackets_is_no_host_name() -> None:
+    federation = Federation.load()
+    assert federation.member("[::ffff:192.0.2.1]:443", date(2021, 3, 4)) == "[::ffff:192.0.2.1]"
+    assert federation.member("192.0.2.1:443", date(2021, 3, 4)) == "192.0.2.1"
+    assert federation.member("[a.b", date(2021, 3, 4)) == "[a"

@@ -128,3 +128,10 @@ def test_unknown_kinds_and_labels_are_refused() -> None:
         window_of("week", date(2021, 3, 4))
     with pytest.raises(ValueError, match="labels are one of iso, notebook, not 'ISO'"):
         window_of("weekly", date(2021, 3, 4), labels="ISO")
+
+
+def test_labels_are_named() -> None:
+    with pytest.raises(TypeError):
+        window_of("weekly", date(2021, 3, 4), "notebook")  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        windows_of("weekly", [], "notebook")  # type: ignore[misc]
