@@ -19,7 +19,7 @@ TEXT = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 PLACES = re.findall(r"^\| ([^|`]+) \| `([\w./]+)` \| `(\w+)` \|$", TEXT, re.MULTILINE)
 
 LONGEST_FUNCTION = 66
-LONGEST_MODULE = 900
+LONGEST_MODULE = 600
 
 
 def test_there_are_ten_places_and_no_question_twice() -> None:
