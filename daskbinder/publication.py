@@ -96,7 +96,7 @@ def publish(rollups: Rollups, out: Place, least: int = LEAST) -> Publication:
         written = sum(map(write, files.items()))
     else:
         with ThreadPoolExecutor(out.concurrency) as pool:
-            written = sum(pool.map(write, files.items()))
+            written = sum((map if out.is_local else pool.map)(write, files.items()))
     for name in sorted(gone):
         out.remove(name)
     written += write((INDEX, index))

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, ClassVar
 
 import fsspec
@@ -141,6 +142,14 @@ class Folder(Storage):
     fingerprints = ("mtime",)
     times = ("mtime",)
     concurrency = 1
+
+    def entry(self, name: str) -> Entry:
+        """Describe a file as it is now, as a listing does, but asking the system itself."""
+        seen = Path(self.path(name)).lstat()
+        if not S_ISREG(seen.st_mode):
+            return super().entry(name)
+        base = name.rpartition("/")[2]
+        return Entry(base, seen.st_size, f"mtime={seen.st_mtime}", seen.st_mtime)
 
     def read(self, path: str, entry: Entry, start: int | None, stop: int | None) -> memoryview:
         """Bytes of a file or of a range of it, fewer if it ends before.
