@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from daskbinder.dayfile import DayFile, list_day_files, read_index
+from daskbinder.days import read_date
 from daskbinder.errors import InputError
 from daskbinder.instance import MYBINDER, Instance
 from daskbinder.place import Place
@@ -84,7 +85,7 @@ class Archive:
         self, start: date | str | None = None, end: date | str | None = None
     ) -> tuple[DayFile, ...]:
         """Day files from one date to another, both included."""
-        first, last = _date(start) or date.min, _date(end) or date.max
+        first, last = read_date(start) or date.min, read_date(end) or date.max
         if first > last:
             raise InputError(f"the range ends ({last}) before it starts ({first})")
         return tuple(file for file in self.files if first <= file.date <= last)
@@ -136,12 +137,3 @@ class Archive:
         ]
         meta = clear_known_categories(frame.META)
         return dd.from_delayed(parts, meta=meta, divisions=divisions, prefix="launches")
-
-
-def _date(given: date | str | None) -> date | None:
-    if given is None or isinstance(given, date):
-        return given
-    try:
-        return date.fromisoformat(given)
-    except ValueError as error:
-        raise InputError(f"{given!r} is not a date; write it as YYYY-MM-DD") from error

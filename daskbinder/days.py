@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
+from daskbinder.errors import InputError
+
 __all__ = ["Days"]
 
 
@@ -72,3 +74,13 @@ class Days:
 
 
 _FIRST, _LAST = date.min.toordinal(), date.max.toordinal()
+
+
+def read_date(given: date | str | None) -> date | None:
+    """Read a date that a user gave, as ``YYYY-MM-DD`` or as a date; None where none was given."""
+    if given is None or isinstance(given, date):
+        return given
+    try:
+        return date.fromisoformat(given)
+    except ValueError as error:
+        raise InputError(f"{given!r} is not a date; write it as YYYY-MM-DD") from error

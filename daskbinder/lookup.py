@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from daskbinder import spec
+from daskbinder.days import read_date
 from daskbinder.errors import InputError
 from daskbinder.events import day_number
 from daskbinder.repositories import DAILY, identities, ranking, sums
@@ -79,7 +80,7 @@ def span_of(
         So many days (``"90d"``) to `end`, or to the last day that has a file.
     """
     everything = whole(rollups)
-    first, final = _date(start), _date(end)
+    first, final = read_date(start), read_date(end)
     if last is not None:
         found = _LAST.fullmatch(str(last).strip())
         if found is None or first is not None:
@@ -90,15 +91,6 @@ def span_of(
     if span.first > span.last:
         raise InputError(f"the range ends ({span.last}) before it starts ({span.first})")
     return span
-
-
-def _date(given: date | str | None) -> date | None:
-    if given is None or isinstance(given, date):
-        return given
-    try:
-        return date.fromisoformat(given)
-    except ValueError as error:
-        raise InputError(f"{given!r} is not a date; write it as YYYY-MM-DD") from error
 
 
 # Tables of the data set ---------------------------------------------------------------------------
