@@ -4,7 +4,7 @@ A fault is of the data set and can be mended; a note is of the archive. Reads an
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -17,10 +17,10 @@ import pyarrow as pa
 
 from daskbinder import ledger
 from daskbinder.archive import Archive
+from daskbinder.days import Days
 from daskbinder.errors import InputError
 from daskbinder.events import HOUR
 from daskbinder.instance import MYBINDER, Instance
-from daskbinder.overview import ranges
 from daskbinder.place import Place
 from daskbinder.scan import Ints
 from daskbinder.store import (
@@ -36,8 +36,7 @@ from daskbinder.store import (
     parse_table,
 )
 
-_DAY = timedelta(days=1)
-_STALE = 2 * _DAY
+_STALE = timedelta(days=2)
 _SILENCE = 24
 """Hours without a launch that are worth a word."""
 
@@ -314,7 +313,7 @@ def _check_days(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) 
     if dates and stated != (
         min(dates).isoformat(),
         max(dates).isoformat(),
-        [day.isoformat() for day in _missing(dates)],
+        [day.isoformat() for day in Days.of(dates).gaps],
     ):
         yield f"{MANIFEST} states other days than the day table"
 
@@ -358,7 +357,7 @@ def _gaps(rows: Sequence[Mapping[str, Any]], today: date) -> Iterator[str]:
     """What the day table tells of the archive."""
     if not rows:
         return
-    missing = _missing([row["date"] for row in rows])
+    missing = Days.of(row["date"] for row in rows).gaps
     if missing:
         yield f"{_counted_days(missing)} missing"
     provisional = [row["date"] for row in rows if row["provisional"]]
@@ -373,13 +372,6 @@ def _gaps(rows: Sequence[Mapping[str, Any]], today: date) -> Iterator[str]:
     newest = max(row["date"] for row in rows)
     if today - newest > _STALE:
         yield f"the newest day, {newest}, is {(today - newest).days:,} days old"
-
-
-def _missing(dates: Iterable[date]) -> list[date]:
-    there = set(dates)
-    first, last = min(there), max(there)
-    days = (first + i * _DAY for i in range((last - first).days))
-    return [day for day in days if day not in there]
 
 
 def _mismatches(rows: Iterable[Mapping[str, Any]]) -> list[date]:
@@ -449,12 +441,11 @@ def _differences(
 
 def _counted_days(days: Iterable[date]) -> str:
     """Say how many days, and which if they are few."""
-    days = sorted(days)
-    shown = [f"{a}" if a == b else f"{a} to {b}" for a, b in ranges(tuple(days))]
-    return f"{_counted(days, 'day')} ({_listed(shown)})"
+    found = Days.of(days)
+    return f"{_counted(found, 'day')} ({_listed(found.texts)})"
 
 
-def _counted(things: Sequence[Any], what: str) -> str:
+def _counted(things: Sized, what: str) -> str:
     return f"{len(things):,} {what}{'' if len(things) == 1 else 's'}"
 
 

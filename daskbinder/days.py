@@ -6,6 +6,7 @@ What a graph says of a million days has to be short; knows no files and no windo
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 
 from daskbinder.errors import InputError
 
@@ -63,6 +64,22 @@ class Days:
             for start, stop in other.runs
             if first <= stop and start <= last
         )
+
+    @property
+    def gaps(self) -> "Days":
+        """Days between the first and the last that are not there."""
+        ends = pairwise(self.runs)
+        return Days(tuple((last + 1, first - 1) for (_, last), (first, _) in ends))
+
+    @property
+    def spans(self) -> tuple[tuple[date, date], ...]:
+        """First and last day of each run."""
+        return tuple((date.fromordinal(first), date.fromordinal(last)) for first, last in self.runs)
+
+    @property
+    def texts(self) -> list[str]:
+        """Each run to be read: its only day, or its first and its last."""
+        return [f"{a}" if a == b else f"{a} to {b}" for a, b in self.spans]
 
     def between(self, first: int, last: int) -> "Days":
         """Days of an interval of ordinals, both ends included."""

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from itertools import pairwise
 
 from daskbinder.archive import Archive
+from daskbinder.days import Days
 
 _DAY = timedelta(days=1)
 
@@ -76,11 +76,7 @@ class Overview:
             first=dates[0] if dates else None,
             last=dates[-1] if dates else None,
             bytes=sum(file.size for file in archive.files),
-            gaps=tuple(
-                (before + _DAY, after - _DAY)
-                for before, after in pairwise(dates)
-                if after - before > _DAY
-            ),
+            gaps=Days.of(dates).gaps.spans,
             provisional=tuple(day for day in dates if day >= today - _DAY),
             empty=tuple(file.date for file in archive.files if not file.size),
             unindexed=tuple(day for day in dates if day not in archive.index),
@@ -91,14 +87,3 @@ class Overview:
     def missing(self) -> int:
         """Days missing between the first and the last."""
         return sum((last - first).days + 1 for first, last in self.gaps)
-
-
-def ranges(days: tuple[date, ...]) -> list[tuple[date, date]]:
-    """Bring days that follow each other together: the first and the last of each run."""
-    runs: list[tuple[date, date]] = []
-    for day in sorted(days):
-        if runs and day - runs[-1][1] == _DAY:
-            runs[-1] = runs[-1][0], day
-        else:
-            runs.append((day, day))
-    return runs

@@ -2,9 +2,8 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from functools import cached_property, partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +15,7 @@ from daskbinder import ledger, tasks
 from daskbinder.archive import Archive
 from daskbinder.cut import digest
 from daskbinder.dayfile import DayFile, Part
+from daskbinder.days import Days
 from daskbinder.errors import InputError
 from daskbinder.events import VERSIONS
 from daskbinder.federation import Federation
@@ -34,8 +34,6 @@ from daskbinder.store import (
 from daskbinder.tasks import Rules
 from daskbinder.windows import GRAINS, KINDS, Window
 from daskbinder.wish import Wish
-
-_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -170,11 +168,7 @@ class Plan:
     @property
     def missing(self) -> list[date]:
         """Dates between the first and the last day file that have none."""
-        return [
-            before.date + _DAY * i
-            for before, after in pairwise(self.files)
-            for i in range(1, (after.date - before.date).days)
-        ]
+        return list(Days.of(file.date for file in self.files).gaps)
 
     def incomplete(self) -> dict[Window, list[date]]:
         """Windows that lack day files, and the dates they lack."""

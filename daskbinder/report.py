@@ -4,7 +4,6 @@ import base64
 import hashlib
 import re
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import holoviews as hv
@@ -15,6 +14,7 @@ from bokeh.resources import Resources
 from daskbinder import page
 from daskbinder._version import __version__
 from daskbinder.annotations import annotations
+from daskbinder.days import Days
 from daskbinder.drawn import labels, readable
 from daskbinder.events import day_of
 from daskbinder.place import Place
@@ -102,7 +102,7 @@ def render(rollups: Rollups) -> str:
                 ("Months by provider", "by-provider", *_months(tables, tables.providers, axis=1)),
             ],
             days=f"{len(tables.days):,}",
-            gaps=_gaps(tables),
+            gaps=Days.of(tables.days.loc[~tables.days["present"], "date"].dt.date).texts,
             notes=[
                 (number, note)
                 for number, note in enumerate(annotations(), 1)
@@ -164,11 +164,3 @@ def _months(tables: Tables, names: Sequence[str], *, axis: int) -> tuple[list[st
         shown = [f"{value:,}" if value else "–" for value in values.tolist()]
         rows.append((str(one), shown, f"{int(values.sum()):,}", files))
     return labels(names), rows
-
-
-def _gaps(tables: Tables) -> list[str]:
-    """Days without a file, those in a row together."""
-    days = tables.days.loc[~tables.days["present"], "date"].dt.date.tolist()
-    starts = [i for i, day in enumerate(days) if not i or (day - days[i - 1]).days > 1]
-    runs = [(days[start], days[stop - 1]) for start, stop in pairwise([*starts, len(days)])]
-    return [f"{first}" if first == last else f"{first} to {last}" for first, last in runs]

@@ -43,3 +43,17 @@ def test_a_million_days_are_said_in_a_few_bytes() -> None:
     days = Days.of(date(2018, 11, 3) + timedelta(days=i) for i in range(1_000_000))
     assert len(days) == 1_000_000
     assert len(pickle.dumps(days)) < 100
+
+
+@given(st.sets(NEAR))
+def test_gaps_fill_what_lies_between_the_ends(ours: set[date]) -> None:
+    days = Days.of(ours)
+    whole = Days.over([(min(ours).toordinal(), max(ours).toordinal())]) if ours else Days()
+    assert not days & days.gaps
+    assert {*days, *days.gaps} == {*whole}
+
+
+def test_runs_are_told_by_their_ends() -> None:
+    days = Days.of([date(2021, 3, 4), date(2021, 2, 28), date(2021, 3, 1)])
+    assert days.texts == ["2021-02-28 to 2021-03-01", "2021-03-04"]
+    assert days.gaps.spans == ((date(2021, 3, 2), date(2021, 3, 3)),)

@@ -147,7 +147,7 @@ def _show_overview(found: "Overview") -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from daskbinder.overview import ranges
+    from daskbinder.days import Days
 
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
@@ -157,14 +157,13 @@ def _show_overview(found: "Overview") -> None:
     if found.days:
         table.add_row("from, to", f"{found.first} to {found.last}")
     table.add_row("bytes", f"{found.bytes:,}")
-    for what, runs in (
-        ("missing days", list(found.gaps)),
-        ("provisional", ranges(found.provisional)),
-        ("empty", ranges(found.empty)),
-        ("not in the index", ranges(found.unindexed)),
-        ("only in the index", ranges(found.indexed_only)),
+    gaps = ((first.toordinal(), last.toordinal()) for first, last in found.gaps)
+    for what, days in (
+        ("missing days", Days.over(gaps)),
+        ("provisional", Days.of(found.provisional)),
+        ("empty", Days.of(found.empty)),
+        ("not in the index", Days.of(found.unindexed)),
+        ("only in the index", Days.of(found.indexed_only)),
     ):
-        days = sum((last - first).days + 1 for first, last in runs)
-        texts = [f"{first}" if first == last else f"{first} to {last}" for first, last in runs]
-        table.add_row(what, f"{days:,}: {shown(texts, 20)}" if days else "none")
+        table.add_row(what, f"{len(days):,}: {shown(days.texts, 20)}" if days else "none")
     Console().print(table)
