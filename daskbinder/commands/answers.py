@@ -4,12 +4,11 @@ They start in a moment: nothing here needs pandas, Dask or the archive.
 """
 
 import sys
-from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from daskbinder.commands.options import DATE, storage_options
+from daskbinder.commands.options import date_range, storage_options
 from daskbinder.commands.show import print_csv, print_json, print_table
 
 if TYPE_CHECKING:
@@ -42,8 +41,7 @@ def _in_any_form(command: Any) -> Any:
     help="What to rank.",
 )
 @click.option("--last", metavar="DAYS", help="So many days up to the newest, as 90d.")
-@click.option("--start", type=DATE, metavar="DATE", help="First day, as YYYY-MM-DD.")
-@click.option("--end", type=DATE, metavar="DATE", help="Last day, included.")
+@date_range("day")
 @click.option(
     "-n", "n", type=click.IntRange(1), default=25, show_default=True, metavar="N", help="Rows."
 )
@@ -57,7 +55,7 @@ def top(dest: str, by: str, n: int, form: str | None, **given: Any) -> None:
     rollups = _open(dest, given)
     from daskbinder import lookup
 
-    span = lookup.span_of(rollups, _date(given["start"]), _date(given["end"]), given["last"])
+    span = lookup.span_of(rollups, given["start"], given["end"], given["last"])
     rows = lookup.top(rollups, by, span, n).to_pylist()
     if form == "json":
         print_json({"by": by, "start": span.first, "end": span.last, "rows": rows})
@@ -186,10 +184,6 @@ def _hide_pandas() -> None:
         pa.array([0])
     finally:
         sys.meta_path.remove(_Hidden)
-
-
-def _date(given: datetime | None) -> date | None:
-    return None if given is None else given.date()
 
 
 def _show_repository(found: "Found") -> None:

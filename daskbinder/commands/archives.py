@@ -1,12 +1,12 @@
 """The commands about archives of day files: sample, sync and info."""
 
-from datetime import datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from daskbinder.commands.options import DATE, instance, storage_options
+from daskbinder.commands.options import DATE, as_json, date_range, instance, storage_options
 from daskbinder.commands.show import print_json, shown
 from daskbinder.errors import InputError
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     help="The same seed makes the same bytes.",
 )
 @click.option("--flaws", is_flag=True, help="With some lines that cannot be used.")
-def sample(out: Path, start: datetime, **given: Any) -> None:
+def sample(out: Path, start: date, **given: Any) -> None:
     """Make an archive of any size in the folder OUT, from a seed.
 
     It has the shape of the real one: formats of all versions, few loud repositories and a long
@@ -53,7 +53,7 @@ def sample(out: Path, start: datetime, **given: Any) -> None:
     from daskbinder.sample import write_sample
 
     try:
-        launches = write_sample(out, start=start.date(), **given)
+        launches = write_sample(out, start=start, **given)
     except ValueError as error:
         raise InputError(str(error)) from error
     click.echo(f"{launches:,} launches in {out}")
@@ -62,8 +62,7 @@ def sample(out: Path, start: datetime, **given: Any) -> None:
 @click.command(short_help="Bring a folder up to date with an archive.")
 @click.argument("source", required=False)
 @click.argument("folder", required=False, metavar="DIR")
-@click.option("--start", type=DATE, help="First file date to fetch.")
-@click.option("--end", type=DATE, help="Last file date to fetch.")
+@date_range("file date to fetch")
 @click.option(
     "--delete", is_flag=True, help="Remove days SOURCE lacks, and take those that shrank."
 )
@@ -86,7 +85,7 @@ def sync(source: str | None, folder: str | None, **given: Any) -> None:
         source, folder = None, source
     if folder is None:
         raise click.UsageError("Give DIR, the folder for the day files.")
-    dates = {bound: given[bound].date() for bound in ("start", "end") if given[bound]}
+    dates = {bound: given[bound] for bound in ("start", "end")}
     archive = Archive(source, instance=given["instance"], storage_options=given["storage_options"])
     total = sum(file.size for file in archive.select(**dates))
     console = Console(stderr=True)
@@ -120,7 +119,7 @@ def sync(source: str | None, folder: str | None, **given: Any) -> None:
 
 @click.command()
 @click.argument("source", required=False)
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@as_json
 @instance
 @storage_options("SOURCE")
 def info(source: str | None, as_json: bool, **given: Any) -> None:

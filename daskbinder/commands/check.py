@@ -5,16 +5,15 @@ from typing import Any
 
 import click
 
-from daskbinder.commands.options import DATE, instance, storage_options
+from daskbinder.commands.options import as_json, date_range, instance, storage_options
 from daskbinder.commands.show import print_json, printable
 
 
 @click.command(short_help="Check what a run left in DEST.")
 @click.argument("dest")
 @click.argument("source", required=False)
-@click.option("--start", type=DATE, metavar="DATE", help="First file date to compare.")
-@click.option("--end", type=DATE, metavar="DATE", help="Last file date to compare.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@date_range("file date to compare")
+@as_json
 @instance
 @storage_options("DEST and SOURCE")
 def check(dest: str, source: str | None, as_json: bool, **given: Any) -> None:
@@ -28,8 +27,8 @@ def check(dest: str, source: str | None, as_json: bool, **given: Any) -> None:
 
     from daskbinder.audit import check
 
-    dates = {bound: given[bound].date() for bound in ("start", "end") if given[bound]}
-    if dates and source is None:
+    dates = {bound: given[bound] for bound in ("start", "end")}
+    if any(dates.values()) and source is None:
         raise click.UsageError("Give SOURCE, with which --start and --end compare.")
     options = {name: given[name] for name in ("instance", "storage_options")}
     found = check(dest, source, **options, **dates)

@@ -11,7 +11,16 @@ from daskbinder.commands.show import printable
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-DATE = click.DateTime(["%Y-%m-%d"])
+
+class _Date(click.DateTime):
+    """A date, and not the midnight it begins with."""
+
+    def convert(self, *given: Any) -> Any:
+        """Read YYYY-MM-DD."""
+        return super().convert(*given).date()
+
+
+DATE = _Date(["%Y-%m-%d"])
 FILE = click.Path(exists=True, dir_okay=False)
 
 
@@ -77,6 +86,16 @@ def show_versions(ctx: click.Context, _param: click.Parameter, given: bool) -> N
     for name in _VERSIONS:
         click.echo(f"{name} {version(name)}")
     ctx.exit()
+
+
+def date_range(of: str) -> Decorator:
+    """Give the options for the first and the last of some days."""
+    start = click.option("--start", type=DATE, metavar="DATE", help=f"First {of}, as YYYY-MM-DD.")
+    end = click.option("--end", type=DATE, metavar="DATE", help=f"Last {of}, included.")
+    return lambda function: start(end(function))
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 
 
 def storage_options(of: str) -> Decorator:

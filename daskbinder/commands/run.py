@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from daskbinder.commands.options import (
-    DATE,
     FILE,
+    date_range,
     instance,
     read_bounds,
     read_size,
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 @click.command(short_help="Count the launches of SOURCE into DEST.")
 @click.argument("source", required=False)
 @click.argument("dest", required=False)
-@click.option("--start", type=DATE, metavar="DATE", help="First file date, as YYYY-MM-DD.")
-@click.option("--end", type=DATE, metavar="DATE", help="Last file date, included.")
+@date_range("file date")
 @click.option(
     "--window",
     "windows",
@@ -220,12 +219,9 @@ def _plan(source: str | None, dest: str, given: dict[str, Any]) -> "Plan":
 
     chosen: dict[str, Any] = {
         name: given[name]
-        for name in ("windows", "grains", "errors", "compat", "blocksize")
+        for name in ("start", "end", "windows", "grains", "errors", "compat", "blocksize")
         if given.get(name)
     }
-    for bound in ("start", "end"):
-        if given.get(bound):
-            chosen[bound] = given[bound].date()
     if given.get("federation"):
         chosen["federation"] = Federation.load(given["federation"])
     options = given.get("storage_options")
