@@ -5,17 +5,18 @@ launches, not people; names of repositories, organisations, refs and origins are
 strangers chose.
 """
 
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow.compute as pc
 
-from daskbinder import lookup
+from daskbinder import lookup, tally
 from daskbinder.errors import InputError
 from daskbinder.lookup import Launches
 from daskbinder.store import DAYS, Rollups
+from daskbinder.tally import Repository
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,46 +35,6 @@ __all__ = [
     "scripts",
     "top",
 ]
-
-
-@dataclass(frozen=True)
-class Repository:
-    """What there is to know of one repository.
-
-    Attributes
-    ----------
-    provider, name : str
-        Who holds it, and its name as most often written.
-    org : str or None
-        Whose it is; None for a spec that fits nothing its provider knows.
-    total : int
-        Launches.
-    share : float
-        Part of all launches.
-    rank : int
-        1 for the most launched; those with equal launches share a rank.
-    days : int
-        Days with launches.
-    first_seen, last_seen : datetime.date
-        The first and the last of them.
-    series : pandas.DataFrame
-        ``date`` and ``n``: each day with launches.
-    by_member, by_ref : pandas.DataFrame
-        ``member`` or ``ref`` (None where none was asked for), ``n`` and ``share``, the most first.
-    """
-
-    provider: str
-    name: str
-    org: str | None
-    total: int
-    share: float
-    rank: int
-    days: int
-    first_seen: date
-    last_seen: date
-    series: "pd.DataFrame"
-    by_member: "pd.DataFrame"
-    by_ref: "pd.DataFrame"
 
 
 def top(
@@ -115,7 +76,7 @@ def top(
     >>> ranked["provider"].tolist()
     ['GitHub']
     """
-    return lookup.top(rollups, by, lookup.span_of(rollups, start, end, last), n).to_pandas()
+    return tally.top(rollups, by, lookup.span_of(rollups, start, end, last), n).to_pandas()
 
 
 def repositories(rollups: Rollups) -> "pd.DataFrame":
@@ -138,7 +99,9 @@ def launches(rollups: Rollups) -> Launches:
     return lookup.launches(rollups, lookup.directory(rollups), lookup.whole(rollups))
 
 
-def repository(rollups: Rollups, name_or_url: str, provider: str | None = None) -> Repository:
+def repository(
+    rollups: Rollups, name_or_url: str, provider: str | None = None
+) -> "Repository[pd.DataFrame]":
     """Find a repository by its name or an address of it.
 
     Parameters
@@ -155,10 +118,9 @@ def repository(rollups: Rollups, name_or_url: str, provider: str | None = None) 
     InputError
         When it was never launched.
     """
-    found = lookup.repository(rollups, name_or_url, provider)
-    frames = ("series", "by_member", "by_ref")
-    facts = {name: value for name, value in vars(found).items() if name not in frames}
-    return Repository(**facts, **{name: getattr(found, name).to_pandas() for name in frames})
+    found = tally.repository(rollups, name_or_url, provider)
+    tables = ("series", "by_member", "by_ref")
+    return replace(found, **{name: getattr(found, name).to_pandas() for name in tables})
 
 
 def members(rollups: Rollups, by: str = "month") -> "pd.DataFrame":
@@ -171,7 +133,7 @@ def members(rollups: Rollups, by: str = "month") -> "pd.DataFrame":
         period's launches, and ``change`` against the same period a year before (0.5 for half as
         many again; NaN where the member had none then).
     """
-    return lookup.members(rollups, by).to_pandas()
+    return tally.members(rollups, by).to_pandas()
 
 
 def daily(rollups: Rollups) -> "pd.DataFrame":
@@ -179,7 +141,7 @@ def daily(rollups: Rollups) -> "pd.DataFrame":
 
     Only combinations with launches have a row.
     """
-    return lookup.by_provider(rollups).to_pandas()
+    return tally.by_provider(rollups).to_pandas()
 
 
 def active(rollups: Rollups, by: str = "day") -> "pd.DataFrame":
@@ -231,8 +193,7 @@ def scripts(rollups: Rollups) -> "pd.DataFrame":
         ``request_origin``, ``n`` and ``share`` of the launches of these versions: an address, empty
         where none was sent (a script, or a link that was followed).
     """
-    rows = lookup.scripts(rollups)
-    return rows.to_pandas()
+    return tally.scripts(rollups).to_pandas()
 
 
 def completeness(rollups: Rollups) -> "pd.DataFrame":

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from daskbinder import lookup, spec
+from daskbinder import lookup, spec, tally
 from daskbinder.errors import InputError
 from daskbinder.place import Place
 from daskbinder.repositories import sums
@@ -208,7 +208,7 @@ class _Subjects:
 
 def _organisations(known: pa.Table) -> pa.Table:
     """Add the rows of a directory up by organisation."""
-    totals = lookup.by_names(known, ("provider", "org"))
+    totals = tally.by_names(known, ("provider", "org"))
     at = lookup.locate(_encoded(known), totals, "org")
     first, last = (known[name].cast(pa.int32()).to_numpy() for name in ("first_seen", "last_seen"))
     seen = np.full(len(totals), np.iinfo(np.int32).max, np.int32), np.zeros(len(totals), np.int32)
@@ -288,13 +288,13 @@ def _tree(
 ) -> Iterator[tuple[str, bytes]]:
     """Names and bytes of all files."""
     known = lookup.directory(rollups)
-    members = lookup.members(rollups, "month").to_pylist()
+    members = tally.members(rollups, "month").to_pylist()
     by_month: dict[str, int] = {}
     by_member: dict[str, dict[str, int]] = {}
     for row in members:
         by_month[row["period"]] = by_month.get(row["period"], 0) + row["n"]
         by_member.setdefault(row["member"], {})[row["period"]] = row["n"]
-    providers = lookup.top(rollups, "provider", lookup.whole(rollups), None).to_pylist()
+    providers = tally.top(rollups, "provider", lookup.whole(rollups), None).to_pylist()
     launches = sum(by_month.values())
     yield "badges/totals.json", _json(badge(launches))
     yield (

@@ -12,8 +12,8 @@ from daskbinder.commands.options import date_range, storage_options
 from daskbinder.commands.show import print_csv, print_json, print_table
 
 if TYPE_CHECKING:
-    from daskbinder.lookup import Found
     from daskbinder.store import Rollups
+    from daskbinder.tally import Repository
 
 _AS = [
     click.option("--json", "form", flag_value="json", help="As JSON, for programs."),
@@ -53,16 +53,16 @@ def top(dest: str, by: str, n: int, form: str | None, **given: Any) -> None:
     differ in case alone are one where their provider says so.
     """
     rollups = _open(dest, given)
-    from daskbinder import lookup
+    from daskbinder import lookup, tally
 
     span = lookup.span_of(rollups, given["start"], given["end"], given["last"])
-    rows = lookup.top(rollups, by, span, n).to_pylist()
+    rows = tally.top(rollups, by, span, n).to_pylist()
     if form == "json":
         print_json({"by": by, "start": span.first, "end": span.last, "rows": rows})
     elif form == "csv":
-        print_csv([*lookup.BY[by], "n", "share"], rows)
+        print_csv([*tally.BY[by], "n", "share"], rows)
     else:
-        print_table([*lookup.BY[by], "n", "share"], rows)
+        print_table([*tally.BY[by], "n", "share"], rows)
 
 
 @click.command(short_help="Show all about one repository.")
@@ -77,9 +77,9 @@ def repo(dest: str, name: str, provider: str | None, form: str | None, **given: 
     launches by day.
     """
     rollups = _open(dest, given)
-    from daskbinder import lookup
+    from daskbinder import tally
 
-    found = lookup.repository(rollups, name, provider)
+    found = tally.repository(rollups, name, provider)
     if form == "json":
         tables = ("series", "by_member", "by_ref")
         print_json(vars(found) | {name: getattr(found, name).to_pylist() for name in tables})
@@ -106,11 +106,11 @@ def members(dest: str, by: str | None, form: str | None, **given: Any) -> None:
     if len(chosen) + bool(by) > 1:
         raise click.UsageError("Give one of --by, --month, --quarter and --year.")
     rollups = _open(dest, given)
-    from daskbinder import lookup
+    from daskbinder import tally
     from daskbinder.errors import InputError
 
     by, period = next(iter(chosen.items()), (by or "month", None))
-    rows = lookup.members(rollups, by or "month").to_pylist()
+    rows = tally.members(rollups, by or "month").to_pylist()
     if period is not None:
         rows = [row for row in rows if row["period"] == period.upper()]
         if not rows:
@@ -186,7 +186,7 @@ def _hide_pandas() -> None:
         sys.meta_path.remove(_Hidden)
 
 
-def _show_repository(found: "Found") -> None:
+def _show_repository(found: "Repository[Any]") -> None:
     facts = {
         "provider": found.provider,
         "repository": found.name,
@@ -206,7 +206,7 @@ def _show_repository(found: "Found") -> None:
         click.echo("")
 
 
-def _sparkline(found: "Found") -> str:
+def _sparkline(found: "Repository[Any]") -> str:
     """Draw launches from the first to the last day seen, in parts of equal length."""
     first, days = found.first_seen.toordinal(), found.series["date"].to_pylist()
     length = max((found.last_seen.toordinal() - first + 1) / _WIDTH, 1)
