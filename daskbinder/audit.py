@@ -4,25 +4,21 @@ A fault is of the data set and can be mended; a note is of the archive. Reads an
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 from zlib import crc32
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from daskbinder import ledger
+from daskbinder import ledger, remarks
 from daskbinder.archive import Archive
 from daskbinder.days import Days
 from daskbinder.errors import InputError
-from daskbinder.events import HOUR
 from daskbinder.instance import MYBINDER, Instance
 from daskbinder.place import Place
-from daskbinder.scan import Ints
 from daskbinder.store import (
     ACTIVE,
     DAYS,
@@ -35,13 +31,6 @@ from daskbinder.store import (
     open_rollups,
     parse_table,
 )
-
-_STALE = timedelta(days=2)
-_SILENCE = 24
-"""Hours without a launch that are worth a word."""
-
-_MOST = 10
-"""How many names or dates a sentence lists."""
 
 _PARTS = {
     "source": str,
@@ -158,7 +147,7 @@ def check(
         if all(isinstance(rollups.manifest.get(part), kind) for part, kind in _PARTS.items()):
             rows = _check_data(rollups, faults, notes)
             faults += _lost(rollups.manifest)
-            notes += _gaps(rows, today)
+            notes += remarks.gaps(rows, today)
             if archive is not None:
                 faults += _differences(archive, rollups.manifest["source"], rows, start, end)
     return Audit(
@@ -227,7 +216,7 @@ def _check_data(rollups: Rollups, faults: list[str], notes: list[str]) -> list[d
     faults += _strangers(rollups)
     hours = federation_name("hour")
     if hours in launches:
-        notes += _silences(rollups.table(hours))
+        notes += remarks.silences(rollups.table(hours))
     if DAYS not in launches:
         return []
     table = rollups.table(DAYS)
@@ -282,14 +271,15 @@ def _strangers(rollups: Rollups) -> Iterator[str]:
             if name.endswith((".parquet", ".feather")) and name not in names
         ]
     if found:
-        yield f"{_counted(found, 'file')} not of the data set, to be removed: {_listed(found)}"
+        files = remarks.counted(found, "file")
+        yield f"{files} not of the data set, to be removed: {remarks.listed(found)}"
 
 
 def _check_days(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Check the day table in itself and against the totals of the manifest."""
     uneven = [row["date"] for row in rows if row["accepted"] + row["rejected"] != row["lines"]]
     if uneven:
-        yield f"accepted and rejected are not all lines on {_counted_days(uneven)}"
+        yield f"accepted and rejected are not all lines on {remarks.counted_days(uneven)}"
     totals = manifest["totals"]
     found = {
         "files": len(rows),
@@ -297,7 +287,7 @@ def _check_days(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) 
             name: sum(row[name] for row in rows)
             for name in ("bytes", "lines", "accepted", "rejected")
         },
-        "index_mismatches": len(_mismatches(rows)),
+        "index_mismatches": len(remarks.mismatches(rows)),
     }
     for name, n in found.items():
         if totals.get(name) != n:
@@ -353,60 +343,6 @@ def _check_sums(
         yield f"{REJECTS} holds {launches[REJECTS]:,} lines, the day table {rejected:,}"
 
 
-def _gaps(rows: Sequence[Mapping[str, Any]], today: date) -> Iterator[str]:
-    """What the day table tells of the archive."""
-    if not rows:
-        return
-    missing = Days.of(row["date"] for row in rows).gaps
-    if missing:
-        yield f"{_counted_days(missing)} missing"
-    provisional = [row["date"] for row in rows if row["provisional"]]
-    if provisional:
-        yield f"{_counted_days(provisional)} counted while provisional"
-    partial = [row["date"] for row in rows if row["hours_present"] < 24 and not row["provisional"]]
-    if partial:
-        yield f"{_counted_days(partial)} without launches in some hours"
-    mismatches = _mismatches(rows)
-    if mismatches:
-        yield f"{_counted_days(mismatches)} with other counts in the archive's index"
-    newest = max(row["date"] for row in rows)
-    if today - newest > _STALE:
-        yield f"the newest day, {newest}, is {(today - newest).days:,} days old"
-
-
-def _mismatches(rows: Iterable[Mapping[str, Any]]) -> list[date]:
-    return [row["date"] for row in rows if row["indexed"] not in (None, row["lines"])]
-
-
-def _silences(series: pa.Table) -> Iterator[str]:
-    """When members without an end had no launch for long while others had."""
-    if not len(series):
-        return
-    hour = series["timestamp"].cast(pa.int64()).to_numpy() // HOUR
-    n = series["n"].to_numpy()
-    column = series["federation"].combine_chunks()
-    member = column.indices.to_numpy()
-    _, place = np.unique(hour, return_inverse=True)
-    shared = np.bincount(place, weights=n)[place] > 0
-    for code, name in enumerate(column.dictionary.to_pylist()):
-        own = shared & (member == code)
-        runs = [f"{_hour(first)} to {_hour(last)}" for first, last in _runs(hour[own], n[own] == 0)]
-        if runs:
-            yield f"{name} without launches {_counted(runs, 'time')}: {_listed(runs)}"
-
-
-def _runs(hour: Ints, silent: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
-    """First and last hour of each long run of silent ones."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], silent, [False]])))
-    for start, stop in edges.reshape(-1, 2).tolist():
-        if stop - start >= _SILENCE:
-            yield int(hour[start]), int(hour[stop - 1])
-
-
-def _hour(number: int) -> str:
-    return f"{datetime.fromtimestamp(number * 3600, UTC):%Y-%m-%dT%H}"
-
-
 def _differences(
     archive: Archive,
     counted_from: str,
@@ -436,19 +372,4 @@ def _differences(
         (changed, "changed"),
     ):
         if days:
-            yield f"{_counted_days(days)} {what} in {archive.place}; run again"
-
-
-def _counted_days(days: Iterable[date]) -> str:
-    """Say how many days, and which if they are few."""
-    found = Days.of(days)
-    return f"{_counted(found, 'day')} ({_listed(found.texts)})"
-
-
-def _counted(things: Sized, what: str) -> str:
-    return f"{len(things):,} {what}{'' if len(things) == 1 else 's'}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MOST:,} more" if len(names) > _MOST else ""
-    return ", ".join(names[:_MOST]) + more
+            yield f"{remarks.counted_days(days)} {what} in {archive.place}; run again"

@@ -26,14 +26,11 @@ from daskbinder.annotations import annotations
 from daskbinder.drawn import ALL, TIME, TOLD, WHEN, Drawn
 from daskbinder.errors import InputError
 from daskbinder.events import day_of
+from daskbinder.state import GRAINS, KINDS, RANGES, State
 from daskbinder.store import Rollups
+from daskbinder.tables import Tables
 from daskbinder.view import (
-    GRAINS,
     HEADLINES,
-    KINDS,
-    RANGES,
-    State,
-    Tables,
     View,
     figures,
     legend,

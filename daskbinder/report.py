@@ -18,8 +18,10 @@ from daskbinder.days import Days
 from daskbinder.drawn import labels, readable
 from daskbinder.events import day_of
 from daskbinder.place import Place
+from daskbinder.state import State
 from daskbinder.store import Rollups
-from daskbinder.view import HEADLINES, State, Tables, View, figures, legend, tallies
+from daskbinder.tables import Tables
+from daskbinder.view import HEADLINES, View, figures, legend, tallies
 
 __all__ = ["render", "write"]
 

@@ -1,33 +1,25 @@
-"""A finished data set seen through what a visitor chose: small tables, and the numbers of a page.
+"""Tables seen through what a visitor chose: the numbers, the text and the figures of a page."""
 
-Tables are loaded once and never changed. What a visitor chose is a `State`, which is the query of
-the page's address and nothing else; a `View` says what is to be shown, and draws nothing.
-"""
-
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
-from functools import cached_property, lru_cache
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qs
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from daskbinder import answers, drawn, looks, lookup, page, plots
+from daskbinder import drawn, looks, page, plots
 from daskbinder.annotations import annotations
-from daskbinder.errors import InputError
-from daskbinder.events import day_number, day_of
+from daskbinder.events import day_number
 from daskbinder.sheet import write_csv
-from daskbinder.store import Rollups
+from daskbinder.state import KINDS, State
+from daskbinder.tables import Tables
 
-__all__ = ["State", "Tables", "View", "figures"]
+__all__ = ["View", "figures"]
 
-RANGES = {"90d": "90 days", "365d": "A year", "all": "All", "own": "Other"}
-GRAINS = {"average": "7-day mean", "day": "Day", "week": "Week", "month": "Month"}
-KINDS = {"lines": "Lines", "stacked": "Stacked", "share": "Share"}
 HEADLINES = {
     "launches": "Launches",
     "rate": "Launches a day",
@@ -37,203 +29,6 @@ HEADLINES = {
 }
 ROWS = 12
 """Rows of a page of the table."""
-
-
-@dataclass(frozen=True)
-class Tables:
-    """What the explorer shows, loaded once.
-
-    Attributes
-    ----------
-    days : pandas.DataFrame
-        What there is of each day, as `answers.completeness` gives it.
-    members, providers : tuple of str
-        The most launched first.
-    first : int
-        The first day of the series, in days from 1970-01-01.
-    cube : ndarray of int64
-        Launches by day, member and provider.
-    alive : ndarray of bool
-        Whether a member has a value on a day, by day and member.
-    hourly : ndarray of int64
-        Launches by day, hour and member.
-    known : pyarrow.Table
-        The repositories, the most launched first.
-    launches : lookup.Launches
-        Launches by day, member (of `lookup`, placed by `place`) and repository.
-    place : ndarray of int
-        Where a member of `launches` is among `members`.
-    """
-
-    days: pd.DataFrame
-    members: tuple[str, ...]
-    providers: tuple[str, ...]
-    first: int
-    cube: Any
-    alive: Any
-    hourly: Any
-    known: pa.Table
-    launches: lookup.Launches
-    place: Any
-
-    @classmethod
-    def load(cls, rollups: Rollups) -> "Tables":
-        """Read them from a data set."""
-        daily, hourly = (rollups.federation(by, wide=True) for by in ("day", "hour"))
-        if not np.nansum(daily.to_numpy()):
-            raise InputError(f"{rollups.place} holds no launches, so there is nothing to look at")
-        known = lookup.directory(rollups)
-        launches = answers.launches(rollups)
-        members = tuple(str(name) for name in daily.sum().sort_values(ascending=False).index)
-        daily = daily.set_axis([str(name) for name in daily], axis=1)[list(members)]
-        hourly = hourly.set_axis([str(name) for name in hourly], axis=1)[list(members)]
-        sums = pa.table({"p": known["provider"].cast(pa.string()), "n": known["n"]})
-        sums = sums.group_by("p").aggregate([("n", "sum")]).sort_by([("n_sum", "descending")])
-        providers = sums["p"]
-        day = pd.DatetimeIndex(daily.index).tz_localize(None).to_numpy().astype("datetime64[D]")
-        number = day.astype(np.int64)
-        first, days = int(number[0]), int(number[-1] - number[0]) + 1
-        alive = np.zeros((days, len(members)), bool)
-        alive[number - first] = daily.notna().to_numpy()
-        place = np.array([members.index(name) for name in launches.members], np.int64)
-        provider = pc.index_in(known["provider"].cast(pa.string()), providers).to_numpy()
-        cell = (launches.day.astype(np.int64) - first) * len(members) + place[launches.member]
-        cell = cell * len(providers) + provider[launches.repository]
-        shape = days, len(members), len(providers)
-        cube = np.bincount(cell, weights=launches.n, minlength=int(np.prod(shape)))
-        hour = pd.DatetimeIndex(hourly.index).tz_localize(None).to_numpy().astype("datetime64[h]")
-        grid = np.zeros((days * 24, len(members)), np.int64)
-        grid[hour.astype(np.int64) - first * 24] = hourly.fillna(0).to_numpy("int64")
-        return cls(
-            answers.completeness(rollups),
-            members,
-            tuple(providers.to_pylist()),
-            first,
-            cube.astype(np.int64).reshape(shape),
-            alive,
-            grid.reshape(days, 24, len(members)),
-            known,
-            launches,
-            place,
-        )
-
-    @cached_property
-    def last(self) -> int:
-        """The last day of the series."""
-        return self.first + len(self.cube) - 1
-
-    @cached_property
-    def index(self) -> pd.DatetimeIndex:
-        """The days of the series."""
-        return pd.date_range(day_of(self.first), periods=len(self.cube), freq="D")
-
-    @cached_property
-    def present(self) -> Any:
-        """Whether a day of the series has a file, or launches from the file beside it."""
-        there = self.days.loc[self.days["present"], "date"].to_numpy().astype("datetime64[D]")
-        number = there.astype(np.int64) - self.first
-        found: Any = self.alive.any(axis=1)
-        found[number[(number >= 0) & (number < len(found))]] = True
-        return found
-
-    @cached_property
-    def states(self) -> pd.DataFrame:
-        """In what state each day of the archive is."""
-        return drawn.states(self.days)
-
-    @cached_property
-    def identity(self) -> pa.Array:
-        """What a repository is called in an address: its provider, a slash, its name."""
-        provider = self.known["provider"].cast(pa.string())
-        return pc.binary_join_element_wise(provider, self.known["repository"], "/").combine_chunks()
-
-    @cached_property
-    def provider_of(self) -> Any:
-        """Place among `providers` of each repository."""
-        names = self.known["provider"].cast(pa.string())
-        return pc.index_in(names, pa.array(self.providers)).to_numpy()
-
-
-@dataclass(frozen=True)
-class State:
-    """What a visitor chose.
-
-    Attributes
-    ----------
-    range : str
-        One of `RANGES`.
-    first, last : datetime.date
-        The days.
-    grain, kind : str
-        One of `GRAINS`, of `KINDS`.
-    members, providers : tuple of str
-        Those that are shown.
-    search : str
-        What names of repositories contain.
-    page : int
-        Page of the table, from 1.
-    repo : str
-        The chosen repository as `Tables.identity` has it; empty for the most launched.
-    """
-
-    range: str
-    first: date
-    last: date
-    grain: str
-    kind: str
-    members: tuple[str, ...]
-    providers: tuple[str, ...]
-    search: str
-    page: int
-    repo: str
-
-    @classmethod
-    def read(cls, query: str, tables: Tables) -> "State":
-        """Read the query of an address; whatever cannot be meant is left at what is usual."""
-        given = parse_qs(query, keep_blank_values=True, max_num_fields=1000)
-
-        def one(name: str, usual: str, among: Mapping[str, Any] | None = None) -> str:
-            value = given.get(name, [usual])[-1]
-            return value if among is None or value in among else usual
-
-        def some(name: str, known: tuple[str, ...]) -> tuple[str, ...]:
-            return tuple(one for one in known if one in given[name]) if name in given else known
-
-        chosen = one("range", "all", RANGES)
-        begin, end = day_of(tables.first), day_of(tables.last)
-        first, last = begin, end
-        if chosen == "own":
-            first = _date(one("from", ""), begin, begin, end)
-            last = _date(one("to", ""), end, begin, end)
-            first, last = min(first, last), max(first, last)
-        elif chosen != "all":
-            first = max(begin, end - timedelta(days=int(chosen[:-1]) - 1))
-        number = one("page", "1")
-        return cls(
-            chosen,
-            first,
-            last,
-            one("grain", "average", GRAINS),
-            one("kind", "lines", KINDS),
-            some("member", tables.members),
-            some("provider", tables.providers),
-            one("q", "")[:200],
-            int(number) if number.isascii() and number.isdigit() and len(number) < 7 else 1,
-            one("repo", ""),
-        )
-
-    def rows(self, tables: Tables) -> slice:
-        """The chosen days among those of the tables."""
-        return slice(
-            day_number(self.first) - tables.first, day_number(self.last) - tables.first + 1
-        )
-
-
-def _date(text: str, usual: date, first: date, last: date) -> date:
-    try:
-        return min(max(date.fromisoformat(text), first), last)
-    except ValueError:
-        return usual
 
 
 class View:

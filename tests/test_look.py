@@ -24,7 +24,7 @@ import daskbinder as db
 from benchmarks.look import ARGUMENTS, FIGURES
 from daskbinder.report import render
 from daskbinder.sample import write_sample
-from daskbinder.view import Tables
+from daskbinder.tables import Tables
 
 pytestmark = needs("chromium")
 

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 import daskbinder as db
 from daskbinder import page
-from daskbinder.view import State, Tables, View, repositories_csv, series_csv
+from daskbinder.state import State
+from daskbinder.tables import Tables
+from daskbinder.view import View, repositories_csv, series_csv
 
 
 @pytest.fixture(scope="module")
