@@ -42,6 +42,12 @@ from daskbinder.view import (
 __all__ = ["serve"]
 
 _LOCAL = "127.0.0.1"
+_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
+    "connect-src 'self' blob:; frame-src 'none'; object-src 'none'; form-action 'self'; "
+    "base-uri 'none'"
+)
 
 
 class Live:
@@ -146,6 +152,7 @@ class Visit:
             )
         ]
         for name, value in {
+            "policy": _POLICY,
             "page_css": page.web("page.css"),
             "explore_css": page.web("explore.css"),
             "page_js": page.web("page.js"),
