@@ -85,6 +85,16 @@ def test_spans_of_members(member: str, first: date, last: date | None) -> None:
 @pytest.mark.parametrize("member", ["staging", "nobody", ""])
 def test_members_without_dates_have_no_span(member: str) -> None:
     assert FEDERATION.span(member) is None
+    assert FEDERATION.ends(member) is None
+
+
+def test_a_host_may_be_handed_on_from_one_day_to_the_next() -> None:
+    days = date(2021, 3, 4), date(2021, 3, 5)
+    first, second = (Interval("a", name, day, day) for name, day in zip("bc", days, strict=True))
+    table = Federation((first, second))
+    assert [table.member("a", date(2021, 3, day)) for day in (3, 4, 5, 6)] == ["b", "b", "c", "c"]
+    assert [first.distance(date(2021, 3, day)) for day in (2, 4, 5)] == [2, 0, 1]
+    assert Interval("a", "b").distance(date(2021, 3, 4)) == 0
 
 
 def test_a_span_covers_all_hosts_of_a_member() -> None:
@@ -153,6 +163,7 @@ def test_port_case_and_last_dot_do_not_matter(host: str, day: date, data: st.Dat
         ("[2001:DB8::7]:", "[2001:db8::7]", "[2001:db8::7]"),
         ("2001:db8::7", "2001:db8::7", "2001:db8::7"),
         ("a:b", "a:b", "a:b"),
+        ("a:X8", "a:x8", "a:x8"),
         ("a:80\n", "a:80\n", "a:80\n"),
         ("a:٣", "a:٣", "a:٣"),
         ("\x00\n.x", "\x00\n.x", "\x00\n"),
@@ -183,10 +194,12 @@ def test_a_table_of_ones_own(write_table: WriteTable) -> None:
     path = write_table(
         "\N{BYTE ORDER MARK}[[host]]\r\n"
         'host = "Hub.Example.ORG:443"\r\nmember = "ours"\r\nfrom = 2021-03-04\r\n'
+        'source = "we run it"\r\n'
     )
     table = Federation.load(path)
     assert table == Federation.load(str(path))
-    assert table.intervals == (Interval("hub.example.org", "ours", date(2021, 3, 4)),)
+    wanted = Interval("hub.example.org", "ours", date(2021, 3, 4), source="we run it")
+    assert table.intervals == (wanted,)
     assert table.member("hub.example.org", date(2020, 1, 1)) == "ours"
     assert not table.knows("gke.mybinder.org")
 
@@ -200,7 +213,7 @@ HOST = '[[host]]\nhost = "a"\nmember = "m"\n'
         ("host = [", "is not TOML: Invalid value"),
         pytest.param("x = " + "[" * 100_000, "is not TOML", id="deep"),
         (b"\xff", "is not UTF-8"),
-        ("", r"expected \[\[host\]\] tables and nothing else"),
+        ("", r"used: expected \[\[host\]\] tables and nothing else$"),
         ("[[hosts]]", r"expected \[\[host\]\] tables and nothing else"),
         ("title = 1\n" + HOST, r"expected \[\[host\]\] tables and nothing else"),
         ("[host]\na = 1", r"expected \[\[host\]\] tables and nothing else"),
@@ -292,3 +305,4 @@ def test_an_address_with_dots_in_brackets_is_no_host_name() -> None:
     assert federation.member("[::ffff:192.0.2.1]:443", date(2021, 3, 4)) == "[::ffff:192.0.2.1]"
     assert federation.member("192.0.2.1:443", date(2021, 3, 4)) == "192.0.2.1"
     assert federation.member("[a.b", date(2021, 3, 4)) == "[a"
+    assert federation.member("[192.0.2.12", date(2021, 3, 4)) == "[192"
