@@ -1,9 +1,9 @@
-"""The structure of the package as numbers: ``python tests/structure.py`` prints them."""
+"""The structure of a package as numbers: ``python tests/structure.py [FOLDER]`` prints them."""
 
 import ast
-from collections.abc import Iterator
+import sys
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
-from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "daskbinder"
@@ -17,21 +17,25 @@ class Module:
     name: str
     lines: int
     tree: ast.Module
+    package: str = PACKAGE.name
 
-    def imports(self) -> Iterator[str]:
-        """Modules of the package that it imports, anywhere in it, types included."""
+    def imports(self, among: Container[str]) -> Iterator[str]:
+        """Those `among` the modules of the package that it imports, anywhere in it."""
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
+                found = [[alias.name] for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
-                assert node.level == 0, f"{self.name} has a relative import"
-                names = [node.module or ""]
-                if node.module == "daskbinder":
-                    names = [f"daskbinder.{alias.name}" for alias in node.names]
+                base = self._above(node.level) + (node.module or "").split(".") * bool(node.module)
+                found = [[".".join([*base, one.name]), ".".join(base)] for one in node.names]
             else:
                 continue
-            ours = (name.split(".")[1:] for name in names if name.startswith("daskbinder."))
-            yield from (".".join(name[: 2 if name[0] == "commands" else 1]) for name in ours)
+            for names in found:  # a name is a module of its own or stands in one
+                ours = (name.removeprefix(f"{self.package}.") for name in names)
+                both = (one for name in ours for one in (name, f"{name}.__init__"))
+                yield from [one for one in both if one in among and one != self.name][:1]
+
+    def _above(self, level: int) -> list[str]:
+        return [self.package, *self.name.split(".")][:-level] if level else []
 
     def functions(self) -> Iterator[tuple[str, Function]]:
         """Every function and method by its full name."""
@@ -56,13 +60,14 @@ def _functions(node: ast.AST, name: str) -> Iterator[tuple[str, Function]]:
         yield from _functions(child, inside)
 
 
-def modules() -> dict[str, Module]:
-    """Every module of the package by its name in it."""
+def modules(package: Path = PACKAGE) -> dict[str, Module]:
+    """Every module of a package but its tests, by its name in it."""
     found = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
-        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-        text = path.read_text("utf-8")
-        found[name] = Module(name, text.count("\n"), ast.parse(text))
+    for path in sorted(package.rglob("*.py")):
+        parts = path.relative_to(package).with_suffix("").parts
+        if "tests" not in parts:
+            text, name = path.read_text("utf-8"), ".".join(parts)
+            found[name] = Module(name, text.count("\n"), ast.parse(text), package.name)
     return found
 
 
@@ -82,13 +87,15 @@ def is_typed(function: Function) -> bool:
     return function.returns is not None and all(one.annotation is not None for one in named)
 
 
-def cycle(found: dict[str, Module]) -> list[str]:
-    """Modules that import each other in a circle, if there is one."""
-    try:
-        TopologicalSorter({name: set(one.imports()) for name, one in found.items()}).prepare()
-    except CycleError as error:
-        return list(error.args[1])
-    return []
+def circular(found: dict[str, Module]) -> list[str]:
+    """Modules that import themselves by way of others."""
+    imports = {name: set(one.imports(found)) for name, one in found.items()}
+
+    def reached(names: set[str]) -> set[str]:
+        further = names.union(*(imports[name] for name in names))
+        return names if further == names else reached(further)
+
+    return [name for name in found if name in reached(imports[name])]
 
 
 def undocumented(found: dict[str, Module]) -> list[str]:
@@ -103,9 +110,9 @@ def untyped(found: dict[str, Module]) -> list[str]:
     return [name for name, node in named if not is_typed(node)]
 
 
-def report() -> str:
+def report(package: Path = PACKAGE) -> str:
     """Write the numbers as a table in Markdown."""
-    found = modules()
+    found = modules(package)
     functions = [pair for one in found.values() for pair in one.functions()]
     longest = max(functions, key=lambda pair: length(pair[1]))
     module = max(found.values(), key=lambda one: one.lines)
@@ -117,7 +124,7 @@ def report() -> str:
         "longest module": f"`{module.name}`, {module.lines}",
         "functions": f"{len(functions)}, median of {lines[len(lines) // 2]} lines",
         "longest function, without docstring": f"`{longest[0]}`, {length(longest[1])} lines",
-        "circles of imports": f"{len(cycle(found))}",
+        "modules in circles of imports": f"{len(circular(found))}",
         "public functions and classes": f"{promised}",
         "of these without a docstring": f"{len(undocumented(found))}",
         "functions without all types": f"{len(untyped(found))}",
@@ -127,4 +134,4 @@ def report() -> str:
 
 
 if __name__ == "__main__":
-    print(report())
+    print(report(*map(Path, sys.argv[1:])))

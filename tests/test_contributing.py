@@ -105,10 +105,10 @@ print(again.bytes, db.check("out").faults)
 
 def test_nothing_imports_in_a_circle() -> None:
     found = structure.modules()
-    assert structure.cycle(found) == []
+    assert structure.circular(found) == []
     circle = ast.parse("from daskbinder import cli")
     found["errors"] = structure.Module("errors", 1, circle)
-    assert structure.cycle(found)  # the search finds one that is there
+    assert "errors" in structure.circular(found)  # the search finds one that is there
 
 
 def test_every_public_name_is_documented_and_every_function_typed() -> None:
