@@ -202,6 +202,7 @@ def test_a_table_of_ones_own(write_table: WriteTable) -> None:
     assert table.intervals == (wanted,)
     assert table.member("hub.example.org", date(2020, 1, 1)) == "ours"
     assert not table.knows("gke.mybinder.org")
+    assert Federation.load(write_table(HOST)).intervals == (Interval("a", "m"),)
 
 
 HOST = '[[host]]\nhost = "a"\nmember = "m"\n'
