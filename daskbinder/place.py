@@ -149,6 +149,16 @@ class Place:
         """Bytes of a file as it is now; raise FileNotFoundError if there is none."""
         return bytes(self.fetch(self.entry(name), name))
 
+    def holds(self, name: str, data: bytes) -> bool:
+        """Whether there is a file of just these bytes."""
+        try:
+            if self.is_local:  # `read` would look at it before and after
+                with Path(self.path(name)).open("rb", buffering=0) as file:
+                    return file.read(len(data) + 1) == data
+            return self.read(name) == data
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
     def fetch(self, entry: Entry, path: str | None = None) -> Any:
         """Bytes of a whole file, the ones that were listed and no others.
 

@@ -128,6 +128,20 @@ def test_a_second_export_writes_nothing(dest: Path, tmp_path: Path) -> None:
     assert tree(tmp_path / "again") == tree(tmp_path / "out")
 
 
+def test_what_somebody_changed_is_written_anew(dest: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    export(dest, out, "--least", 1)
+    before = tree(out)
+    names = [name for name in before if name.startswith("badges/repos/")][:5]
+    (out / names[0]).write_bytes(before[names[0]].swapcase())
+    (out / names[1]).write_bytes(before[names[1]] + b"\n")
+    (out / names[2]).write_bytes(before[names[2]][:-1])
+    (out / names[3]).write_bytes(b"")
+    (out / names[4]).unlink()
+    assert ", 5 written, 0 removed" in export(dest, out, "--least", 1)
+    assert tree(out) == before
+
+
 def test_a_new_day_changes_only_what_was_launched(
     launch: MakeLaunch, client: Client, tmp_path: Path
 ) -> None:
