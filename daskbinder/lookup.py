@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from daskbinder.days import read_date
 from daskbinder.errors import InputError
 from daskbinder.events import day_number
-from daskbinder.repositories import DAILY, identities
+from daskbinder.repositories import DAILY, array_of, identities
 from daskbinder.scan import Ints
 from daskbinder.store import ACTIVE, DIRECTORY, REPOSITORIES, Rollups, federation_name
 from daskbinder.windows import GRAINS, KINDS
@@ -89,10 +89,16 @@ def daily(rollups: Rollups, span: Span) -> pa.Table:
     return pa.concat_tables([DAILY.empty_table(), *tables]).unify_dictionaries().combine_chunks()
 
 
-def from_each(rollups: Rollups, names: Sequence[str], choose: Callable[[pa.Table], T]) -> list[T]:
-    """Choose from the table of each of some files, a few at a time."""
+def from_each(
+    rollups: Rollups,
+    names: Sequence[str],
+    choose: Callable[[pa.Table], T],
+    columns: Sequence[str] | None = None,
+) -> list[T]:
+    """Choose from the table, or some columns of it, of each of some files, a few at a time."""
+    wanted = None if columns is None else list(columns)
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(lambda name: choose(rollups.table(name)), names))
+        return list(pool.map(lambda name: choose(rollups.table(name, wanted)), names))
 
 
 def months(rollups: Rollups, span: Span) -> list[str]:
@@ -136,7 +142,7 @@ def rows_about(rollups: Rollups, row: dict[str, object]) -> pa.Table:
     provider = pa.scalar(row["provider"], pa.string())
 
     def choose(rows: pa.Table) -> pa.Table:
-        names = rows["repository"].combine_chunks()
+        names = array_of(rows["repository"])
         same = pc.equal(
             identities(pa.repeat(provider, len(names.dictionary)), names.dictionary), wanted
         )
@@ -192,7 +198,7 @@ class Launches:
 def launches(rollups: Rollups, known: pa.Table, span: Span) -> Launches:
     """Launches by day, member and row of the directory `known`."""
     rows = daily(rollups, span)
-    members = rows["federation"].combine_chunks()
+    members = array_of(rows["federation"])
     return Launches(
         tuple(members.dictionary.to_pylist()),
         rows["date"].cast(pa.int32()).to_numpy(),
@@ -207,7 +213,7 @@ def locate(rows: pa.Table, known: pa.Table, name: str = "repository") -> Ints:
 
     Both have a ``provider`` and a column `name`, which in `rows` are dictionaries.
     """
-    provider, text = (rows[column].combine_chunks() for column in ("provider", name))
+    provider, text = (array_of(rows[column]) for column in ("provider", name))
     width = max(len(provider.dictionary), 1)
     place = text.indices.fill_null(len(text.dictionary)).to_numpy().astype(np.int64)
     number = place * width + provider.indices.to_numpy()

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from daskbinder import lookup, spec, tally
 from daskbinder.errors import InputError
 from daskbinder.place import Place
-from daskbinder.repositories import sums
+from daskbinder.repositories import array_of, sums
 from daskbinder.scan import Ints
 from daskbinder.store import Rollups
 
@@ -29,7 +30,7 @@ LEAST = 1000
 """Launches from which a repository or an organisation has a file of its own."""
 
 _COLOUR = "579aca"
-_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
+_SPECIAL = re.compile(r"[^a-z0-9_.-]|\A\.|\.\Z")
 _LONGEST = 150
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$)")  # on Windows
 _OURS = re.compile(r"(?:badges/)?(?:repos|orgs)(?:/[a-z0-9_~-][a-z0-9_~.-]*){2,3}\.json")
@@ -77,18 +78,14 @@ def publish(rollups: Rollups, out: Place, least: int = LEAST) -> Publication:
         raise InputError(f"{out} is the data set; give another folder for the site")
     known = lookup.directory(rollups)
     subjects = [_Subjects.of(known, column, least) for column in _LISTED]
-    files = dict(_tree(rollups, subjects, least))
+    files = dict(_tree(rollups, known, subjects, least))
     before = _published(out)
 
     def write(item: tuple[str, bytes]) -> bool:
-        name, data = item
-        try:
-            if out.read(name) == data:
-                return False
-        except (FileNotFoundError, NotADirectoryError):
-            pass
-        out.write(name, data)
-        return True
+        lacking = not out.holds(*item)
+        if lacking:
+            out.write(*item)
+        return lacking
 
     index = files.pop(INDEX)
     gone = before - files.keys()
@@ -96,7 +93,7 @@ def publish(rollups: Rollups, out: Place, least: int = LEAST) -> Publication:
         written = sum(map(write, files.items()))
     else:
         with ThreadPoolExecutor(out.concurrency) as pool:
-            written = sum((map if out.is_local else pool.map)(write, files.items()))
+            written = sum(pool.map(write, files.items()))
     for name in sorted(gone):
         out.remove(name)
     written += write((INDEX, index))
@@ -127,12 +124,7 @@ def safe_name(text: str) -> str:
     >>> safe_name("Jupyter/.. demo")
     '~4aupyter~2f..~20demo'
     """
-    found = "".join(
-        character
-        if character in _PLAIN or (character == "." and 0 < place < len(text) - 1)
-        else "".join(f"~{byte:02x}" for byte in character.encode())
-        for place, character in enumerate(text)
-    )
+    found = _SPECIAL.sub(lambda sign: "".join(f"~{byte:02x}" for byte in sign[0].encode()), text)
     if _RESERVED.match(found):
         found = f"~{ord(found[0]):02x}{found[1:]}"
     if len(found) > _LONGEST:
@@ -208,8 +200,9 @@ class _Subjects:
 
 def _organisations(known: pa.Table) -> pa.Table:
     """Add the rows of a directory up by organisation."""
+    known = _encoded(known)
     totals = tally.by_names(known, ("provider", "org"))
-    at = lookup.locate(_encoded(known), totals, "org")
+    at = lookup.locate(known, totals, "org")
     first, last = (known[name].cast(pa.int32()).to_numpy() for name in ("first_seen", "last_seen"))
     seen = np.full(len(totals), np.iinfo(np.int32).max, np.int32), np.zeros(len(totals), np.int32)
     np.minimum.at(seen[0], at, first)
@@ -223,52 +216,43 @@ def _organisations(known: pa.Table) -> pa.Table:
 
 def _encoded(table: pa.Table) -> pa.Table:
     for name in ("provider", "org"):
-        column = table[name].combine_chunks().dictionary_encode()
+        column = array_of(table[name]).dictionary_encode()
         table = table.set_column(table.schema.get_field_index(name), name, column)
     return table
 
 
 @dataclass(frozen=True)
 class _Series:
-    """Launches of some subjects: by month, and by member."""
+    """Launches of some subjects by one thing: its names, and for each subject a count a name."""
 
-    months: list[str]
-    by_month: Ints
-    members: list[str]
-    by_member: Ints
+    names: list[str]
+    counts: list[list[int]]
 
-    def of(self, subject: int) -> dict[str, dict[str, int]]:
+    def of(self, subject: int) -> dict[str, int]:
         """What to tell of one."""
-        return {
-            "by_month": _some(self.months, self.by_month[:, subject]),
-            "by_member": _some(self.members, self.by_member[:, subject]),
-        }
+        return {name: n for name, n in zip(self.names, self.counts[subject], strict=True) if n}
 
 
-def _some(names: list[str], counts: Ints) -> dict[str, int]:
-    return {name: n for name, n in zip(names, counts.tolist(), strict=True) if n}
-
-
-def _series(rollups: Rollups, subjects: Sequence[_Subjects]) -> list[_Series]:
-    """Count the launches of subjects, a month at a time."""
+def _series(rollups: Rollups, subjects: Sequence[_Subjects]) -> list[dict[str, _Series]]:
+    """Count the launches of subjects by month and by member, reading a month at a time."""
 
     def count(rows: pa.Table) -> list[tuple[list[str], Ints]]:
-        members = rows["federation"].combine_chunks()
+        members = array_of(rows["federation"])
+        names = members.dictionary.to_pylist()
         n, member = rows["n"].to_numpy(), members.indices.to_numpy().astype(np.int64)
         found = []
         for subject in subjects:
-            at = lookup.locate(rows, subject.table, subject.column)
-            size, of_subject = len(subject.table), at >= 0
-            cells = member[of_subject] * size + at[of_subject]
-            counts = sums(cells, n[of_subject], len(members.dictionary) * size)
-            found.append(
-                (members.dictionary.to_pylist(), counts.reshape(len(members.dictionary), size))
-            )
+            at, size = lookup.locate(rows, subject.table, subject.column), len(subject.table)
+            chosen = np.flatnonzero(at >= 0)
+            cells = member[chosen] * size + at[chosen]
+            counts = sums(cells, n[chosen], len(names) * size)
+            found.append((names, counts.reshape(len(names), size)))
         return found
 
-    names = lookup.months(rollups, lookup.whole(rollups))
-    counted = lookup.from_each(rollups, names, count)
-    labels = [name[-15:-8] for name in names]
+    files = lookup.months(rollups, lookup.whole(rollups))
+    columns = ["federation", "provider", *(subject.column for subject in subjects), "n"]
+    counted = lookup.from_each(rollups, files, count, columns)
+    labels = [name[-15:-8] for name in files]
     found = []
     for place, subject in enumerate(subjects):
         of_months = [month[place] for month in counted]
@@ -277,24 +261,27 @@ def _series(rollups: Rollups, subjects: Sequence[_Subjects]) -> list[_Series]:
         for named, counts in of_months:
             by_member[[members.index(name) for name in named]] += counts
         by_month = np.array([counts.sum(axis=0) for _, counts in of_months], np.int64)
+        by_month = by_month.reshape(len(labels), len(subject.table))
         found.append(
-            _Series(labels, by_month.reshape(len(labels), len(subject.table)), members, by_member)
+            {
+                "by_month": _Series(labels, by_month.T.tolist()),
+                "by_member": _Series(members, by_member.T.tolist()),
+            }
         )
     return found
 
 
 def _tree(
-    rollups: Rollups, subjects: Sequence[_Subjects], least: int
+    rollups: Rollups, known: pa.Table, subjects: Sequence[_Subjects], least: int
 ) -> Iterator[tuple[str, bytes]]:
     """Names and bytes of all files."""
-    known = lookup.directory(rollups)
     members = tally.members(rollups, "month").to_pylist()
     by_month: dict[str, int] = {}
     by_member: dict[str, dict[str, int]] = {}
     for row in members:
         by_month[row["period"]] = by_month.get(row["period"], 0) + row["n"]
         by_member.setdefault(row["member"], {})[row["period"]] = row["n"]
-    providers = tally.top(rollups, "provider", lookup.whole(rollups), None).to_pylist()
+    providers = tally.ranked(tally.by_names(known, ["provider"]), None).to_pylist()
     launches = sum(by_month.values())
     yield "badges/totals.json", _json(badge(launches))
     yield (
@@ -328,7 +315,8 @@ def _tree(
             zip(subject.table.to_pylist(), subject.path, strict=True)
         ):
             facts = {"launches" if name == "n" else name: value for name, value in row.items()}
-            yield path, _json(facts | series.of(place))
+            told = {by: one.of(place) for by, one in series.items()}
+            yield path, _json(facts | told)
             yield f"badges/{path}", _json(badge(row["n"]))
             listed.append([row["provider"], row[subject.column], row["n"], path])
     yield INDEX, _json(index)
@@ -338,5 +326,4 @@ _LISTED = {"repository": "repositories", "org": "organisations"}
 
 
 def _json(value: Any) -> bytes:
-    text = json.dumps(value, ensure_ascii=False, default=str, separators=(",", ":"))
-    return text.encode() + b"\n"
+    return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)

@@ -252,10 +252,13 @@ class Directory:
 
 def identities(provider: pa.Array, repository: pa.Array) -> pa.Array:
     """Text that is the same for names that mean one thing of a provider, and for no others."""
-    length = pc.cast(pc.binary_length(provider), pa.string())
+    providers = array_of(provider).dictionary_encode()
+    names = providers.dictionary
+    length = pc.cast(pc.binary_length(names), pa.string())
+    head = pc.binary_join_element_wise(length, names, " ").take(providers.indices)
     key = spec.keys(provider, repository)
-    marked = pc.if_else(pc.is_valid(key), pc.binary_join_element_wise("=", key, ""), "")
-    return _whole(pc.binary_join_element_wise(length, provider, marked, " "))
+    mark = pc.if_else(pc.is_valid(key), "=", "")
+    return array_of(pc.binary_join_element_wise(head, mark, key.fill_null(""), " "))
 
 
 def count_active(directory: Directory, present: Iterable[int]) -> pa.Table:
@@ -314,19 +317,21 @@ def _dates(days: Ints) -> pa.Array:
     return pa.array(days, pa.int32()).cast(pa.date32())
 
 
-def _whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    """One array of a column."""
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+def array_of(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """One array of a column, not copied if it is one already."""
+    if isinstance(column, pa.Array):
+        return column
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _dictionary(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     """Distinct values of a column that is a dictionary."""
-    return _whole(column).dictionary
+    return array_of(column).dictionary
 
 
 def _codes(column: pa.ChunkedArray | pa.Array) -> Ints:
     """Places of a column's values in its dictionary, -1 for null."""
-    codes = _whole(column).indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    codes = array_of(column).indices.fill_null(-1).to_numpy(zero_copy_only=False)
     return np.asarray(codes, np.int64)
 
 
@@ -342,7 +347,7 @@ def sums(group: Ints, n: Any, groups: int) -> Ints:
 
 def _ranks(column: pa.ChunkedArray | pa.Array) -> tuple[Ints, pa.Array]:
     """Codes of a column in its sorted distinct values, their number standing for null."""
-    encoded = _whole(column)
+    encoded = array_of(column)
     if not pa.types.is_dictionary(encoded.type):
         encoded = encoded.dictionary_encode()
     values = encoded.dictionary

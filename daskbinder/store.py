@@ -197,8 +197,8 @@ class Rollups:
             raise InputError(f"{self.place} has no {window} rollups by {by}")
         return names
 
-    def table(self, name: str) -> pa.Table:
-        """One file of the data set as an Arrow table.
+    def table(self, name: str, columns: list[str] | None = None) -> pa.Table:
+        """One file of the data set, or some columns of it, as an Arrow table.
 
         Raises
         ------
@@ -214,7 +214,7 @@ class Rollups:
             data = b""
         if not _is_entry(data, entry):
             raise InputError(f"{self.place}/{name} is not the file of the last run; run again")
-        return parse_table(name, data)
+        return parse_table(name, data, columns)
 
     def load(self, window: str, *, by: str) -> "pd.DataFrame":
         """Load all rollups of a kind of window.

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from daskbinder import lookup, spec
 from daskbinder.errors import InputError
 from daskbinder.lookup import Span
-from daskbinder.repositories import identities, ranking, sums
+from daskbinder.repositories import array_of, identities, ranking, sums
 from daskbinder.rollup import distinct
 from daskbinder.scan import Ints
 from daskbinder.store import Rollups
@@ -88,7 +88,7 @@ def _spelled(totals: pa.Table) -> pa.Table:
     names = totals.column_names[:-1]
     if len(names) == 1:
         return totals
-    code = {name: totals[name].combine_chunks().dictionary_encode("encode") for name in names}
+    code = {name: array_of(totals[name]).dictionary_encode("encode") for name in names}
     texts, width = code[names[1]].dictionary, len(code[names[1]].dictionary)
     same = identities(totals["provider"], totals[names[1]]).dictionary_encode("encode")
     n, spelling = totals["n"].to_numpy(), _places(same) * width + _places(code[names[1]])
