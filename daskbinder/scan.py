@@ -53,7 +53,7 @@ TEXT_KEPT = 200
 """Bytes of a rejected line that are recorded."""
 
 _SAMPLES = 32
-_SCAN = 1 << 18
+_SCAN = 1 << 19
 _STAMP_PROBE = secrets.token_hex(16).encode()
 _STAMP_AT = re.compile(rb'"timestamp"\s*:\s*"(?=([^"\\]*)")')
 _HOLES = {
@@ -184,16 +184,33 @@ def scan(bodies: Sequence[Body], versions: frozenset[int] = VERSIONS) -> Scan:
 def _lines(data: bytes | memoryview) -> pa.Array:
     """Lines of `data` with their line ends, as slices of it: nothing is copied."""
     buffer = np.frombuffer(data, np.uint8)
-    mask = np.empty(_SCAN, np.bool_)
+    mask = np.zeros(_SCAN, np.bool_)
     ends = []
     for at in range(0, len(buffer), _SCAN):
         piece = buffer[at : at + _SCAN]
-        found = np.flatnonzero(np.equal(piece, ord("\n"), out=mask[: len(piece)]))
+        np.equal(piece, ord("\n"), out=mask[: len(piece)])
+        mask[len(piece) :] = False
+        found = _find(mask)
         found += at + 1
         ends.append(found)
     if len(buffer) and buffer[-1] != ord("\n"):
         ends.append(np.array([len(buffer)]))
     return _slices(data, np.concatenate([np.zeros(1, np.int64), *ends]))
+
+
+def _find(mask: npt.NDArray[np.bool_]) -> Ints:
+    """Places of the true values, as `np.flatnonzero` gives them, found eight at a time.
+
+    Where few are true, that takes half the time.
+    """
+    words = mask.view("<u8")
+    found = np.flatnonzero(words != 0)
+    word = words[found]
+    if (word & (word - np.uint64(1))).any():  # some word has more than one
+        return np.flatnonzero(mask)
+    # The exponent of a power of two, as a float has it, is the place of its only bit.
+    exponent = (word.astype("<f8").view("<i8") >> 52) - 1023
+    return found * 8 + (exponent >> 3)
 
 
 def _slices(data: bytes | memoryview | pa.Buffer, bounds: Ints) -> pa.Array:
@@ -327,7 +344,7 @@ def _cut(lines: pa.Array, *at: Ints) -> pa.Array:
     cuts[::width] = bounds
     for column, where in enumerate(at, 1):
         cuts[column::width] = np.minimum(where, bounds[1:])
-    return _slices(lines.buffers()[2], cuts)
+    return _slices(lines.buffers()[2] or b"", cuts)
 
 
 def _encode(pieces: list[pa.Array], columns: int) -> tuple[Ints, pa.Array]:
@@ -382,22 +399,30 @@ class _Launches:
     def __init__(self, versions: frozenset[int]) -> None:
         self.versions = versions
         self.templates: dict[Launch, int] = {}
-        self.parts: list[tuple[Ints, pa.Array, pa.Array]] = []
+        self.parts: list[tuple[Ints, dict[str, pa.DictionaryArray]]] = []
         self.size = 0
         self.single: dict[Launch, int] = {}
 
     def read(self, frames: pa.Array) -> Ints:
         """Row of the launch that each frame is, or -1 where it is none or not surely one."""
         rows = np.full(len(frames), -1)
-        data = np.frombuffer(frames.buffers()[2] or b"", np.uint8)
-        quotes = np.diff(np.searchsorted(np.flatnonzero(data == ord('"')), _bounds(frames)))
+        bounds = _bounds(frames)
+        quote = np.flatnonzero(np.frombuffer(frames.buffers()[2] or b"", np.uint8) == ord('"'))
+        first = np.searchsorted(quote, bounds)
+        quotes = np.diff(first)
         for count in np.flatnonzero(np.bincount(quotes) >= _SAMPLES):
             chosen = np.flatnonzero(quotes == count)
             group = frames.take(pa.array(chosen))
             holes = _find_holes(group[0].as_py(), int(count))
-            rows[chosen] = self._read_group(group, holes, int(count))
+            moved = _bounds(group)[:-1] - bounds[chosen]
+            at = [
+                quote[first[chosen] + opening + side] + moved + (1 - side)
+                for opening in holes.values()
+                for side in (0, 1)
+            ]
+            rows[chosen] = self._read_group(group, [*holes], at)
         chosen = np.flatnonzero(rows < 0)
-        rows[chosen] = self._read_group(frames.take(pa.array(chosen)), {}, 0)
+        rows[chosen] = self._read_group(frames.take(pa.array(chosen)), [], [])
         return rows
 
     def add(self, launch: Launch) -> int:
@@ -405,43 +430,41 @@ class _Launches:
         return self.single.setdefault(launch, self.size + len(self.single))
 
     def table(self) -> pa.Table:
-        """The rows, with the fields of `Launch` as columns."""
+        """The rows, with the fields of `Launch` as columns, text as dictionaries."""
         if self.single:
             template = np.array([self._template(launch) for launch in self.single])
-            spec = pa.array([launch.spec for launch in self.single], pa.string())
-            ref = pa.array([launch.ref for launch in self.single], pa.string())
-            self.parts.append((template, spec, ref))
+            texts = {
+                name: pa.array([getattr(launch, name) for launch in self.single], pa.string())
+                for name in _HOLES
+            }
+            self.parts.append(
+                (template, {n: text.dictionary_encode() for n, text in texts.items()})
+            )
         rows = pa.array(np.concatenate([np.empty(0, np.int64), *(part[0] for part in self.parts)]))
         columns = {}
         for name, dtype in FIELDS.items():
             if name in _HOLES:
-                place = 1 + list(_HOLES).index(name)
-                column = pa.chunked_array([part[place] for part in self.parts], dtype)
-            else:
-                column = pa.array([getattr(launch, name) for launch in self.templates], dtype)
+                encoded = pa.dictionary(pa.int32(), dtype)
+                column = pa.chunked_array([part[1][name] for part in self.parts], encoded)
+                columns[name] = column.unify_dictionaries()
+                continue
+            column = pa.array([getattr(launch, name) for launch in self.templates], dtype)
             if dtype == pa.string():
                 column = column.dictionary_encode()
-            columns[name] = column if name in _HOLES else column.take(rows)
+            columns[name] = column.take(rows)
         return pa.table(columns)
 
     def _template(self, launch: Launch) -> int:
         return self.templates.setdefault(launch._replace(spec="", ref=None), len(self.templates))
 
-    def _read_group(self, frames: pa.Array, holes: dict[str, int], quotes: int) -> Ints:
-        """Rows of frames that have the same number of quotes.
+    def _read_group(self, frames: pa.Array, holes: Sequence[str], at: Sequence[Ints]) -> Ints:
+        """Rows of frames.
 
-        `holes` names fields and the ordinal of the quote that opens each, in ascending order.
+        `holes` names fields in the order they stand in, `at` has where in the buffer of the frames
+        the value of each begins and ends.
         """
-        width = 2 * len(holes) + 1
-        data, bounds = frames.buffers()[2], _bounds(frames)
-        cuts = np.empty(width * len(frames) + 1, bounds.dtype)
-        cuts[::width] = bounds
-        if holes:
-            at = np.flatnonzero(np.frombuffer(data, np.uint8) == ord('"')).reshape(-1, quotes)
-            for column, opening in enumerate(holes.values()):
-                cuts[2 * column + 1 :: width] = at[:, opening] + 1
-                cuts[2 * column + 2 :: width] = at[:, opening + 1]
-        codes, values = _encode([_slices(data or b"", cuts)], width)
+        width = len(at) + 1
+        codes, values = _encode([_cut(frames, *at)], width)
 
         pieces: list[Ints] = []
         template: Ints = np.zeros(len(frames), np.int64)
@@ -449,31 +472,31 @@ class _Launches:
             size = max(len(values), int(template.max(initial=0)) + 1)
             left, right, template = _pairs(template, codes[:, column], size)
             pieces = [piece[left] for piece in pieces] + [right]
-        texts = [values.take(pa.array(piece)).to_pylist() for piece in pieces]
-        read = [self._read_template(parts, holes) for parts in zip(*texts, strict=True)]
+        parts = [values.take(pa.array(piece)).to_pylist() for piece in pieces]
+        read = [self._read_template(around, holes) for around in zip(*parts, strict=True)]
 
         known = np.array([launch is not None for launch in read], np.bool_)[template]
-        strings = {}
-        for name in _HOLES:
-            if name in holes:
-                used, place = _distinct(codes[:, 2 * list(holes).index(name) + 1], len(values))
-                string = _read_strings(values.take(pa.array(used)))
-                known &= string.is_valid().to_numpy(zero_copy_only=False)[place]
-            else:
-                place = template
-                string = pa.array(
-                    [launch and getattr(launch, name) for launch in read], pa.string()
-                )
-            strings[name] = string.take(pa.array(place))
+        texts = {
+            name: (pa.array([launch and getattr(launch, name) for launch in read]), template)
+            for name in _HOLES
+        }
+        for column, name in enumerate(holes):
+            used, place = _distinct(codes[:, 2 * column + 1], len(values))
+            text = _read_strings(values.take(pa.array(used)))
+            known &= text.is_valid().to_numpy(zero_copy_only=False)[place]
+            texts[name] = text, place
         rows = np.full(len(frames), -1)
         rows[known] = np.arange(self.size, self.size + np.count_nonzero(known))
         self.size += int(np.count_nonzero(known))
         ids = np.array([-1 if launch is None else self._template(launch) for launch in read], int)
-        mask = pa.array(known)
-        self.parts.append((ids[template][known], *(s.filter(mask) for s in strings.values())))
+        encoded = {
+            name: text.cast(pa.string()).dictionary_encode().take(pa.array(place[known]))
+            for name, (text, place) in texts.items()
+        }
+        self.parts.append((ids[template[known]], encoded))
         return rows
 
-    def _read_template(self, pieces: tuple[bytes, ...], holes: dict[str, int]) -> Launch | None:
+    def _read_template(self, pieces: tuple[bytes, ...], holes: Sequence[str]) -> Launch | None:
         """Launch that a template stands for, probes in its holes, or None where it is not one."""
         filled = [pieces[0]]
         for name, piece in zip(holes, pieces[1:], strict=True):
@@ -500,19 +523,21 @@ def _find_holes(frame: bytes, quotes: int) -> dict[str, int]:
 
 def _read_strings(values: pa.Array) -> pa.Array:
     """What JSON strings with these bytes between their quotes mean; null where they are invalid."""
-    bounds = _bounds(values)
+    texts = values.cast(pa.string(), safe=False)
     data = np.frombuffer(values.buffers()[2] or b"", np.uint8)
     odd = np.flatnonzero((data < 0x20) | (data == ord("\\")) | (data >= 0x80))
-    texts = values.cast(pa.string(), safe=False) if not len(odd) else None
-    if texts is not None:
+    if not len(odd):
         return texts
-    read: list[str | bytes | None] = values.to_pylist()
-    for index in np.unique(np.searchsorted(bounds, odd, "right") - 1):
+    odd = np.unique(np.searchsorted(_bounds(values), odd, "right") - 1)
+    read: list[str | None] = []
+    for value in values.take(pa.array(odd)).to_pylist():
         try:
-            read[index] = orjson.loads(b'"%b"' % read[index])
+            read.append(orjson.loads(b'"%b"' % value))
         except orjson.JSONDecodeError:
-            read[index] = None
-    return pa.array(read, pa.string())
+            read.append(None)
+    mask = np.zeros(len(values), np.bool_)
+    mask[odd] = True
+    return pc.replace_with_mask(texts, pa.array(mask), pa.array(read, pa.string()))
 
 
 def _finish(
