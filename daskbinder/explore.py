@@ -23,10 +23,10 @@ from panel.io import hold
 
 from daskbinder import page
 from daskbinder.annotations import annotations
-from daskbinder.drawn import ALL, TIME, TOLD, WHEN, Drawn
+from daskbinder.drawn import ALL, KINDS, TIME, TOLD, WHEN, Drawn
 from daskbinder.errors import InputError
 from daskbinder.events import day_of
-from daskbinder.state import GRAINS, KINDS, RANGES, State
+from daskbinder.state import GRAINS, RANGES, State
 from daskbinder.store import Rollups
 from daskbinder.tables import Tables
 from daskbinder.view import (
@@ -162,7 +162,7 @@ class Visit:
             "last": day_of(tables.last),
             "ranges": list(RANGES.items()),
             "grains": list(GRAINS.items()),
-            "kinds": list(KINDS.items()),
+            "kinds": [(kind, kind.capitalize()) for kind in KINDS],
             "headlines": list(HEADLINES.items()),
             "shown": self.bridge.shown,
             "filters": filters,

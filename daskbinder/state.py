@@ -1,17 +1,16 @@
 """What a visitor chose: the query of the page's address, and nothing else."""
 
-from collections.abc import Mapping
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
 from urllib.parse import parse_qs
 
+from daskbinder.drawn import KINDS
 from daskbinder.events import day_number, day_of
 from daskbinder.tables import Tables
 
 RANGES = {"90d": "90 days", "365d": "A year", "all": "All", "own": "Other"}
 GRAINS = {"average": "7-day mean", "day": "Day", "week": "Week", "month": "Month"}
-KINDS = {"lines": "Lines", "stacked": "Stacked", "share": "Share"}
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class State:
     first, last : datetime.date
         The days.
     grain, kind : str
-        One of `GRAINS`, of `KINDS`.
+        One of `GRAINS`, of `drawn.KINDS`.
     members, providers : tuple of str
         Those that are shown.
     search : str
@@ -52,7 +51,7 @@ class State:
         """Read the query of an address; whatever cannot be meant is left at what is usual."""
         given = parse_qs(query, keep_blank_values=True, max_num_fields=1000)
 
-        def one(name: str, usual: str, among: Mapping[str, Any] | None = None) -> str:
+        def one(name: str, usual: str, among: Container[str] | None = None) -> str:
             value = given.get(name, [usual])[-1]
             return value if among is None or value in among else usual
 

@@ -15,7 +15,7 @@ from daskbinder import drawn, looks, page, plots
 from daskbinder.annotations import annotations
 from daskbinder.events import day_number
 from daskbinder.sheet import write_csv
-from daskbinder.state import KINDS, State
+from daskbinder.state import State
 from daskbinder.tables import Tables
 
 __all__ = ["View", "figures"]
@@ -278,7 +278,7 @@ def figures(view: View, state: State | None = None, *, heights: int = 360) -> di
             height=heights,
             legend=False,
         )
-        for kind in KINDS
+        for kind in drawn.KINDS
     }
     made["providers"] = plots.series(
         view.provider_rates(state),

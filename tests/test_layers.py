@@ -37,7 +37,7 @@ RANKS = [
     ["planner", "state"],
     ["job", "view"],
     ["explore", "report"],
-    ["commands.show"],
+    ["commands.show", "commands.watch"],
     ["commands.options"],
     [
         "commands.run",

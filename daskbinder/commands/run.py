@@ -2,7 +2,6 @@
 
 import gc
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -185,6 +184,7 @@ def _make_sample(folder: Path) -> None:
 
 
 def _run(source: str | None, dest: str, **given: Any) -> "Result":
+    from daskbinder.commands.watch import Watch
     from daskbinder.job import run
 
     plan = _plan(source, dest, given)
@@ -197,7 +197,7 @@ def _run(source: str | None, dest: str, **given: Any) -> "Result":
         if given.get(name) is not None
     }
     gc.freeze()  # what is there now stays, and need not be looked through again and again
-    with _Watch(plan) as watch:
+    with Watch(plan.bytes) as watch:
         result = run(
             plan,
             given.get("scheduler"),
@@ -244,54 +244,6 @@ def _security(given: dict[str, Any]) -> Any:
     from distributed.security import Security
 
     return Security(require_encryption=True, **files)
-
-
-class _Watch:
-    """Shows how far a run is: a bar on a terminal, a line from time to time elsewhere."""
-
-    def __init__(self, plan: "Plan") -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self.console = Console(stderr=True)
-        self.total, self.bytes, self.events, self.tenth = max(plan.bytes, 1), 0, 0, 0
-        self.started = time.perf_counter()
-        self.bar = Progress(
-            TextColumn("counting"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f}% {task.fields[events]:,} launches"),
-            TextColumn("{task.fields[rate]:,.0f} MB/s"),
-            TimeRemainingColumn(),
-            console=self.console,
-            disable=not self.console.is_terminal,
-        )
-        self.task = self.bar.add_task("", total=self.total, events=0, rate=0.0)
-
-    def __enter__(self) -> "_Watch":
-        self.bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.stop()
-
-    def tell(self, sentence: str) -> None:
-        """Print a sentence above the bar."""
-        self.console.print(f"daskbinder: {sentence}", markup=False, highlight=False, soft_wrap=True)
-
-    def finish(self, result: "Result") -> None:
-        """Show the end; the last tasks may not have been heard of."""
-        accepted = result.rollups.manifest["totals"]["accepted"]
-        self.bar.update(self.task, completed=self.total, events=accepted)
-
-    def advance(self, read: int, events: int) -> None:
-        self.bytes, self.events = self.bytes + read, self.events + events
-        rate = self.bytes / 1e6 / max(time.perf_counter() - self.started, 1e-6)
-        self.bar.update(self.task, advance=read, events=self.events, rate=rate)
-        if not self.console.is_terminal and 10 * self.bytes // self.total > self.tenth:
-            self.tenth = 10 * self.bytes // self.total
-            click.echo(
-                f"{10 * self.tenth}% read, {self.events:,} launches, {rate:,.0f} MB/s", err=True
-            )
 
 
 def _show_summary(result: "Result") -> None:
