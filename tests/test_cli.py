@@ -103,7 +103,7 @@ def test_a_terminal_gets_a_bar(small: Path, tmp_path: Path) -> None:
     os.close(theirs)
     shown = b""
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and select.select([ours], [], [], 10)[0]:
+    while time.monotonic() < deadline and select.select([ours], [], [], 60)[0]:
         try:
             shown += os.read(ours, 65_536)
         except OSError:  # how Linux says that the other end is closed
