@@ -83,10 +83,12 @@ def active(rollups: Rollups) -> pa.Table:
     return rollups.table(ACTIVE)
 
 
-def daily(rollups: Rollups, span: Span) -> pa.Table:
-    """Launches by date, member, repository and ref, as rows of `repositories.DAILY`."""
-    tables = from_each(rollups, months(rollups, span), lambda rows: within(rows, span))
-    return pa.concat_tables([DAILY.empty_table(), *tables]).unify_dictionaries().combine_chunks()
+def daily(rollups: Rollups, span: Span, names: Sequence[str] = DAILY.names) -> pa.Table:
+    """Launches by date, member, repository and ref: columns of `repositories.DAILY`."""
+    columns = list(dict.fromkeys(["date", *names, "n"]))
+    tables = from_each(rollups, months(rollups, span), lambda rows: within(rows, span), columns)
+    rows = pa.concat_tables([DAILY.empty_table().select(columns), *tables])
+    return rows.unify_dictionaries().combine_chunks()
 
 
 def from_each(
@@ -197,7 +199,7 @@ class Launches:
 
 def launches(rollups: Rollups, known: pa.Table, span: Span) -> Launches:
     """Launches by day, member and row of the directory `known`."""
-    rows = daily(rollups, span)
+    rows = daily(rollups, span, ["federation", "provider", "repository"])
     members = array_of(rows["federation"])
     return Launches(
         tuple(members.dictionary.to_pylist()),

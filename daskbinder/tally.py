@@ -57,7 +57,7 @@ def top(rollups: Rollups, by: str, span: Span, n: int | None) -> pa.Table:
     elif span == lookup.whole(rollups) and by != "ref":
         totals = by_names(lookup.directory(rollups), BY[by])
     else:
-        totals = by_names(lookup.daily(rollups, span), BY[by])
+        totals = by_names(lookup.daily(rollups, span, BY[by]), BY[by])
     return ranked(totals, n)
 
 
@@ -93,7 +93,10 @@ def _spelled(totals: pa.Table) -> pa.Table:
     same = identities(totals["provider"], totals[names[1]]).dictionary_encode("encode")
     n, spelling = totals["n"].to_numpy(), _places(same) * width + _places(code[names[1]])
     found, _, place = distinct(spelling, len(same.dictionary) * width)
-    order = np.lexsort([ranking(texts)[found % width], -sums(place, n, len(found)), found // width])
+    same_again = np.bincount(found // width)[found // width] > 1
+    alphabet = np.zeros(len(found), np.int64)  # told where there is something to choose from
+    alphabet[same_again] = ranking(texts.take(pa.array(found[same_again] % width)))
+    order = np.lexsort([alphabet, -sums(place, n, len(found)), found // width])
     chosen = np.flatnonzero(np.diff(found[order] // width, prepend=-1))
     shown = texts.take(pa.array(found[order][chosen] % width))
 
@@ -122,7 +125,9 @@ def by_provider(rollups: Rollups) -> pa.Table:
     """Count launches by ``date``, ``member`` and ``provider``."""
     names = ["date", "federation", "provider"]
     files = lookup.months(rollups, lookup.whole(rollups))
-    chosen = lookup.from_each(rollups, files, lambda rows: lookup.summed(rows, names))
+    chosen = lookup.from_each(
+        rollups, files, lambda rows: lookup.summed(rows, names), [*names, "n"]
+    )
     rows = pa.concat_tables(chosen)
     return rows.rename_columns(["date", "member", "provider", "n"]).sort_by(
         [("date", "ascending"), ("member", "ascending"), ("provider", "ascending")]
