@@ -11,6 +11,7 @@ import duckdb
 import pytest
 from click.testing import CliRunner
 
+from benchmarks.soak import SOAKS
 from daskbinder.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -134,6 +135,15 @@ NAMED += re.findall(r" (--[a-z-]+)", "\n".join(re.findall("daskbinder run.*", RE
 @pytest.mark.parametrize("name", sorted(set(NAMED) - {"--help", "--version", "--slow"}))
 def test_an_option_that_is_named_exists(name: str, helps: str) -> None:
     assert re.search(rf"^  (?:-\w, )?{name}\b", helps, re.MULTILINE)
+
+
+def test_each_guarantee_is_one_that_is_tested_at_length_and_never_was_wrong() -> None:
+    section = README.partition("## Guarantees")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| ([\d,]+) \| (\d+) \|$", section, re.MULTILINE)
+    assert {name for name, _, _ in rows} == set(SOAKS)
+    assert all(wrong == "0" and int(times.replace(",", "")) > 0 for _, times, wrong in rows)
+    for one in SOAKS.values():
+        assert one.variable in (ROOT / one.test).read_text("utf-8")
 
 
 def test_the_front_door_is_short() -> None:
