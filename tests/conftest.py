@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from distributed import Client, LocalCluster
+from hypothesis import HealthCheck, settings
 
 import daskbinder
 from daskbinder import place
@@ -28,6 +29,15 @@ MakeEvents = Callable[[date, int], list[dict[str, Any]]]
 Report = Callable[[str], None]
 
 _REPORTED = pytest.StashKey[list[str]]()
+
+# what is true is true on a busy machine too
+settings.register_profile(
+    "patient",
+    settings(),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.load_profile("patient")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

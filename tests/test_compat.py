@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import MakeArchive
 from distributed import Client
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import SCHEMA, Oracle, dates, days_of, label, moment, read_archive
 from strategies import archives
@@ -212,11 +212,7 @@ def test_only_the_notebooks_folders_and_the_tables_are_left(switches: Path, done
     assert manifest["totals"]["accepted"] == oracle.accepted
 
 
-@settings(
-    max_examples=20,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+@settings(max_examples=20)
 @given(days=archives(), blocksize=st.sampled_from([200, 2_000, 1 << 20]))
 def test_any_archive_is_counted_as_pandas_counts_it(
     make_archive: MakeArchive, client: Client, days: dict[date, bytes], blocksize: int

@@ -11,7 +11,7 @@ from typing import Any
 
 from conftest import Report
 from fuzz import Writer, corpora
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from oracle import HOUR_MICROS, Launch, bounded, read_body
 
@@ -33,8 +33,6 @@ def test_any_line_is_counted_as_the_oracle_counts_it(tmp_path: Path, report: Rep
     @settings(
         max_examples=-(-LINES // AT_A_TIME),
         phases=[Phase.reuse, Phase.generate],  # so many lines would take hours to shrink
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
     @given(
         corpus=corpora(DAY),

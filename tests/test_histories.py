@@ -136,7 +136,6 @@ def test_any_history_ends_as_a_rebuild(
         settings=settings(
             max_examples=HISTORIES,
             stateful_step_count=8,
-            deadline=None,
             phases=[Phase.reuse, Phase.generate, Phase.shrink],
             suppress_health_check=list(HealthCheck),
         ),

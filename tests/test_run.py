@@ -16,7 +16,7 @@ import pytest
 from census import tables
 from conftest import MakeArchive, MakeLaunch
 from distributed import Client
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import GRAINS, SCHEMA, WINDOWS, Launch, Oracle, read_archive, read_body
 from strategies import archives, bodies, plain
@@ -93,11 +93,6 @@ SCHEMAS = {
         }
     ),
 }
-RUN = settings(
-    max_examples=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
 
 
 def run(folder: Path, **options: Any) -> Path:
@@ -240,7 +235,7 @@ def test_ugly_archive_is_counted_as_the_oracle_counts_it(ugly: Path, done: Path)
     check(done, oracle)
 
 
-@RUN
+@settings(max_examples=25)
 @given(days=archives(), blocksize=st.sampled_from([64, 300, 2_000, 1 << 20]))
 def test_any_archive_is_counted_as_the_oracle_counts_it(
     make_archive: MakeArchive, client: Client, days: dict[date, bytes], blocksize: int
@@ -294,7 +289,7 @@ def counted(bodies_of_days: list[bytes], day: date) -> list[tuple[Any, ...]]:
     return [(stamp, *launches[place].values()) for stamp, place in pairs]
 
 
-@settings(RUN, max_examples=150)
+@settings(max_examples=150)
 @given(drawn=st.lists(bodies(date(2021, 3, 4)), min_size=1, max_size=3))
 def test_the_kernel_reads_lines_as_the_oracle_reads_them(drawn: list[bytes]) -> None:
     day = date(2021, 3, 4)
@@ -419,7 +414,7 @@ def test_blocks_of_any_size_give_one_answer(
         assert (dest / path.relative_to(done)).read_bytes() == path.read_bytes(), path
 
 
-@settings(RUN, max_examples=8)
+@settings(max_examples=8)
 @given(data=st.data())
 def test_launches_may_stand_in_the_file_of_any_day_beside_theirs(
     make_archive: MakeArchive, client: Client, data: st.DataObject
@@ -450,7 +445,7 @@ def test_launches_may_stand_in_the_file_of_any_day_beside_theirs(
     assert sum(row[-1] for row in answers[0][f"rollups/monthly/by-hour/{first:%Y-%m}.parquet"]) > 0
 
 
-@settings(RUN, max_examples=12)
+@settings(max_examples=12)
 @given(body=bodies(date(2021, 3, 4)), blocksize=st.integers(20, 200))
 def test_a_day_cut_at_any_byte_is_the_same_day(
     make_archive: MakeArchive, client: Client, body: bytes, blocksize: int

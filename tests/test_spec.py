@@ -111,7 +111,7 @@ PIECES = st.lists(
 PROVIDERS = st.sampled_from([*KNOWN, "Tomorrow", ""])
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(st.lists(st.tuples(PROVIDERS, NASTY | PIECES, st.integers(1, 6)), min_size=1, max_size=20))
 @example([("GitHub", f"owner/{HEX}/main/more", 1)])
 def test_any_specs_are_read_as_the_census_reads_them(rows: list[tuple[str, str, int]]) -> None:
