@@ -216,6 +216,38 @@ def test_a_sum_that_is_wrong_is_named(dest: Path, name: str, fault: str) -> None
     assert found.startswith(fault)
 
 
+def replace(dest: Path, name: str, by: bytes | pa.Table) -> None:
+    """Put a file in the place of one, and let the manifest vouch for its bytes."""
+    if isinstance(by, bytes):
+        (dest / name).write_bytes(by)
+    else:
+        pq.write_table(by, dest / name)
+    data = (dest / name).read_bytes()
+    sealed = {"bytes": len(data), "crc32": zlib.crc32(data)}
+    edit_manifest(dest, lambda manifest: manifest["files"][name].update(sealed))
+
+
+def test_a_file_that_is_no_table_is_named(dest: Path) -> None:
+    replace(dest, ROLLUP, b"PAR1 and no more")
+    code, [fault], _ = checked(dest)
+    assert code == 1
+    assert fault.startswith(f"{ROLLUP} cannot be read: ")
+
+
+def test_a_table_with_other_rows_than_it_should_have_is_named(dest: Path) -> None:
+    rows = len(pq.read_table(dest / ROLLUP))
+    replace(dest, ROLLUP, pq.read_table(dest / ROLLUP).slice(1))
+    assert checked(dest)[:2] == (1, [f"{ROLLUP} has rows {rows - 1} in place of {rows}"])
+
+
+def test_a_day_table_that_is_none_or_has_a_day_twice_is_named(dest: Path) -> None:
+    days = pq.read_table(dest / "days.parquet")
+    replace(dest, "days.parquet", days.drop_columns("lines"))
+    assert checked(dest)[:2] == (1, ["days.parquet is not a day table"])
+    replace(dest, "days.parquet", pa.concat_tables([days.slice(0, 3), days.slice(0, 1)]))
+    assert "the day table has a date twice" in checked(dest)[1]
+
+
 @pytest.mark.parametrize("total", ["files", "bytes", "lines", "accepted", "rejected"])
 def test_a_total_of_the_manifest_that_is_wrong_is_named(dest: Path, total: str) -> None:
     edit_manifest(dest, lambda manifest: manifest["totals"].update({total: 3}))
