@@ -25,7 +25,7 @@ from daskbinder.cut import (
     span_of_month,
     start_of,
 )
-from daskbinder.dayfile import DayFile, Part, parts_of
+from daskbinder.dayfile import DayFile, Part, parts_of, read_index
 from daskbinder.days import Days
 from daskbinder.events import day_number
 from daskbinder.federation import Federation
@@ -141,6 +141,15 @@ class Builder:
             self.counted[start] = self._lazy(task, name, key, of=tasks.count_block)()
             self.read.append(block)
         return self.counted[start]
+
+    def index(self) -> Delayed:
+        """Read the archive's index, before anything else.
+
+        Only the last task needs it, but it may be far away, and then all would wait for it.
+        """
+        task = partial(read_index, self.wish.archive.place, self.wish.archive.instance)
+        with dask.annotate(priority=1):
+            return self._lazy(task, "all", self._key(self.token))()
 
     def tallies(self, span: Span) -> Delayed:
         """Take the tallies of some months over, so that their counts can be let go."""

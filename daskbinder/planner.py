@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -380,7 +380,6 @@ def _build(
             build.dates,
         )(members)
     kept = build.kept_days()
-    source = wish.archive.place, wish.archive.instance
     return Plan(
         wish,
         earlier,
@@ -393,6 +392,6 @@ def _build(
         rollups,
         repositories,
         series,
-        days=build.last(partial(tasks.write_days, *source), wish.today, kept)(tallies),
+        days=build.last(tasks.write_days, wish.today, kept)(build.index(), tallies),
         rejects=build.last(tasks.write_rejects, {row["name"] for row in kept})(tallies),
     )

@@ -172,7 +172,9 @@ def check_places(client: Client, source: Place, file: DayFile, dest: Place) -> N
     """
     probe = f".daskbinder-probe-{secrets.token_hex(8)}"
     if _is_here(client):
-        _raise(_try_places(source, file, dest, probe), dest)
+        # a source that is elsewhere was reached from here when it was listed
+        said = _try_source(source, file) if source.is_local else None
+        _raise(said or _try_dest(dest, probe), dest)
         with suppress(OSError):
             dest.remove(probe)
         return
@@ -212,6 +214,10 @@ def _raise(said: tuple[str, str] | None, dest: Place, where: str = "") -> None:
 
 def _try_places(source: Place, file: DayFile, dest: Place, probe: str) -> tuple[str, str] | None:
     """Do in a task what others will do; say which place failed and how."""
+    return _try_source(source, file) or _try_dest(dest, probe)
+
+
+def _try_source(source: Place, file: DayFile) -> tuple[str, str] | None:
     try:
         if source.entry(file.name).size not in (None, file.size):
             return str(source), f"has another {file.name} than was listed; run again"
@@ -219,6 +225,10 @@ def _try_places(source: Place, file: DayFile, dest: Place, probe: str) -> tuple[
         return str(source), f"has no {file.name}; give a folder that all machines see, or a URL"
     except (OSError, InputError, JobError) as error:
         return str(source), f"cannot be read: {_why(error)}"
+    return None
+
+
+def _try_dest(dest: Place, probe: str) -> tuple[str, str] | None:
     try:
         dest.write(probe, b"daskbinder")
     except (OSError, InputError, JobError) as error:

@@ -4,7 +4,7 @@ Each may run on any worker and may be repeated; the same input gives the same va
 file. Nothing here knows the graph that calls it.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import groupby
@@ -14,12 +14,12 @@ import numpy as np
 import pyarrow as pa
 
 from daskbinder import ledger
-from daskbinder.dayfile import DayFile, Part, lost, parts_of, read_groups, read_index
+from daskbinder.dayfile import DayFile, Part, lost, parts_of, read_groups
 from daskbinder.days import Days
 from daskbinder.errors import InputError, LostFiles
 from daskbinder.events import VERSIONS, Reason, day_number
 from daskbinder.federation import Federation
-from daskbinder.instance import MYBINDER, Instance
+from daskbinder.instance import MYBINDER
 from daskbinder.place import Place
 from daskbinder.repositories import (
     Directory,
@@ -385,18 +385,18 @@ def write_directory(
 
 
 def write_days(
-    source: Place,
-    instance: Instance,
     dest: Place,
     today: date,
     kept: Sequence[dict[str, Any]],
+    index: Mapping[date, int],
     tallies: Iterable[Iterable[tuple[Part, Tally]]],
 ) -> tuple[Written, Totals, list[date]]:
     """Write the day table, with the rows `kept` of files that were not read again.
 
+    The index has launches by date, as the archive gives them.
+
     Also returns what was counted, and the dates of the files read that hold launches of others.
     """
-    index = read_index(source, instance)
     of_files = list(_by_file(tallies))
     rows = [*kept, *(_day_row(file, of_file) for file, of_file in of_files)]
     rows.sort(key=lambda row: row["date"])
