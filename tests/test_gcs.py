@@ -52,6 +52,16 @@ def test_large_files_are_read_in_ranges(
     assert len([line for line in bucket.requests if "alt=media" in line]) > 18
 
 
+def test_the_index_comes_while_days_do(
+    bucket: FakeGCS, counted: Path, client: Client, tmp_path: Path
+) -> None:
+    bucket.latency = 0.02
+    check_same(run(bucket, tmp_path, client, blocksize=20_000), counted)
+    reads = ["index" in line for line in bucket.requests if "alt=media" in line]
+    assert sum(reads) == 1
+    assert reads.index(True) < len(reads) / 2
+
+
 def test_three_thousand_objects_are_listed_over_pages(bucket: FakeGCS) -> None:
     bucket.objects.clear()
     days = [date(2018, 11, 3) + timedelta(days=i) for i in range(3000)]
