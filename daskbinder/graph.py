@@ -58,7 +58,7 @@ class Builder:
             scope,
             done,
         )
-        self.dates = None if scope.dates is None else {day_number(day) for day in scope.dates}
+        self.dates = None if scope.dates is None else frozenset(map(day_number, scope.dates))
         # A cluster may still hold results of these names from a run before: files since replaced.
         self.run = tokenize(token, digest(scope.files), scope.dates)[:8]
         self.months = months_together(scope.files)
@@ -198,8 +198,7 @@ class Builder:
             present,
             grains,
             compat,
-            self.dates,
-            standing,
+            tasks.Renewal(self.dates, standing),
         )
         base = self.token if self.earlier else ""
         inputs = [self._key_of(one) for one in spans]
@@ -226,8 +225,7 @@ class Builder:
             span.first,
             span.last,
             self.wish.federation,
-            self.dates,
-            standing,
+            tasks.Renewal(self.dates, standing),
         )
         base = self.token if self.earlier else ""
         key = self._key(self._key_of(span), self.wish.federation.fingerprint, base)

@@ -86,6 +86,28 @@ class Rules:
     origin: str = MYBINDER.origin
 
 
+@dataclass(frozen=True)
+class Renewal:
+    """What is counted anew of a data set that stands.
+
+    Attributes
+    ----------
+    dates : frozenset of int or None
+        Days counted anew, in days from 1970-01-01; None for all.
+    standing : frozenset of str
+        Names of the files of the run before.
+    """
+
+    dates: frozenset[int] | None = None
+    standing: frozenset[str] = frozenset()
+
+    def replaced_in(self, name: str, days: range) -> frozenset[int] | None:
+        """Days whose rows in a standing file of these days are replaced; None if no row is kept."""
+        if self.dates is None or name not in self.standing or self.dates.issuperset(days):
+            return None
+        return self.dates
+
+
 _TALLY_BYTES = 300
 """About what a part and its tally take."""
 
@@ -229,8 +251,7 @@ def write_rollups(
     present: Days,
     grains: Sequence[str],
     compat: str | None,
-    dates: Collection[int] | None,
-    standing: Collection[str],
+    renewal: Renewal,
     partitions: Sequence[dict[str, Counts]],
 ) -> list[Written]:
     """Write windows from the counts in `partitions`.
@@ -248,16 +269,13 @@ def write_rollups(
         The grains.
     compat : {None, "notebook"}
         Which rollups.
-    dates : collection of int or None
-        The days that were counted anew, None for all. What a window holds of others is taken from
-        its file of the run before.
-    standing : collection of str
-        Names of the files of that run.
+    renewal : Renewal
+        What was counted anew; what a window holds of other days is taken from its standing file.
     partitions : sequence of dict of Counts
         Counts of the days of these windows, by grain.
     """
     windows = windows_in(kind, days, present, compat)
-    return write_tables(dest, _rollups(dest, windows, grains, compat, dates, standing, partitions))
+    return write_tables(dest, _rollups(dest, windows, grains, compat, renewal, partitions))
 
 
 def _rollups(
@@ -265,8 +283,7 @@ def _rollups(
     windows: Sequence[tuple[Window, bool]],
     grains: Sequence[str],
     compat: str | None,
-    dates: Collection[int] | None,
-    standing: Collection[str],
+    renewal: Renewal,
     partitions: Sequence[dict[str, Counts]],
 ) -> Iterator[tuple[str, pa.Table]]:
     """Names and rows of the rollups of some windows."""
@@ -276,7 +293,7 @@ def _rollups(
             first, last = day_number(window.first), day_number(window.last)
             name = name_of(window, grain, compat)
             parts = [part[grain].between(first, last) for part in partitions]
-            if dates is not None and name in standing and not {*range(first, last + 1)} <= {*dates}:
+            if (dates := renewal.replaced_in(name, range(first, last + 1))) is not None:
                 parts.append(rows_of(read_table(dest, name)).without(dates))
             parts = [part for part in parts if len(part.n)]
             counts = parts[0] if len(parts) == 1 else merge(parts)
@@ -337,23 +354,21 @@ def write_repositories(
     first: date,
     last: date,
     federation: Federation,
-    dates: Collection[int] | None,
-    standing: Collection[str],
+    renewal: Renewal,
     partition: dict[str, Counts],
 ) -> list[Written]:
     """Write the launches of repositories for each month from `first` to `last` that has any.
 
-    With `dates`, the days counted anew, a month's others are taken from its file of the run before,
-    if that is among those `standing`.
+    What a month holds of days that were not counted anew is taken from its standing file.
     """
     written = []
     for month in windows_of("monthly", Days(((first.toordinal(), last.toordinal()),))):
         days = range(day_number(month.first), day_number(month.last) + 1)
-        if dates is not None and not {*days} & {*dates}:
+        if renewal.dates is not None and renewal.dates.isdisjoint(days):
             continue
         name = repositories_name(month)
         rows = count_repositories(partition["day"].between(days[0], days[-1]), federation)
-        if dates is not None and name in standing and not {*days} <= {*dates}:
+        if (dates := renewal.replaced_in(name, days)) is not None:
             kept = without(read_table(dest, name), dates)
             rows = arrange(pa.concat_tables([rows, kept]).unify_dictionaries())
         if len(rows):
