@@ -372,6 +372,9 @@ def test_csv_holds_no_formula(dest: Path) -> None:
     days = asked("repo", dest, "owner/name", "--csv").splitlines()
     assert days[0] == "date,n"
     assert sum(int(row.split(",")[1]) for row in days[1:]) > 0
+    years = asked("members", dest, "--by", "year", "--csv").splitlines()
+    assert years[0] == "period,member,n,share,change"
+    assert len(years) > 2
 
 
 def test_what_is_not_there_is_bad_usage(dest: Path, tmp_path: Path) -> None:
