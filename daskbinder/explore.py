@@ -22,7 +22,6 @@ from panel.custom import JSComponent
 from panel.io import hold
 
 from daskbinder import page
-from daskbinder.annotations import annotations
 from daskbinder.drawn import ALL, KINDS, TIME, TOLD, WHEN, Drawn
 from daskbinder.errors import InputError
 from daskbinder.events import day_of
@@ -158,6 +157,7 @@ class Visit:
             "page_js": page.web("page.js"),
             "query": query,
             "state": state,
+            "instance": tables.instance,
             "first": day_of(tables.first),
             "last": day_of(tables.last),
             "ranges": list(RANGES.items()),
@@ -166,7 +166,7 @@ class Visit:
             "headlines": list(HEADLINES.items()),
             "shown": self.bridge.shown,
             "filters": filters,
-            "notes": list(enumerate(annotations(), 1)),
+            "notes": list(enumerate(tables.notes, 1)),
             "archive_note": f"{len(tables.days):,} days",
             "states": tallies(tables),
             **keys,
@@ -312,7 +312,7 @@ def serve(
         port=port,
         websocket_origin=[origin],
         extra_patterns=files,
-        title="Launches on mybinder.org",
+        title=f"Launches on {tables.instance}",
         show=False,
         start=False,
         verbose=False,

@@ -17,7 +17,14 @@ from daskbinder.errors import InputError
 from daskbinder.federation import Federation
 
 _DATE = "{date}"
-_KEYS = {"archive": str, "files": str, "first": date, "origin": str, "federation": str}
+_KEYS = {
+    "name": str,
+    "archive": str,
+    "files": str,
+    "first": date,
+    "origin": str,
+    "federation": str,
+}
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,8 @@ class Instance:
         The origin of events that have none: those before version 3 of their schema.
     federation : Federation or None
         Who stands behind a host; None for the packaged table.
+    name : str
+        What pages call it.
 
     Raises
     ------
@@ -48,6 +57,7 @@ class Instance:
     first: date = date(2018, 11, 3)
     origin: str = "gke.mybinder.org"
     federation: Federation | None = None
+    name: str = "mybinder.org"
 
     def __post_init__(self) -> None:
         _, found, after = self.files.partition(_DATE)
@@ -66,7 +76,8 @@ class Instance:
         path : str or Path
             A TOML file. Its keys are the attributes of an instance, of which ``archive`` has to be
             there; ``federation`` is the name of a table beside the file, without which each host is
-            a member of its own.
+            a member of its own. Without a ``name`` the archive's address stands for it, unless that
+            is a folder's: where it lies on somebody's disk is nobody's business.
 
         Raises
         ------
@@ -109,11 +120,13 @@ def _facts(path: Path, table: dict[str, Any]) -> dict[str, Any]:
         if type(value) is not _KEYS[key]:
             wanted = "text in quotes" if _KEYS[key] is str else "a date like 2021-03-04, unquoted"
             raise ValueError(f"{key!r} is {value!r}, expected {wanted}")
-    if not table.get("archive"):
+    archive = table.get("archive")
+    if not archive:
         raise ValueError("'archive', the address of the day files, is missing")
+    name = table.get("name") or (archive if "://" in archive else "a local archive")
     members = table.get("federation")
     federation = Federation(()) if members is None else Federation.load(path.parent / members)
-    return {**table, "federation": federation}
+    return {**table, "federation": federation, "name": name}
 
 
 MYBINDER = Instance()

@@ -13,7 +13,6 @@ from bokeh.resources import Resources
 
 from daskbinder import page
 from daskbinder._version import __version__
-from daskbinder.annotations import annotations
 from daskbinder.days import Days
 from daskbinder.drawn import labels, readable
 from daskbinder.events import day_of
@@ -87,6 +86,7 @@ def render(rollups: Rollups) -> str:
             scripts="\n".join(f"<script>{script}</script>" for script in scripts),
             figures=places,
             version=__version__,
+            instance=tables.instance,
             source=_source(str(rollups.manifest["source"])),
             first=day_of(tables.first),
             last=day_of(tables.last),
@@ -107,7 +107,7 @@ def render(rollups: Rollups) -> str:
             gaps=Days.of(tables.days.loc[~tables.days["present"], "date"].dt.date).texts,
             notes=[
                 (number, note)
-                for number, note in enumerate(annotations(), 1)
+                for number, note in enumerate(tables.notes, 1)
                 if note.touches(state.first, state.last, tables.members)
             ],
             files=f"{totals['files']:,}",

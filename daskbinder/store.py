@@ -17,6 +17,7 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 
 from daskbinder.errors import InputError
+from daskbinder.instance import MYBINDER
 from daskbinder.place import Place
 from daskbinder.windows import GRAINS, KINDS, Window
 
@@ -180,8 +181,8 @@ class Rollups:
     place : Place
         Where it lies.
     manifest : dict
-        What the run that made it left: source, options, totals, files, incomplete windows and
-        missing days.
+        What the run that made it left: instance, source, options, totals, files, incomplete
+        windows and missing days.
     """
 
     place: Place
@@ -272,6 +273,11 @@ class Rollups:
         if wide:
             return frame.pivot(index="timestamp", columns="federation", values="n")
         return frame
+
+    @property
+    def instance(self) -> str:
+        """Name of the BinderHub whose launches these are, a text from a file."""
+        return str(self.manifest.get("instance", MYBINDER.name))
 
     @property
     def days(self) -> "pd.DataFrame":

@@ -10,8 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from daskbinder import answers, drawn, lookup
+from daskbinder.annotations import Annotation, annotations
 from daskbinder.errors import InputError
 from daskbinder.events import day_of
+from daskbinder.instance import MYBINDER
 from daskbinder.store import Rollups
 
 
@@ -21,6 +23,8 @@ class Tables:
 
     Attributes
     ----------
+    instance : str
+        The BinderHub whose launches these are, as it is shown.
     days : pandas.DataFrame
         What there is of each day, as `answers.completeness` gives it.
     members, providers : tuple of str
@@ -41,6 +45,7 @@ class Tables:
         Where a member of `launches` is among `members`.
     """
 
+    instance: str
     days: pd.DataFrame
     members: tuple[str, ...]
     providers: tuple[str, ...]
@@ -81,6 +86,7 @@ class Tables:
         grid = np.zeros((days * 24, len(members)), np.int64)
         grid[hour.astype(np.int64) - first * 24] = hourly.fillna(0).to_numpy("int64")
         return cls(
+            drawn.readable(rollups.instance, 120),
             answers.completeness(rollups),
             members,
             tuple(providers.to_pylist()),
@@ -97,6 +103,11 @@ class Tables:
     def last(self) -> int:
         """The last day of the series."""
         return self.first + len(self.cube) - 1
+
+    @cached_property
+    def notes(self) -> tuple[Annotation, ...]:
+        """What is known of its days: the packaged annotations are of one archive alone."""
+        return annotations() if self.instance == MYBINDER.name else ()
 
     @cached_property
     def index(self) -> pd.DatetimeIndex:

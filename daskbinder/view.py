@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from daskbinder import drawn, looks, page, plots
-from daskbinder.annotations import annotations
 from daskbinder.events import day_number
 from daskbinder.sheet import write_csv
 from daskbinder.state import State
@@ -111,7 +110,7 @@ class View:
             + ("" if state.providers == tables.providers else ", all providers"),
             "notes": [
                 number
-                for number, note in enumerate(annotations(), 1)
+                for number, note in enumerate(tables.notes, 1)
                 if note.touches(state.first, state.last, state.members)
             ],
             **self._headlines(state, len(ranked)),
@@ -274,6 +273,7 @@ def figures(view: View, state: State | None = None, *, heights: int = 360) -> di
             members,
             kind=kind,
             unit=unit.get(kind, "launches a day"),
+            notes=tables.notes,
             about=tables.members,
             height=heights,
             legend=False,
@@ -283,6 +283,7 @@ def figures(view: View, state: State | None = None, *, heights: int = 360) -> di
     made["providers"] = plots.series(
         view.provider_rates(state),
         colours=looks.PROVIDER_COLOURS,
+        notes=tables.notes,
         logy=True,
         height=300,
         legend=False,
@@ -292,6 +293,7 @@ def figures(view: View, state: State | None = None, *, heights: int = 360) -> di
         view.repository_rates(state),
         kind="stacked",
         colours={ONE: looks.ACCENT},
+        notes=tables.notes,
         height=420,
         legend=False,
     )

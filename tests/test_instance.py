@@ -6,16 +6,21 @@ from datetime import date, timedelta
 from pathlib import Path
 from shutil import copy
 
+import holoviews as hv
 import pytest
 from click.testing import CliRunner
-from conftest import MakeLaunch
+from conftest import MakeArchive, MakeLaunch
 from distributed import Client
+from histories import data, equals_a_rebuild
 from web import FakeSite
 
 import daskbinder as db
 from daskbinder import answers
 from daskbinder.cli import main
 from daskbinder.instance import MYBINDER
+from daskbinder.report import render
+from daskbinder.tables import Tables
+from daskbinder.view import View, figures
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 FIRST = date(2022, 2, 27)
@@ -61,6 +66,7 @@ def test_the_example_is_counted(hub: Path, client: Client, tmp_path: Path) -> No
     assert rollups.manifest["totals"]["accepted"] == 16
     assert rollups.manifest["totals"]["rejected"] == 0
     assert rollups.manifest["unknown_origins"] == ["new.example.edu"]
+    assert rollups.manifest["instance"] == rollups.instance == "hub.example.edu"
     members = answers.top(rollups, "member")
     assert dict(zip(members["member"], members["n"], strict=True)) == {
         "campus": 8,
@@ -108,6 +114,57 @@ def test_without_a_table_each_host_is_a_member(hub: Path, client: Client, tmp_pa
     assert set(answers.top(db.open(str(tmp_path)), "member")["member"]) == {"hub", "gpu", "new"}
 
 
+def marks(rollups: db.Rollups) -> int:
+    """How many notes are drawn in the figures of a data set."""
+    drawn = figures(View(Tables.load(rollups))).values()
+    return sum(len(plot.traverse(None, [hv.VLines, hv.VSpans])) for plot in drawn)
+
+
+def test_pages_have_its_name_and_nothing_of_mybinder(
+    make_archive: MakeArchive, launch: MakeLaunch, client: Client, tmp_path: Path
+) -> None:
+    days = [date(2019, 11, 9), date(2019, 11, 10), date(2019, 11, 11)]
+    folder, dest = make_archive({day: [launch(f"{day}T10:00")] for day in days}), tmp_path / "out"
+    db.run(db.plan(db.Archive(folder), dest), client)
+    path, before = dest / "manifest.json", data(dest)
+    manifest = json.loads(path.read_text("utf-8"))
+    assert manifest.pop("instance") == "mybinder.org"
+    path.write_text(json.dumps(manifest))  # as before there were names
+    rollups = db.open(dest)
+    html = render(rollups)
+    assert "<title>Launches on mybinder.org, 2019-11-09 to 2019-11-11</title>" in html
+    assert "<h1>Launches on mybinder.org</h1>" in html
+    assert "Known gaps and breaks" in html
+    assert marks(rollups) == 5
+
+    archive = db.Archive(folder, instance=db.Instance(name="Hub of <R&D>"))
+    plan = db.plan(archive, dest)
+    assert not plan.read
+    html = render(db.run(plan, client).rollups)
+    assert data(dest) == before
+    assert "<title>Launches on Hub of &lt;R&amp;D&gt;, 2019-11-09 to 2019-11-11</title>" in html
+    assert "<h1>Launches on Hub of &lt;R&amp;D&gt;</h1>" in html
+    assert "mybinder" not in html
+    assert "Known gaps and breaks" not in html
+    assert marks(db.open(dest)) == 0
+
+    db.run(db.plan(db.Archive(folder), dest), client)
+    equals_a_rebuild(folder, dest, tmp_path / "spare")
+
+
+@pytest.mark.parametrize(
+    ("lines", "name"),
+    [
+        ("archive = 'gs://launches'", "gs://launches"),
+        ("archive = '/home/somebody/launches'", "a local archive"),
+        ("archive = 'gs://launches'\nname = 'Our hub'", "Our hub"),
+    ],
+)
+def test_without_a_name_the_address_stands_for_it(lines: str, name: str, tmp_path: Path) -> None:
+    (tmp_path / "hub.toml").write_text(lines)
+    assert db.Instance.load(tmp_path / "hub.toml").name == name
+
+
 def test_a_site_is_asked_for_its_days_by_its_names(hub: Path) -> None:
     instance = db.Instance.load(hub / "hub.toml")
     today = FIRST + timedelta(days=3)
@@ -125,6 +182,7 @@ def test_a_site_is_asked_for_its_days_by_its_names(hub: Path) -> None:
     [
         ("archive =", "is not TOML"),
         ("files = 'a-{date}'", "'archive', the address of the day files, is missing"),
+        ("archive = 'a'\nname = 5", "'name' is 5, expected text in quotes"),
         ("archive = 5", "'archive' is 5, expected text in quotes"),
         ("archive = 'a'\nfirst = '2021-01-01'", "expected a date like 2021-03-04, unquoted"),
         ("archive = 'a'\nfirst = 2021-01-01T00:00:00", "expected a date"),

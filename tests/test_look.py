@@ -22,6 +22,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 import daskbinder as db
 from benchmarks.look import ARGUMENTS, FIGURES
+from daskbinder.instance import MYBINDER
 from daskbinder.report import render
 from daskbinder.sample import write_sample
 from daskbinder.tables import Tables
@@ -42,8 +43,8 @@ HOSTILE = (
 RUN = "<img src=x onerror=pwned=1>"
 
 
-def count(archive: Path, dest: Path, client: Client) -> Path:
-    db.run(db.plan(db.Archive(archive), dest), client)
+def count(archive: Path, dest: Path, client: Client, instance: db.Instance = MYBINDER) -> Path:
+    db.run(db.plan(db.Archive(archive, instance=instance), dest), client)
     return dest
 
 
@@ -75,7 +76,8 @@ def hostile(
             for day in days
         }
     )
-    return count(archive, tmp_path_factory.mktemp("hostile"), client)
+    hub = db.Instance(name=f"{RUN}\u202e</title><script>pwned=1</script>")
+    return count(archive, tmp_path_factory.mktemp("hostile"), client, hub)
 
 
 @contextmanager
@@ -458,6 +460,8 @@ def test_nothing_that_strangers_wrote_is_run_in_the_explorer(
     seen = watch()
     page = visit(seen.page, address)
     assert RUN in page.locator("form").inner_text()
+    assert page.title() == page.locator("h1").inner_text()
+    assert page.title() == f"Launches on {RUN}\ufffd</title><script>pwned=1</script>"
     buttons = page.locator("#repositories tbody button")
     for i in range(buttons.count()):
         act(page, buttons.nth(i).click)
@@ -509,6 +513,8 @@ def test_nothing_that_strangers_wrote_is_run_in_the_report(
     page.wait_for_function("window.Bokeh?.documents.length > 0")
     page.wait_for_timeout(500)
     assert RUN in page.inner_text("body")
+    assert RUN in page.locator("h1").inner_text()
+    assert page.title().startswith(f"Launches on {RUN}\ufffd</title><script>pwned=1</script>, ")
     assert "\u202e" not in page.content()
     for link in page.locator("a").all():
         address = link.get_attribute("href") or ""
