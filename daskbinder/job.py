@@ -126,30 +126,41 @@ def _fitted(plan: Plan, client: Client, tell: Tell) -> Plan:
 
 
 def _publish(plan: Plan, client: Client, progress: Progress | None) -> dict[str, Any]:
-    """Compute a plan and replace the manifest; what it no longer names goes after that."""
+    """Compute a plan and replace the manifest; what no manifest names any more goes after that."""
     stamp = plan.dest.stamp(MANIFEST)
     if plan.earlier is not None and stamp != plan.stamp:
         raise JobError(f"{plan.dest} was written to since this run was planned; plan it again")
-    manifest = _compute_all(plan, client, progress)
+    names, anew = set(plan.names), plan.earlier is None
+    left = ledger.begin(plan.dest, plan.token, names, anew=anew)
+
+    def aim(changed: Plan) -> None:
+        left.update(names)
+        names.update(changed.names)
+        ledger.aim(plan.dest, plan.token, names, left, anew=anew)
+
+    manifest = _compute_all(plan, client, progress, aim)
     before = read_manifest(plan.dest) or {"files": {}}
+    stale = {*before["files"], *left} - manifest["files"].keys()
+    if stale:  # the next run removes them if this one cannot
+        ledger.aim(plan.dest, plan.token, names, stale, anew=anew)
     write_manifest(plan.dest, manifest, stamp)
     log.info("published %s/%s: %d files", plan.dest, MANIFEST, len(manifest["files"]))
-    for name in sorted(before["files"].keys() - manifest["files"].keys()):
+    for name in sorted(stale):
         plan.dest.remove(name)
         log.info("removed %s", name)
     ledger.clear(plan.dest)
     return manifest
 
 
-def _compute_all(plan: Plan, client: Client, progress: Progress | None) -> dict[str, Any]:
-    """Compute a plan and what turns out to be needed in its place.
+def _compute_all(
+    plan: Plan, client: Client, progress: Progress | None, aim: Callable[[Plan], None]
+) -> dict[str, Any]:
+    """Compute a plan and what turns out to be needed in its place, which `aim` is told of first.
 
     That is a wider one if launches strayed to days it did not count, and one without the files that
     are lost if these are to be left out.
     """
     lost: dict[str, str] = {}
-    names, anew = set(plan.names), plan.earlier is None
-    ledger.begin(plan.dest, plan.token, names, anew=anew)
     while True:
         ledger.list_files(plan.dest, plan.listings)
         try:
@@ -166,8 +177,7 @@ def _compute_all(plan: Plan, client: Client, progress: Progress | None) -> dict[
             for why in error.files.values():
                 log.warning("left out: %s", why)
             plan = leave_out(plan, error.files)
-        names |= set(plan.names)
-        ledger.aim(plan.dest, plan.token, names, anew=anew)
+        aim(plan)
 
 
 def _beyond(plan: Plan, results: list[Any]) -> set[date]:

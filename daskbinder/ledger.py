@@ -106,26 +106,32 @@ def read_target(dest: Place) -> dict[str, Any] | None:
     return target if isinstance(target, dict) else {"token": "", "names": None, "anew": True}
 
 
-def begin(dest: Place, token: str, names: Collection[str], *, anew: bool) -> None:
+def begin(dest: Place, token: str, names: Collection[str], *, anew: bool) -> set[str]:
     """Say what is wanted and which files will be replaced, before any is.
 
     The day table is set aside: it will be replaced, and the next run needs it if this one ends
-    early.
+    early. Returns the names of files that runs which ended early may have left.
     """
     dest.sweep()
-    if read_target(dest) is None:
+    before = read_target(dest)
+    if before is None:
         with suppress(FileNotFoundError):
             dest.write(ASIDE, dest.read(DAYS))
-    aim(dest, token, names, anew=anew)
+    left = {*(before["names"] or ()), *before.get("left", ())} if before else set()
+    aim(dest, token, names, left, anew=anew)
+    return left
 
 
-def aim(dest: Place, token: str, names: Collection[str], *, anew: bool) -> None:
+def aim(
+    dest: Place, token: str, names: Collection[str], left: Collection[str], *, anew: bool
+) -> None:
     """Say which files will be replaced, before any is that was not named before.
 
-    A run that counts everything `anew`, because what was there cannot be trusted, is taken up as
-    such: what it replaced must not be trusted either.
+    Those in `left` may be there too, though no manifest will name them. A run that counts
+    everything `anew`, because what was there cannot be trusted, is taken up as such: what it
+    replaced must not be trusted either.
     """
-    target = {"token": token, "names": sorted(names), "anew": anew}
+    target = {"token": token, "names": sorted(names), "left": sorted(left), "anew": anew}
     dest.write(_TARGET, json.dumps(target).encode())
 
 

@@ -17,7 +17,8 @@ from histories import Writer, data, facts
 import daskbinder as db
 
 CRASHES = int(os.environ.get("DASKBINDER_CRASHES", "9"))
-FIRST = date(2021, 1, 30)
+FIRST = date(2021, 1, 31)
+"""Taken away, and its month with it."""
 LAST_CALLS = 6
 """Of the manifest and after it, where most can go wrong."""
 
