@@ -102,18 +102,22 @@ def find_earlier(
 def find_damaged(dest: Place, but: Collection[str] = ()) -> set[str]:
     """Files of a data set that are gone, or have another size, as listings of their folders tell.
 
-    Those named in `but` are not looked at; nor is anything that has the right size.
+    Those named in `but` may have another size; of no file more is looked at.
     """
     manifest = read_manifest(dest)
     if manifest is None or not dest.lists:
         return set()
-    sizes = {name: entry["bytes"] for name, entry in manifest["files"].items() if name not in but}
+    sizes = {name: entry["bytes"] for name, entry in manifest["files"].items()}
     there: dict[str, int | None] = {}
     for folder in {name.rpartition("/")[0] for name in sizes}:
         with suppress(FileNotFoundError, NotADirectoryError):
             for entry in dest.entries(folder):
                 there[f"{folder}/{entry.name}" if folder else entry.name] = entry.size
-    return {name for name, size in sizes.items() if there.get(name) != size}
+    return {
+        name
+        for name, size in sizes.items()
+        if name not in there or (there[name] != size and name not in but)
+    }
 
 
 def scope_of(

@@ -109,3 +109,20 @@ def test_a_run_that_ends_anywhere_is_taken_up(
         assert facts(dest) == facts_of_new
         assert not (dest / ".daskbinder").exists()
     report(f"{len(crashes):,} crashes ({start}, {'for good' if for_good else 'once'}): 0 traces")
+
+
+def test_a_file_lost_after_a_crash_is_made_again(
+    before: Path, tmp_path: Path, client: Client
+) -> None:
+    dest = tmp_path / "out"
+    names = [name for name in data(before / "old") if name.startswith("rollups/")]
+    for at in calls(40)[::2]:
+        for name in names:
+            shutil.rmtree(dest, ignore_errors=True)
+            shutil.copytree(before / "old", dest)
+            with disk(dest, at):
+                ends(lambda: run(before / "archive", dest))
+                wait_for_threads(client)
+            (dest / name).unlink(missing_ok=True)
+            run(before / "archive", dest)
+            assert data(dest) == data(before / "new"), f"{name} after call {at}"
