@@ -279,7 +279,7 @@ def count_active(directory: Directory, present: Iterable[int]) -> pa.Table:
     """
     row, day = directory.repository, directory.day
     there = np.unique(np.fromiter(present, np.int64))
-    dates = np.unique(np.concatenate([there, np.unique(day)]))
+    dates = np.unique(np.concatenate([there, np.flatnonzero(np.bincount(day))]))
     if not len(dates):
         return ACTIVE.empty_table()
     day0, days = int(dates[0]), int(dates[-1] - dates[0]) + 1
