@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from daskbinder.instance import Instance
     from daskbinder.job import Result, run
     from daskbinder.mirror import Mirror, sync
-    from daskbinder.overview import Overview
+    from daskbinder.overview import Holdings, Overview
     from daskbinder.planner import Plan, plan
     from daskbinder.sample import write_sample
     from daskbinder.store import Rollups
@@ -25,6 +25,7 @@ _HOMES = {
     "Archive": "archive",
     "Audit": "audit",
     "Federation": "federation",
+    "Holdings": "overview",
     "InputError": "errors",
     "Instance": "instance",
     "JobError": "errors",
@@ -45,6 +46,7 @@ __all__ = [
     "Archive",
     "Audit",
     "Federation",
+    "Holdings",
     "InputError",
     "Instance",
     "JobError",

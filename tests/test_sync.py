@@ -2,12 +2,17 @@
 
 import json
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from click.testing import CliRunner
+from conftest import MakeArchive, MakeLaunch
+from distributed import Client
 from gcs import FakeGCS, Fault, served
 from web import FakeSite
 
@@ -15,6 +20,8 @@ import daskbinder as db
 from daskbinder.cli import main
 from daskbinder.instance import MYBINDER
 from daskbinder.sample import write_sample
+from daskbinder.store import rollup_name
+from daskbinder.windows import GRAINS, KINDS
 
 DAYS = 29
 
@@ -215,3 +222,142 @@ def test_overview_of_a_bucket_takes_a_few_requests(bucket: FakeGCS) -> None:
     found = db.Overview.of(archive(bucket))
     assert found.days == 3000 + DAYS
     assert len(bucket.requests) == 4 + 2
+
+
+def info(*given: str | Path) -> str:
+    ended = CliRunner().invoke(main, ["info", *map(str, given)], env={"COLUMNS": "300"})
+    assert ended.exit_code == 0, ended.output
+    return ended.output
+
+
+def test_info_of_a_data_set_tells_what_the_run_left(
+    sampled: Path, counted: Path, tmp_path: Path
+) -> None:
+    """The archive and the files themselves say what is to be told."""
+    of_archive = json.loads(info(sampled, "--json"))
+    told = json.loads(info(counted, "--json"))
+    for fact in ("source", "days", "first", "last", "gaps", "missing"):
+        assert told[fact] == of_archive[fact], fact
+    assert (told["days"], told["missing"]) == (8, 1)
+    assert told["instance"] == "mybinder.org"
+    assert told["bytes"] == sum(at.stat().st_size for at in counted.rglob("*") if at.is_file())
+    lines = sum(at.read_bytes().count(b"\n") for at in sampled.glob("events-*"))
+    assert told["launches"] + told["rejected"] == lines
+    assert told["rejected"] == sum(told["reasons"].values()) > 0
+    rollups = {
+        kind: {by: len(list((counted / f"rollups/{kind}/by-{by}").iterdir())) for by in GRAINS}
+        for kind in KINDS
+    }
+    assert told["windows"] == rollups
+    assert min(rollups["daily"].values()) >= 8
+    lacking = db.plan(db.Archive(sampled), tmp_path / "another").incomplete()
+    windows = [one for one in lacking if (counted / rollup_name(one, "day")).exists()]
+    assert told["incomplete"] == len(windows) > 0
+
+    shown = info(counted)
+    [(day, _)] = told["gaps"]
+    assert re.search(rf"^missing days +1: {day} *$", shown, re.MULTILINE)
+    assert f"{rollups['daily']['hour']:,} by hour, {rollups['daily']['day']:,} by day" in shown
+    for what, n in {
+        "launches": told["launches"],
+        "rejected lines": told["rejected"],
+        "index mismatches": told["index_mismatches"],
+        "incomplete": len(windows),
+        "bytes": told["bytes"],
+        **{f"  {reason}": n for reason, n in told["reasons"].items()},
+    }.items():
+        assert re.search(rf"^{what} +{n:,} *$", shown, re.MULTILINE), what
+    assert "left out" not in shown
+
+
+@pytest.mark.parametrize("compat", [None, "notebook"])
+def test_info_of_a_data_set_tells_what_was_left_out_and_may_change(
+    make_archive: MakeArchive,
+    launch: MakeLaunch,
+    client: Client,
+    tmp_path: Path,
+    compat: Literal["notebook"] | None,
+) -> None:
+    days = [datetime.now(UTC).date() - timedelta(days=i) for i in range(4, -1, -1)]
+    source = make_archive({day: [launch(f"{day}T01:00")] for day in days}, gz=[days[2]])
+    torn = source / f"events-{days[2]}.jsonl.gz"
+    torn.write_bytes(torn.read_bytes()[:-9])
+    options: dict[str, Any] = {
+        "compat": compat,
+        "keep_going": True,
+        "windows": ["daily", "monthly"],
+    }
+    db.run(db.plan(db.Archive(source), tmp_path, **options), client)
+    told = json.loads(info(tmp_path, "--json"))
+    assert list(told["lost"]) == [torn.name]
+    assert "not a whole gzip file" in told["lost"][torn.name]
+    assert told["gaps"] == [[str(days[2])] * 2]
+    assert told["provisional"] == [str(days[3]), str(days[4])]
+    wanted = {"daily": dict.fromkeys(GRAINS, 4)}
+    if compat is None:  # the older notebook has complete windows only
+        months = len({day.month for day in days if day != days[2]})
+        wanted["monthly"] = dict.fromkeys(GRAINS, months)
+    assert told["windows"] == wanted
+    shown = info(tmp_path)
+    assert re.search(rf"^left out +1: {torn.name} *$", shown, re.MULTILINE)
+    assert re.search(rf"^provisional +2: {days[3]} to {days[4]} *$", shown, re.MULTILINE)
+
+
+def test_info_reads_the_manifest_and_the_day_table_alone(counted: Path, tmp_path: Path) -> None:
+    for name in ("manifest.json", "days.parquet"):
+        shutil.copy(counted / name, tmp_path)
+    told, whole = (json.loads(info(at, "--json")) for at in (tmp_path, counted))
+    assert told == whole | {"dest": str(tmp_path)}
+
+
+def test_info_of_a_data_set_shows_strangers_text_as_text(counted: Path, tmp_path: Path) -> None:
+    manifest = json.loads((counted / "manifest.json").read_bytes())
+    shutil.copy(counted / "days.parquet", tmp_path)
+    host, file = "[red]\x1b[2Jhost", "events-2021-02-25.jsonl\x07"
+    manifest |= {"unknown_origins": [host], "lost": {file: "torn"}, "source": "\x1b]0;x[bold]"}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    shown = info(tmp_path)
+    assert "\x1b" not in shown
+    assert "\x07" not in shown
+    for text in (host, file, manifest["source"]):
+        assert text.replace("\x1b", "?").replace("\x07", "?") in shown
+    told = json.loads(info(tmp_path, "--json"))
+    assert (told["unknown_hosts"], told["lost"]) == ([host], {file: "torn"})
+
+
+def test_info_takes_a_place_with_day_files_for_an_archive(
+    sampled: Path, counted: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(counted, tmp_path, dirs_exist_ok=True)
+    assert "launches" in json.loads(info(tmp_path, "--json"))
+    shutil.copy(next(sampled.glob("events-*")), tmp_path)
+    told = json.loads(info(tmp_path, "--json"))
+    assert (told["days"], "launches" in told) == (1, False)
+
+
+def test_info_of_a_damaged_data_set_is_one_sentence(counted: Path, tmp_path: Path) -> None:
+    manifest = json.loads((counted / "manifest.json").read_bytes())
+    shutil.copy(counted / "days.parquet", tmp_path)
+    for spoiled, sentence in (
+        (json.dumps({name: manifest[name] for name in manifest if name != "totals"}), "--full"),
+        (json.dumps(manifest | {"incomplete": 1}), "does not state what a run leaves"),
+        ("{", "is not a manifest of daskbinder"),
+    ):
+        (tmp_path / "manifest.json").write_text(spoiled)
+        ended = CliRunner().invoke(main, ["info", str(tmp_path)])
+        assert (ended.exit_code, ended.output.count("\n")) == (2, 1)
+        assert sentence in ended.output
+
+
+def test_info_of_a_site_asks_for_a_manifest_before_every_day(counted: Path, tmp_path: Path) -> None:
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for name in ("manifest.json", "days.parquet"):
+        shutil.copy(counted / name, flat)
+    with FakeSite() as site:
+        site.put_folder(flat)
+        told = json.loads(info(site.url, "--json"))
+        assert told["launches"] == json.loads(info(counted, "--json"))["launches"]
+        assert len(site.requests) < 10
+        site.files = {"events-2021-02-25.jsonl": b"{}\n", "manifest.json": b'{"name": "a page"}'}
+        assert json.loads(info(site.url, "--json"))["days"] == 1

@@ -1,5 +1,6 @@
-"""The commands about archives of day files: sample, sync and info."""
+"""The commands about archives of day files, info of which shows what a run left too."""
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from daskbinder.commands.options import DATE, as_json, date_range, instance, storage_options
-from daskbinder.commands.show import print_json, shown
+from daskbinder.commands.show import listed, print_json, printable, shown
 from daskbinder.errors import InputError
 
 if TYPE_CHECKING:
-    from daskbinder.overview import Overview
+    from daskbinder.days import Days
+    from daskbinder.overview import Holdings, Overview
 
 
 @click.command(short_help="Make an archive of any size from a seed.")
@@ -117,52 +119,103 @@ def sync(source: str | None, folder: str | None, **given: Any) -> None:
             click.echo(f"{len(names):,} days {what} ({fate}): {shown(list(names))}")
 
 
-@click.command()
-@click.argument("source", required=False)
+@click.command(short_help="Show what SOURCE or DEST holds.")
+@click.argument("place", required=False, metavar="[SOURCE|DEST]")
 @as_json
 @instance
-@storage_options("SOURCE")
-def info(source: str | None, as_json: bool, **given: Any) -> None:
-    """Show which days SOURCE has, without reading them.
+@storage_options("SOURCE or DEST")
+def info(place: str | None, as_json: bool, **given: Any) -> None:
+    """Show which days SOURCE has, or what a run left in DEST.
 
-    SOURCE is a folder, gs://, https:// or any fsspec URL, by default the public archive of
-    mybinder.org.
+    Either is a folder, gs://, https:// or any fsspec URL; by default it is the public archive of
+    mybinder.org. No day file and no rollup is read: an archive's listing and index tell, or a
+    manifest and its day table. A place with day files is an archive.
     """
     from dataclasses import asdict
 
-    from daskbinder.archive import Archive
-    from daskbinder.overview import Overview
+    from daskbinder.overview import Overview, look
 
-    options = {name: given[name] for name in ("instance", "storage_options")}
-    found = Overview.of(Archive(source, **options))
+    found = look(place, **given)
     if as_json:
         print_json(asdict(found) | {"missing": found.missing})
-    else:
+    elif isinstance(found, Overview):
         _show_overview(found)
+    else:
+        _show_holdings(found)
 
 
 def _show_overview(found: "Overview") -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     from daskbinder.days import Days
+
+    rows = [("source", found.source), ("days", f"{found.days:,}")]
+    if found.days:
+        rows.append(("from, to", f"{found.first} to {found.last}"))
+    rows.append(("bytes", f"{found.bytes:,}"))
+    rows.append(("missing days", _days(_gaps(found))))
+    for what, days in (
+        ("provisional", found.provisional),
+        ("empty", found.empty),
+        ("not in the index", found.unindexed),
+        ("only in the index", found.indexed_only),
+    ):
+        rows.append((what, _days(Days.of(days))))
+    _show(rows)
+
+
+def _show_holdings(found: "Holdings") -> None:
+    from daskbinder.days import Days
+
+    rows = [
+        ("data set", found.dest),
+        ("instance", found.instance),
+        ("source", found.source),
+        ("written by", f"daskbinder {found.version}"),
+        ("days", f"{found.days:,}"),
+    ]
+    if found.days:
+        rows.append(("from, to", f"{found.first} to {found.last}"))
+    rows += [
+        ("missing days", _days(_gaps(found))),
+        ("provisional", _days(Days.of(found.provisional))),
+        ("launches", f"{found.launches:,}"),
+        ("rejected lines", f"{found.rejected:,}"),
+        *((f"  {reason}", f"{n:,}") for reason, n in found.reasons.items()),
+        ("index mismatches", f"{found.index_mismatches:,}"),
+    ]
+    for kind, grains in found.windows.items():
+        rows.append((f"{kind} windows", ", ".join(f"{n:,} by {by}" for by, n in grains.items())))
+    rows.append(("incomplete", f"{found.incomplete:,}"))
+    if found.lost:
+        rows.append(("left out", _listed(list(found.lost), len(found.lost))))
+    rows.append(("unknown hosts", _listed(list(found.unknown_hosts), len(found.unknown_hosts))))
+    rows.append(("bytes", f"{found.bytes:,}"))
+    _show(rows)
+
+
+def _gaps(found: "Overview | Holdings") -> "Days":
+    from daskbinder.days import Days
+
+    return Days.over((first.toordinal(), last.toordinal()) for first, last in found.gaps)
+
+
+def _days(days: "Days") -> str:
+    return _listed(days.texts, len(days))
+
+
+def _listed(texts: list[str], n: int) -> str:
+    """Say how many, and which; strangers may have chosen the names."""
+    return f"{n:,}: {listed(texts, 20)}" if n else "none"
+
+
+def _show(rows: Sequence[tuple[str, str]]) -> None:
+    """Print facts for people."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row("source", escape(found.source))
-    table.add_row("days", f"{found.days:,}")
-    if found.days:
-        table.add_row("from, to", f"{found.first} to {found.last}")
-    table.add_row("bytes", f"{found.bytes:,}")
-    gaps = ((first.toordinal(), last.toordinal()) for first, last in found.gaps)
-    for what, days in (
-        ("missing days", Days.over(gaps)),
-        ("provisional", Days.of(found.provisional)),
-        ("empty", Days.of(found.empty)),
-        ("not in the index", Days.of(found.unindexed)),
-        ("only in the index", Days.of(found.indexed_only)),
-    ):
-        table.add_row(what, f"{len(days):,}: {shown(days.texts, 20)}" if days else "none")
+    for what, told in rows:
+        table.add_row(Text(printable(what)), Text(printable(told)))
     Console().print(table)

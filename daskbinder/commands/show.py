@@ -15,12 +15,16 @@ def print_json(answer: Any) -> None:
 
 
 def shown(names: list[str], most: int = 5) -> str:
-    """Names that strangers chose, safe on a terminal."""
+    """Names that strangers chose, safe on a terminal, also as markup."""
     from rich.markup import escape
 
-    safe = [printable(name[:80]) for name in names[:most]]
+    return escape(listed(names, most))
+
+
+def listed(names: list[str], most: int = 5) -> str:
+    """Names that strangers chose, without what a terminal would take for a command."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return escape(", ".join(safe)) + more
+    return ", ".join(printable(name[:80]) for name in names[:most]) + more
 
 
 def printable(text: str) -> str:
