@@ -115,7 +115,8 @@ def _lay_out(
     number = _numbered([(ranks[name][0], len(ranks[name][1]) + 1) for name in _TARGET])
     _, first, same = np.unique(number, return_index=True, return_inverse=True)
     target = same[target]
-    number = day.astype(np.int64) * max(len(members), 1) + member_rank[member]
+    number = (day - day.min(initial=0)).astype(np.int64) * max(len(members), 1)
+    number += member_rank[member]
     number = number * max(len(first), 1) + target
     order = np.argsort(number)
     starts = np.flatnonzero(np.diff(number[order], prepend=-1))
@@ -232,10 +233,12 @@ class Directory:
         rank[order] = np.arange(len(same))
         chosen, total = chosen[order], total[order]
 
-        span = int(visits.day.max(initial=0)) + 1
-        number = np.sort(rank[code][spelling][visits.name] * span + visits.day)
+        low = int(visits.day.min(initial=0))  # below 0 before 1970
+        span = int(visits.day.max(initial=0)) - low + 1
+        number = np.sort(rank[code][spelling][visits.name] * span + (visits.day - low))
         number = number[np.diff(number, prepend=-1) != 0]
         row, day = np.divmod(number, span)
+        day += low
         starts = np.searchsorted(row, np.arange(len(same) + 1))
         owner = _codes(names["org"])[first[chosen]]
         columns = [
@@ -279,7 +282,8 @@ def count_active(directory: Directory, present: Iterable[int]) -> pa.Table:
     """
     row, day = directory.repository, directory.day
     there = np.unique(np.fromiter(present, np.int64))
-    dates = np.unique(np.concatenate([there, np.flatnonzero(np.bincount(day))]))
+    low = int(day.min(initial=0))
+    dates = np.unique(np.concatenate([there, np.flatnonzero(np.bincount(day - low)) + low]))
     if not len(dates):
         return ACTIVE.empty_table()
     day0, days = int(dates[0]), int(dates[-1] - dates[0]) + 1

@@ -404,3 +404,16 @@ def test_pandas_is_there_for_who_asks_after_a_command(dest: Path) -> None:
         f"assert len(answers.top(db.open({str(dest)!r}))) > 5"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_days_before_1970_are_days_like_any_other(
+    make_archive: MakeArchive, launch: MakeLaunch, tmp_path: Path, client: Client
+) -> None:
+    days = [date(1969, 12, 31), date(1970, 1, 1)]
+    archive = make_archive({day: [launch(f"{day}T10:00:00+00:00")] for day in days})
+    rollups = db.run(db.plan(db.Archive(archive), tmp_path / "out")).rollups
+    found = answers.repositories(rollups)
+    assert found[["n", "days"]].values.tolist() == [[2, 2]]
+    assert found[["first_seen", "last_seen"]].values.tolist() == [days]
+    active = answers.active(rollups, "30d")
+    assert active["repositories"].tolist() == [1, 1]
