@@ -28,6 +28,12 @@ from benchmarks.workloads import PEERS, contenders, ours
 
 BLOCKS = ("16MiB", "32MiB", "64MiB", "128MiB", "256MiB")
 
+_data = click.option(
+    "--data",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="An archive that is there, in place of a sample.",
+)
 _repeat = click.option(
     "--repeat", type=click.IntRange(1), default=5, show_default=True, help="Rounds."
 )
@@ -53,12 +59,7 @@ def main() -> None:
 
 @main.command()
 @_days(100)
-@click.option(
-    "--data",
-    "folder",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="An archive that is there, in place of a sample.",
-)
+@_data
 @click.option(
     "--peer",
     "peers",
@@ -136,12 +137,7 @@ def scale(days: int, repeat: int, save: bool) -> None:
 
 @main.command()
 @_days(100)
-@click.option(
-    "--data",
-    "folder",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="An archive that is there, in place of a sample.",
-)
+@_data
 @click.option("--check/--no-check", "checked", default=True, help="Compare with DuckDB first.")
 @_repeat
 @_save

@@ -183,7 +183,7 @@ def _local(
     cluster: LocalCluster | None = None
     patience = {}
     try:
-        with _signals_held_back(), dask.config.set(_UNWATCHED), dask.config.set(_untrimmed()):
+        with _signals_held_back(), dask.config.set(_UNWATCHED | _untrimmed()):
             cluster = LocalCluster(
                 n_workers=workers,
                 threads_per_worker=threads,
