@@ -4,7 +4,7 @@ Each task is named by what it is made from, so that the same one is recognised w
 Building them reads no day file and computes nothing; which cluster runs them, they cannot tell.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
@@ -32,7 +32,7 @@ from daskbinder.federation import Federation
 from daskbinder.place import Place
 from daskbinder.refresh import FORMAT, Earlier, Scope
 from daskbinder.series import count_members
-from daskbinder.store import REPOSITORIES, Written, repositories_name
+from daskbinder.store import ACTIVE, DIRECTORY, REPOSITORIES, Written, repositories_name
 from daskbinder.windows import window_of, windows_of
 from daskbinder.wish import Wish
 
@@ -40,6 +40,9 @@ _DAY = timedelta(days=1)
 
 _MOST_BLOCKS = 6_000
 """Tasks that read, at most; of a larger archive, each reads more, but holds no more at a time."""
+
+_MONTHS_READ = 12
+"""Months of repositories that stand and are read by one task."""
 
 _MOST_FILES = 10_000
 """Day files that the graph itself holds, at most."""
@@ -206,17 +209,32 @@ class Builder:
         label = f"{kind}-{span.label}"
         return self._once(task, label, key, lambda: [self.partition(one) for one in spans])
 
-    def repositories(self) -> tuple[Delayed, ...]:
-        """Write the launches of repositories, and after all of them their directory."""
+    def repositories(self) -> Delayed | None:
+        """Write the launches of repositories, and after all of them their directory.
+
+        All of these stand where no date is counted anew.
+        """
         standing: frozenset[str] = frozenset()
         if self.earlier is not None:
             files = self.earlier.files
+            if not self.dates and {DIRECTORY, ACTIVE} <= files.keys():
+                return None
             standing = frozenset(name for name in files if name.startswith(REPOSITORIES))
         anew = {repositories_name(month) for month in windows_of("monthly", self.scope.dates or ())}
-        written = [self._repositories(span, standing & anew) for span in self.spans]
-        present = self.wish.present
-        last = self.last(tasks.write_directory, present, sorted(standing - anew))(written)
-        return (*written, last)
+        months = [
+            self._visits(span.label, ())(self._repositories(span, standing & anew))
+            for span in self.spans
+        ]
+        others = sorted(standing - anew)
+        for at in range(0, len(others), _MONTHS_READ):
+            months.append(self._visits(f"standing-{at}", others[at : at + _MONTHS_READ])())
+        written: Delayed = self.last(tasks.write_directory, self.wish.present)(months)
+        return written
+
+    def _visits(self, label: str, standing: Sequence[str]) -> Any:
+        """Make a task that reads visits from files that stand, or that another task has written."""
+        task = partial(tasks.read_visits, self.wish.dest, standing)
+        return self._lazy(task, label, self._key(self.token, standing))
 
     def _repositories(self, span: Span, standing: frozenset[str]) -> Delayed:
         task = partial(

@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 from daskbinder.days import read_date
 from daskbinder.errors import InputError
 from daskbinder.events import day_number
+from daskbinder.groups import Ints
 from daskbinder.repositories import DAILY, array_of, identities
-from daskbinder.scan import Ints
 from daskbinder.store import ACTIVE, DIRECTORY, REPOSITORIES, Rollups, federation_name
 from daskbinder.windows import GRAINS, KINDS
 

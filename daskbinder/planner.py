@@ -61,10 +61,13 @@ class Plan:
         DEST before it begins.
     rollups : tuple of Delayed
         Each writes some windows.
-    repositories : tuple of Delayed
-        Write the launches of repositories, the last their directory; none in compat mode.
-    series, days, rejects : Delayed
-        Write the federation series (None in compat mode), the day table and the rejected lines.
+    repositories : Delayed or None
+        Writes the launches of repositories and their directory; None in compat mode, and where no
+        date is counted anew.
+    series : Delayed or None
+        Writes the federation series; None in compat mode.
+    days, rejects : Delayed
+        Write the day table and the rejected lines.
     """
 
     wish: Wish
@@ -76,7 +79,7 @@ class Plan:
     blocks: tuple[tuple[Part, ...], ...] = field(repr=False)
     listings: dict[str, tuple[DayFile, ...]] = field(repr=False)
     rollups: tuple[Delayed, ...] = field(repr=False)
-    repositories: tuple[Delayed, ...] = field(repr=False)
+    repositories: Delayed | None = field(repr=False)
     series: Delayed | None = field(repr=False)
     days: Delayed = field(repr=False)
     rejects: Delayed = field(repr=False)
@@ -118,8 +121,8 @@ class Plan:
     @property
     def outputs(self) -> tuple[Delayed, ...]:
         """Everything that is computed, at once and in one graph."""
-        series = () if self.series is None else (self.series,)
-        return (*self.rollups, *self.repositories, *series, self.days, self.rejects)
+        perhaps = (one for one in (self.repositories, self.series) if one is not None)
+        return (*self.rollups, *perhaps, self.days, self.rejects)
 
     @property
     def bytes(self) -> int:
@@ -151,7 +154,7 @@ class Plan:
                 for month in self.wish.months
                 if any(map(self.scope.counts_anew, month.dates()))
             ]
-            names += [DIRECTORY, ACTIVE]
+            names += [DIRECTORY, ACTIVE] if self.repositories is not None else []
         return [*names, DAYS, REJECTS]
 
     @property
@@ -162,7 +165,7 @@ class Plan:
         names = {
             self.name(window, grain) for window, _ in self.wish.windows for grain in self.grains
         }
-        names |= set(map(repositories_name, self.wish.months))
+        names |= {DIRECTORY, ACTIVE, *map(repositories_name, self.wish.months)}
         return (names & self.earlier.files.keys()) - set(self.names)
 
     @property
@@ -324,7 +327,7 @@ def plan(
         anew = anew or (same and target["anew"])
     earlier = None
     if not anew and not damaged & {REJECTS, DAYS, *map(federation_name, GRAINS)}:
-        earlier = find_earlier(wish.dest, wish.options, suspects)
+        earlier = find_earlier(wish.dest, wish.options, suspects, damaged)
     return _build(wish, stamp, token, earlier, wish.dates_of(damaged), target is not None)
 
 
@@ -369,7 +372,7 @@ def _build(
     )
     members = [build.members(span) for span in build.spans] if not wish.rules.compat else []
     tallies = [build.tallies(span) for span in build.by_span]
-    series, repositories = None, ()
+    series = repositories = None
     if not wish.rules.compat:
         repositories = build.repositories()
         series = build.last(

@@ -20,9 +20,9 @@ import pyarrow.compute as pc
 
 from daskbinder import lookup, spec, tally
 from daskbinder.errors import InputError
+from daskbinder.groups import Ints, sums
 from daskbinder.place import Place
-from daskbinder.repositories import array_of, sums
-from daskbinder.scan import Ints
+from daskbinder.repositories import array_of
 from daskbinder.store import Rollups
 
 INDEX = "index.json"

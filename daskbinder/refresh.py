@@ -27,7 +27,7 @@ class Earlier:
     Attributes
     ----------
     files : dict
-        The manifest's entries of its files, by name.
+        The manifest's entries of its files that are there, by name.
     days : pyarrow.Table
         Its day table.
     strays : frozenset of datetime.date
@@ -63,7 +63,10 @@ class Scope:
 
 
 def find_earlier(
-    dest: Place, options: Mapping[str, Any], suspects: Collection[str] | None
+    dest: Place,
+    options: Mapping[str, Any],
+    suspects: Collection[str] | None,
+    damaged: Collection[str] = (),
 ) -> Earlier | None:
     """Find what an earlier run left that a run with these options can build on.
 
@@ -75,6 +78,8 @@ def find_earlier(
         As the manifest would state them.
     suspects : collection of str or None
         Names of files that an interrupted run may have replaced; None if that is not known.
+    damaged : collection of str
+        Names of files that are as good as gone.
 
     Returns
     -------
@@ -84,7 +89,7 @@ def find_earlier(
     manifest = read_manifest(dest)
     if manifest is None or manifest.get("options") != options:
         return None
-    files = manifest["files"]
+    files = {name: entry for name, entry in manifest["files"].items() if name not in damaged}
     names = files if suspects is None else [name for name in suspects if name in files]
     if not all(is_whole(dest, name, files[name]) for name in names if name != DAYS):
         return None

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from daskbinder.days import Days
 from daskbinder.events import HOUR
-from daskbinder.scan import Ints
+from daskbinder.groups import Ints
 
 _STALE = timedelta(days=2)
 _SILENCE = 24

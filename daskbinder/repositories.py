@@ -6,7 +6,7 @@ names that mean one repository come together in the directory, under the one wri
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 from daskbinder import spec
 from daskbinder.events import day_number, day_of
 from daskbinder.federation import Federation
-from daskbinder.rollup import KEY, Counts, distinct
-from daskbinder.scan import Ints
+from daskbinder.groups import Ints, distinct, in_order, numbered, one_of_each, sums
+from daskbinder.rollup import KEY, Counts
 from daskbinder.series import members_of
 from daskbinder.windows import windows_of
 
@@ -66,13 +66,19 @@ WINDOWS = (*CALENDAR, *ROLLING)
 def count_repositories(counts: Counts, federation: Federation) -> pa.Table:
     """Add counts up by date, federation member, repository and ref, as rows of `DAILY`."""
     members, member = members_of(counts, federation)
-    used, _, row = distinct(counts.key, len(counts.keys))
+    used, row = distinct(counts.key, len(counts.keys))
     code = {name: counts.keys.codes[used, place] for place, name in enumerate(KEY)}
     values = dict(zip(KEY, counts.keys.values, strict=True))
     version = values["version"].to_numpy()[code["version"]]
-    size = len(values["spec"])
-    number = (code["provider"].astype(np.int64) * 2 + (version < spec.GIST_SINCE)) * size
-    _, first, target = np.unique(number + code["spec"], return_index=True, return_inverse=True)
+    number, size = numbered(
+        [
+            (code["provider"], len(values["provider"])),
+            (version < spec.GIST_SINCE, 2),
+            (code["spec"], len(values["spec"])),
+        ]
+    )
+    found, target = distinct(number, size)
+    first = one_of_each(target, len(found))
     provider, text = (
         values[name].take(pa.array(code[name][first])) for name in ("provider", "spec")
     )
@@ -89,9 +95,8 @@ def arrange(rows: pa.Table) -> pa.Table:
     unused value.
     """
     size = {name: len(_dictionary(rows[name])) + 1 for name in _TARGET}
-    number = _numbered([(_codes(rows[name]) + 1, size[name]) for name in _TARGET])
-    _, first, target = np.unique(number, return_index=True, return_inverse=True)
-    targets = rows.select(spec.Target._fields).take(pa.array(first))
+    found, target = distinct(*numbered((_codes(rows[name]) + 1, size[name]) for name in _TARGET))
+    targets = rows.select(spec.Target._fields).take(pa.array(one_of_each(target, len(found))))
     return _lay_out(
         rows["date"].cast(pa.int32()).to_numpy(),
         _dictionary(rows["federation"]),
@@ -112,22 +117,21 @@ def _lay_out(
     """Lay rows out: `member` and `target` are places in `members` and `targets`."""
     member_rank, members = _ranks(members)
     ranks = {name: _ranks(targets[name]) for name in targets.column_names}
-    number = _numbered([(ranks[name][0], len(ranks[name][1]) + 1) for name in _TARGET])
-    _, first, same = np.unique(number, return_index=True, return_inverse=True)
-    target = same[target]
-    number = (day - day.min(initial=0)).astype(np.int64) * max(len(members), 1)
-    number += member_rank[member]
-    number = number * max(len(first), 1) + target
-    order = np.argsort(number)
-    starts = np.flatnonzero(np.diff(number[order], prepend=-1))
+    found, same = distinct(*numbered((ranks[n][0], len(ranks[n][1]) + 1) for n in _TARGET))
+    first, target = one_of_each(same, len(found)), same[target]
+    day0, days = (int(day.min()), int(np.ptp(day)) + 1) if len(day) else (0, 1)
+    number, size = numbered(
+        [(day - day0, days), (member_rank[member], len(members)), (target, len(first))]
+    )
+    order, starts = in_order(number, size)
     kept = order[starts]
     columns = [_dates(day[kept]), _column(member_rank[member[kept]], members)]
     columns += (
         _column(codes[first[target[kept]]], values)
         for codes, values in (ranks[name] for name in spec.Target._fields)
     )
-    sums = np.add.reduceat(n[order], starts) if len(starts) else n
-    return pa.table([*columns, sums], schema=DAILY)
+    launches = np.add.reduceat(n[order], starts) if len(starts) else n
+    return pa.table([*columns, launches], schema=DAILY)
 
 
 def without(rows: pa.Table, days: Collection[int]) -> pa.Table:
@@ -154,24 +158,31 @@ class Visits:
     day: Ints
     name: Ints
 
+    COLUMNS: ClassVar = ["date", "provider", "repository", "org", "n"]
+    """The columns of `DAILY` that tell of them."""
+
+    def __sizeof__(self) -> int:
+        return int(self.names.nbytes) + self.day.nbytes + self.name.nbytes
+
     @classmethod
     def of(cls, rows: pa.Table) -> "Visits":
         """Read rows of `DAILY`, sorted by date as ever."""
         codes = {name: _codes(rows[name]) for name in _NAME}
         size = len(_dictionary(rows["repository"]))
         named = codes["provider"] * size + codes["repository"]
-        known, first, name = distinct(named, len(_dictionary(rows["provider"])) * size)
+        known, name = distinct(named, len(_dictionary(rows["provider"])) * size)
         day = rows["date"].cast(pa.int32()).to_numpy().astype(np.int64)
         day0, days = (int(day[0]), int(day[-1] - day[0]) + 1) if len(day) else (0, 0)
         width = max(len(known), 1)
         visits = distinct((day - day0) * width + name, days * width)[0]
-        names = rows.select(_NAME).take(pa.array(first))
+        names = rows.select(_NAME).take(pa.array(one_of_each(name, len(known))))
         names = names.append_column(DAILY.field("n"), pa.array(sums(name, rows["n"], len(known))))
         return cls(names, visits // width + day0, visits % width)
 
     @classmethod
     def together(cls, parts: Sequence["Visits"]) -> "Visits":
-        """Bring those of disjoint days together."""
+        """Bring those of disjoint months together."""
+        parts = sorted(parts, key=lambda part: part.day[:1].tolist())
         above = np.cumsum([0, *(len(part.names) for part in parts)])
         shifted = (part.name + at for part, at in zip(parts, above[:-1], strict=True))
         names = pa.concat_tables([_NO_NAMES, *(part.names for part in parts)])
@@ -216,13 +227,13 @@ class Directory:
         org = _dictionary(names["org"])
         width = max(len(repository), 1)
         number = _codes(names["provider"]) * width + _codes(names["repository"])
-        spelled, first, spelling = distinct(number, len(provider) * width)
+        spelled, spelling = distinct(number, len(provider) * width)
         n = sums(spelling, names["n"], len(spelled))
 
         providers, texts = provider.take(spelled // width), repository.take(spelled % width)
         keys = spec.keys(providers, texts).dictionary_encode()
         number = spelled // width * max(len(keys.dictionary), 1) + _codes(keys)
-        same, _, code = distinct(number, len(provider) * len(keys.dictionary))
+        same, code = distinct(number, len(provider) * len(keys.dictionary))
         alphabet = ranking(texts)
         order = np.lexsort([alphabet, -n, code])
         chosen = order[np.searchsorted(code[order], np.arange(len(same)))]
@@ -233,14 +244,13 @@ class Directory:
         rank[order] = np.arange(len(same))
         chosen, total = chosen[order], total[order]
 
-        low = int(visits.day.min(initial=0))  # below 0 before 1970
-        span = int(visits.day.max(initial=0)) - low + 1
-        number = np.sort(rank[code][spelling][visits.name] * span + (visits.day - low))
-        number = number[np.diff(number, prepend=-1) != 0]
-        row, day = np.divmod(number, span)
-        day += low
+        row = rank[code][spelling][visits.name]
+        order, _ = in_order(row, len(same))
+        row, day = row[order], visits.day[order]
+        seen = np.concatenate([[True], (np.diff(row) != 0) | (np.diff(day) != 0)])[: len(row)]
+        row, day = row[seen], day[seen]
         starts = np.searchsorted(row, np.arange(len(same) + 1))
-        owner = _codes(names["org"])[first[chosen]]
+        owner = _codes(names["org"])[one_of_each(spelling, len(spelled))[chosen]]
         columns = [
             _column(*_ranks(providers.take(chosen))),
             texts.take(chosen),
@@ -344,11 +354,6 @@ def ranking(values: pa.Array) -> Ints:
     return pc.rank(values, tiebreaker="dense").to_numpy().astype(np.int64)
 
 
-def sums(group: Ints, n: Any, groups: int) -> Ints:
-    """Sum of `n` for each group; exact, as sums of launches stay far below 2**53."""
-    return np.bincount(group, np.asarray(n), minlength=groups).astype(np.int64)
-
-
 def _ranks(column: pa.ChunkedArray | pa.Array) -> tuple[Ints, pa.Array]:
     """Codes of a column in its sorted distinct values, their number standing for null."""
     encoded = array_of(column)
@@ -370,14 +375,3 @@ def _column(codes: Ints, values: pa.Array) -> pa.DictionaryArray:
     place = np.cumsum(seen, dtype=np.int32) - 1
     indices = pa.array(place[codes], pa.int32(), mask=codes == len(values))
     return pa.DictionaryArray.from_arrays(indices, values.filter(pa.array(seen[:-1])))
-
-
-def _numbered(columns: Sequence[tuple[Ints, int]]) -> Ints:
-    """Number rows by several columns of codes, in the order of the rows sorted by them."""
-    number, size = columns[0]
-    for codes, width in columns[1:]:
-        if size * width > np.iinfo(np.int64).max:
-            distinct, number = np.unique(number, return_inverse=True)
-            size = len(distinct)
-        number, size = number * width + codes, size * width
-    return number

@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from daskbinder.events import FIELDS, HOUR, TIMESTAMP
+from daskbinder.groups import Ints, distinct, in_order, numbered, one_of_each
 from daskbinder.instance import MYBINDER
-from daskbinder.scan import Ints, Scan
+from daskbinder.scan import Scan
 
 KEY = {name: dtype for name, dtype in FIELDS.items() if name != "ref"}
 """The columns that tell one row of a rollup from another, beside its timestamp, and their types."""
@@ -224,28 +225,11 @@ def _unify(parts: Sequence[Keys]) -> tuple[Keys, list[Ints]]:
             rows[:, column] = np.append(ranks, len(together))[rows[:, column]]
         values.append(together)
 
-    number, size = np.zeros(len(codes), np.int64), 1
-    for column, known in enumerate(values):
-        if size * (len(known) + 1) > np.iinfo(np.int64).max:
-            known_numbers, number = np.unique(number, return_inverse=True)
-            size = len(known_numbers)
-        number = number * (len(known) + 1) + codes[:, column]
-        size *= len(known) + 1
-    _, first, place = distinct(number, size)
+    found, place = distinct(
+        *numbered((codes[:, column], len(known) + 1) for column, known in enumerate(values))
+    )
+    first = one_of_each(place, len(found))
     return Keys(codes[first], tuple(values)), np.split(place.astype(np.int32), bounds)
-
-
-def _runs(number: Ints, size: int) -> tuple[Ints, Ints]:
-    """Stable order of numbers below `size`, and where in it each distinct number begins.
-
-    They are sorted by 16 bits at a time, which numpy does in linear time: where there are some
-    100,000, that takes a third to a half of the time of sorting them whole.
-    """
-    order = np.argsort(number.astype(np.uint16), kind="stable")
-    for shift in range(16, size.bit_length(), 16):
-        order = order[np.argsort((number >> shift).astype(np.uint16)[order], kind="stable")]
-    number = number[order]
-    return order, np.flatnonzero(np.concatenate([[True], number[1:] != number[:-1]])[: len(order)])
 
 
 def _group(
@@ -266,7 +250,7 @@ def _group(
     number = ((day - day0).astype(np.int64) * hours + (hour - hour0)) * width
     number = (number if slot is None else number[slot]) + key
     if slot is not None or not (number[1:] > number[:-1]).all():
-        order, first = _runs(number, days * hours * width)
+        order, first = in_order(number, days * hours * width)
         number = number[order[first]]
         n = np.diff(first, append=len(order)) if n is None else np.add.reduceat(n[order], first)
     assert n is not None
@@ -313,7 +297,7 @@ def _tables(windows: list[Counts]) -> Iterator[pa.Table]:
     sizes = [len(counts.n) for counts in windows]
     number = np.repeat(np.arange(len(windows)) * width, sizes)
     number += np.concatenate([counts.key for counts in windows])
-    used, _, row = distinct(number, len(windows) * width)
+    used, row = distinct(number, len(windows) * width)
     window, key = np.divmod(used, width)
     columns = [
         _columns(codes[key], values, window, row, sizes)
@@ -341,7 +325,7 @@ def _columns(
         Rows of each table.
     """
     width = len(values) + 1
-    used, _, place = distinct(window * width + codes, len(sizes) * width)
+    used, place = distinct(window * width + codes, len(sizes) * width)
     owner, used = np.divmod(used, width)
     first = np.searchsorted(owner, np.arange(len(sizes) + 1))
     indices = (place - first[window]).astype(np.int32)[row]
@@ -369,22 +353,3 @@ def read_table(rows: pa.Table) -> Counts:
     keys, key = _keys_of([_sorted(rows[name].combine_chunks()) for name in KEY])
     hour = rows["timestamp"].cast(pa.int64()).to_numpy() // HOUR
     return _group(keys, hour // 24, hour, key, n=rows["n"].to_numpy())
-
-
-def distinct(number: Ints, size: int) -> tuple[Ints, Ints, Ints]:
-    """Sorted distinct values of numbers below `size`, a row that has each, and each row's place.
-
-    Without sorting, where marking all numbers there may be is quicker.
-    """
-    if size > 16 * len(number) + 1024:
-        order, starts = _runs(number, size)
-        place = np.empty(len(order), np.int64)
-        place[order] = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(order)))
-        first = order[starts]
-        return number[first], first, place
-    row = np.full(size, -1, np.int64)
-    row[number] = np.arange(len(number))
-    found = np.flatnonzero(row >= 0)
-    place = np.empty(size, np.int64)
-    place[found] = np.arange(len(found))
-    return found, row[found], place[number]

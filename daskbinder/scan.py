@@ -22,7 +22,7 @@ import secrets
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -42,9 +42,7 @@ from daskbinder.events import (
     read_line,
     read_timestamp,
 )
-
-Ints = npt.NDArray[Any]
-"""An array of integers of any width."""
+from daskbinder.groups import Ints, distinct
 
 REJECTS_KEPT = 100
 """Rejected lines recorded one by one for each reason and file; the rest share one record."""
@@ -176,7 +174,7 @@ def scan(bodies: Sequence[Body], versions: frozenset[int] = VERSIONS) -> Scan:
         first += size
     accepted = launch >= 0
     if len(times) > decided or not accepted.all():  # what was taken for a time may be none
-        used, time = _distinct(time[accepted], len(times))
+        used, time = distinct(time[accepted], len(times))
         times, launch = times[used], launch[accepted]
     return Scan(times, time, launches.table(), launch, tallies)
 
@@ -313,12 +311,12 @@ def _take_apart(lines: list[pa.Array], layout: _Layout) -> tuple[pa.Array, Ints,
         code, values = _encode(
             [_cut(one, where, where + length) for one, where in zip(lines, at, strict=True)], 3
         )
-        stamps, time = _distinct(code[:, 1], len(values))
+        stamps, time = distinct(code[:, 1], len(values))
         before, after = _Pieces(values, code[:, 0]), _Pieces(values, code[:, 2])
         return values.take(pa.array(stamps)), time, before, after
     behind = length * (1 - side)
     code, values = _encode([_cut(one, layout.at(one) + behind) for one in lines], 2)
-    ends, time = _distinct(code[:, side], len(values))
+    ends, time = distinct(code[:, side], len(values))
     near = values.take(pa.array(ends))
     cut = _cut(near, layout.at(near) + length * side)
     stamps = cut.take(pa.array(np.arange(1 - side, len(cut), 2)))
@@ -343,28 +341,13 @@ def _encode(pieces: list[pa.Array], columns: int) -> tuple[Ints, pa.Array]:
     return encoded.indices.to_numpy().reshape(-1, columns), encoded.dictionary
 
 
-def _distinct(codes: Ints, size: int) -> tuple[Ints, Ints]:
-    """Sorted distinct values of `codes`, all below `size`, and the place of each code in them."""
-    if len(codes) and codes.min() == codes.max():
-        return codes[:1].astype(np.intp), np.zeros(len(codes), np.intp)
-    codes = codes.astype(np.intp)
-    if size > 8 * len(codes) + 4096:
-        return np.unique(codes, return_inverse=True)
-    seen = np.zeros(size, np.bool_)
-    seen[codes] = True
-    values = np.flatnonzero(seen)
-    place = np.empty(size, np.intp)
-    place[values] = np.arange(len(values))
-    return values, place[codes]
-
-
 def _pairs(left: Ints, right: Ints, size: int) -> tuple[Ints, Ints, Ints]:
     """Distinct pairs of codes below `size`: their left and right codes, and each row's pair."""
-    lefts, left = _distinct(left, size)
-    rights, right = _distinct(right, size)
+    lefts, left = distinct(left, size)
+    rights, right = distinct(right, size)
     if len(lefts) == 1:
         return lefts.repeat(len(rights)), rights, right
-    pairs, place = _distinct(left * len(rights) + right, len(lefts) * len(rights))
+    pairs, place = distinct(left * len(rights) + right, len(lefts) * len(rights))
     return lefts[pairs // max(len(rights), 1)], rights[pairs % max(len(rights), 1)], place
 
 
@@ -471,7 +454,7 @@ class _Launches:
             for name in _HOLES
         }
         for column, name in enumerate(holes):
-            used, place = _distinct(codes[:, 2 * column + 1], len(values))
+            used, place = distinct(codes[:, 2 * column + 1], len(values))
             text = _read_strings(values.take(pa.array(used)))
             known &= text.is_valid().to_numpy(zero_copy_only=False)[place]
             texts[name] = text, place

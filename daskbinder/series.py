@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from daskbinder.events import HOUR, TIMESTAMP, day_number, day_of
 from daskbinder.federation import Federation
-from daskbinder.rollup import KEY, Counts, distinct
-from daskbinder.scan import Ints
+from daskbinder.groups import Ints, distinct, sums
+from daskbinder.rollup import KEY, Counts
 
 DAYS_OF_MEAN = 7
 
@@ -57,9 +57,7 @@ def members_of(counts: Counts, federation: Federation) -> tuple[tuple[str, ...],
     origins = counts.keys.values[column].to_pylist()
     origin = counts.keys.codes[counts.key, column]
     day0, days = (int(counts.day[0]), int(np.ptp(counts.day)) + 1) if len(counts.day) else (0, 0)
-    pairs, _, place = distinct(
-        origin.astype(np.int64) * days + counts.day - day0, len(origins) * days
-    )
+    pairs, place = distinct(origin.astype(np.int64) * days + counts.day - day0, len(origins) * days)
     found = [
         federation.member(origins[pair // days], day_of(day0 + pair % days))
         for pair in pairs.tolist()
@@ -71,12 +69,13 @@ def members_of(counts: Counts, federation: Federation) -> tuple[tuple[str, ...],
 def count_members(counts: Counts, federation: Federation) -> MemberCounts:
     """Add up counts by member."""
     members, member = members_of(counts, federation)
-    rows, inverse = np.unique(
-        counts.hour.astype(np.int64) * max(len(members), 1) + member, return_inverse=True
-    )
-    n = np.zeros(len(rows), np.int64)
-    np.add.at(n, inverse, counts.n)
-    hour, member = np.divmod(rows, max(len(members), 1))
+    hour = counts.hour
+    hour0, hours = (int(hour[0]), int(np.ptp(hour)) + 1) if len(hour) else (0, 0)
+    width = max(len(members), 1)
+    rows, place = distinct((hour - hour0) * width + member, hours * width)
+    n = sums(place, counts.n, len(rows))
+    hour, member = np.divmod(rows, width)
+    hour += hour0
     column = list(KEY).index("origin")
     origins = counts.keys.values[column].to_pylist()
     present = np.unique(counts.keys.codes[counts.key, column])

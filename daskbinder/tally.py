@@ -15,10 +15,9 @@ import pyarrow.compute as pc
 
 from daskbinder import lookup, spec
 from daskbinder.errors import InputError
+from daskbinder.groups import Ints, distinct, one_of_each, sums
 from daskbinder.lookup import Span
-from daskbinder.repositories import array_of, identities, ranking, sums
-from daskbinder.rollup import distinct
-from daskbinder.scan import Ints
+from daskbinder.repositories import array_of, identities, ranking
 from daskbinder.store import Rollups
 
 Table = TypeVar("Table")
@@ -92,7 +91,7 @@ def _spelled(totals: pa.Table) -> pa.Table:
     texts, width = code[names[1]].dictionary, len(code[names[1]].dictionary)
     same = identities(totals["provider"], totals[names[1]]).dictionary_encode("encode")
     n, spelling = totals["n"].to_numpy(), _places(same) * width + _places(code[names[1]])
-    found, _, place = distinct(spelling, len(same.dictionary) * width)
+    found, place = distinct(spelling, len(same.dictionary) * width)
     same_again = np.bincount(found // width)[found // width] > 1
     alphabet = np.zeros(len(found), np.int64)  # told where there is something to choose from
     alphabet[same_again] = ranking(texts.take(pa.array(found[same_again] % width)))
@@ -104,7 +103,8 @@ def _spelled(totals: pa.Table) -> pa.Table:
     for name in names[2:]:
         width = len(code[name].dictionary)
         group, groups = group * width + _places(code[name]), groups * width
-    found, first, place = distinct(group, groups)
+    found, place = distinct(group, groups)
+    first = one_of_each(place, len(found))
     columns = {name: totals[name].take(pa.array(first)) for name in names}
     columns[names[1]] = shown.take(pa.array(_places(same)[first]))
     return pa.table(columns | {"n": sums(place, n, len(found))})

@@ -376,24 +376,42 @@ def write_repositories(
     return written
 
 
+def read_visits(
+    dest: Place, standing: Sequence[str], written: Sequence[Written] = ()
+) -> tuple[Sequence[Written], list[Visits]]:
+    """Read which repositories were launched when from the files of some months.
+
+    These are files of the run before, and those `written` now, which are passed on.
+    """
+    names = [*standing, *(file.name for file in written)]
+    visits = [Visits.of(parse_table(name, dest.read(name), Visits.COLUMNS)) for name in names]
+    return written, visits
+
+
 def write_directory(
-    dest: Place,
-    present: Days,
-    standing: Sequence[str],
-    written: Sequence[Sequence[Written]],
+    dest: Place, present: Days, months: Sequence[tuple[Sequence[Written], Sequence[Visits]]]
 ) -> list[Written]:
     """Write the directory of repositories, and how many were active when.
 
-    Of months not `written` anew, files of the run before stand.
+    Parameters
+    ----------
+    dest : Place
+        Where to.
+    present : Days
+        The days that have a day file.
+    months : sequence of tuple
+        Files that were written for some months, and the visits of these or other months.
+
+    Returns
+    -------
+    list of Written
+        All files that were written about repositories.
     """
-    names = sorted([*standing, *(file.name for files in written for file in files)])
-    columns = ["date", "provider", "repository", "org", "n"]
-    visits = Visits.together(
-        [Visits.of(parse_table(name, dest.read(name), columns)) for name in names]
-    )
+    visits = Visits.together([month for _, read in months for month in read])
     directory = Directory.of(visits)
     active = count_active(directory, map(day_number, present))
     return [
+        *(file for written, _ in months for file in written),
         write_table(dest, DIRECTORY, directory.table),
         write_table(dest, ACTIVE, active),
     ]

@@ -14,6 +14,7 @@ RANKS = [
     [
         "events",
         "days",
+        "groups",
         "windows",
         "federation",
         "spec",
