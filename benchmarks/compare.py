@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.answers import differences
 from benchmarks.data import ROOT, Data
-from benchmarks.results import Circumstances, Row, ratio
+from benchmarks.results import Circumstances, Row, figures, ratio
 from benchmarks.stopwatch import Measurement, measure
 from benchmarks.workloads import Contender
 
@@ -125,17 +125,14 @@ def _row(
     base_seconds: Sequence[float],
     circumstances: Circumstances,
 ) -> Row:
-    seconds = [one.seconds for one in took]
     return Row(
         benchmark=benchmark,
-        workload=f"{base.days} days, {base.bytes / 1e9:.2f} GB",
+        workload=str(base),
         contender=case.name,
         days=case.data.days,
         bytes=case.data.bytes,
         events=case.data.events,
-        seconds=[round(value, 4) for value in seconds],
-        cpu_seconds=[round(one.cpu_seconds, 3) for one in took],
-        peak_bytes=[one.peak_bytes for one in took],
-        ratio=round(ratio(seconds, base_seconds), 4),
+        ratio=round(ratio([one.seconds for one in took], base_seconds), 4),
         circumstances=circumstances,
+        **figures(took),
     )

@@ -41,6 +41,9 @@ class Data:
     bytes: int
     events: int
 
+    def __str__(self) -> str:
+        return f"{self.days} days, {self.bytes / 1e9:.2f} GB"
+
     def warm(self) -> None:
         """Read every day file once, so that no run pays for the disk."""
         for path in _day_files(self.folder):

@@ -18,7 +18,7 @@ from benchmarks.data import ROOT, Data
 from benchmarks.peers.duckdb_sql import COLUMNS
 from benchmarks.peers.layout import FIRST_HOST
 from benchmarks.peers.members import periods
-from benchmarks.results import Circumstances, Row
+from benchmarks.results import Circumstances, Row, figures
 from benchmarks.stopwatch import measure
 from daskbinder.cli import main as commands
 
@@ -205,16 +205,14 @@ def ask(data: Data, dest: Path, repeat: int, say: Say) -> list[Row]:
         rows.append(
             Row(
                 benchmark="ask",
-                workload=f"{data.days} days, {data.bytes / 1e9:.2f} GB",
+                workload=str(data),
                 contender=name,
                 days=data.days,
                 bytes=data.bytes,
                 events=data.events,
-                seconds=[round(one.seconds, 4) for one in took],
-                cpu_seconds=[round(one.cpu_seconds, 3) for one in took],
-                peak_bytes=[one.peak_bytes for one in took],
                 ratio=1.0,
                 circumstances=circumstances,
+                **figures(took),
             )
         )
     return rows

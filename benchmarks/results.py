@@ -14,6 +14,8 @@ from typing import Any
 
 import psutil
 
+from benchmarks.stopwatch import Measurement
+
 ROOT = Path(__file__).parents[1]
 FOLDER = Path(__file__).parent / "results"
 PACKAGES = (
@@ -69,7 +71,7 @@ class Row:
     Attributes
     ----------
     benchmark : str
-        ``"compare"``, ``"small"`` or ``"scale"``.
+        ``"compare"``, ``"small"``, ``"scale"`` or ``"ask"``.
     workload : str
         What was done, on how much; rows are comparable within one workload.
     contender : str
@@ -113,6 +115,15 @@ class Row:
         fields = dict(record)
         shared = {name: fields.pop(name) for name in Circumstances.__dataclass_fields__}
         return cls(**fields, circumstances=Circumstances(**shared))
+
+
+def figures(took: Sequence[Measurement]) -> dict[str, list[Any]]:
+    """Fields of a row that has repetitions of a command."""
+    return {
+        "seconds": [round(one.seconds, 4) for one in took],
+        "cpu_seconds": [round(one.cpu_seconds, 3) for one in took],
+        "peak_bytes": [one.peak_bytes for one in took],
+    }
 
 
 def ratio(theirs: Sequence[float], ours: Sequence[float]) -> float:
