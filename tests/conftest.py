@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from distributed import Client, LocalCluster
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 import daskbinder
 from daskbinder import place
@@ -36,6 +36,16 @@ settings.register_profile(
     settings(),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+# the same examples every time, and no more of a failure than that it is one
+settings.register_profile(
+    "mutants",
+    settings.get_profile("patient"),
+    max_examples=10,
+    derandomize=True,
+    database=None,
+    report_multiple_bugs=False,
+    phases=[Phase.explicit, Phase.generate],
 )
 settings.load_profile("patient")
 

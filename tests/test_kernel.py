@@ -1,0 +1,275 @@
+"""The counting kernel by itself: from day files to written rows, without Dask or a cluster.
+
+Quick and, with the profile ``mutants``, always the same: what mutation testing runs.
+"""
+
+import pickle
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.feather
+import pytest
+from conftest import MakeArchive
+from dask.sizeof import sizeof
+from fuzz import Writer, corpora
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracle import SCHEMA, read_archive, read_body
+from strategies import LAYOUTS, SINCE, archives, laid_out
+from test_compat import as_rows, notebook
+from test_fuzz import agree
+from test_run import counted as read_by_the_kernel
+from test_run import rows
+
+from daskbinder import scan
+from daskbinder.dayfile import list_day_files, parts_of
+from daskbinder.days import Days
+from daskbinder.events import day_number
+from daskbinder.place import Place
+from daskbinder.rollup import Counts, count, merge
+from daskbinder.scan import Body
+from daskbinder.tasks import Counted, Renewal, Rules, count_block, partition, write_rollups
+from daskbinder.windows import KINDS, windows_of
+
+GRAINS = ("hour", "day")
+STEP = timedelta(days=1)
+DAY = date(2021, 3, 4)
+
+few = settings(max_examples=min(20, settings().max_examples))
+sizes = st.sampled_from([300, 2_000, 1 << 20])
+"""Bytes of the parts that files are cut into."""
+
+
+def counted(folder: Path, rules: Rules, together: int) -> list[Counted]:
+    """Count an archive, so many parts of its files together."""
+    place = Place.at(folder)
+    parts = [*parts_of(list_day_files(place), rules.blocksize)]
+    blocks = [parts[i : i + together] for i in range(0, len(parts), together)]
+    return [count_block(place, block, rules) for block in blocks]
+
+
+def halves(blocks: list[Counted], days: Days) -> list[dict[str, Counts]]:
+    """Bring the counts of the days together, those of an earlier and those of a later half."""
+    first, last = days.spans[0][0], days.spans[-1][1]
+    middle = first + (last - first) // 2
+    spans = [(first, middle), (middle + STEP, last)]
+    return [partition(*span, None, blocks) for span in spans if span[0] <= span[1]]
+
+
+def compare(folder: Path, days: Collection[date], rules: Rules, together: int) -> None:
+    """Compare the rollups of an archive with the oracle's."""
+    present = Days.of(days)
+    near = present.widened(1, 1)
+    parts = halves(counted(folder, rules, together), near)
+    dest = folder / "out"
+    for kind in KINDS:
+        write_rollups(Place.at(dest), kind, near, present, GRAINS, None, Renewal(), parts)
+    found = {str(path.relative_to(dest)): rows(path) for path in dest.rglob("*.parquet")}
+    assert found == {
+        f"rollups/{window}/by-{grain}/{label}.parquet": wanted
+        for (window, grain, label), wanted in read_archive(folder).all_windows().items()
+    }
+
+
+@few
+@given(archives(), sizes, st.sampled_from([1, 2, 100]))
+def test_rows_are_those_of_the_oracle(
+    make_archive: MakeArchive, days: dict[date, bytes], size: int, together: int
+) -> None:
+    compare(make_archive(days), days, Rules(blocksize=size), together)
+
+
+@few
+@given(archives(), sizes, st.sampled_from([1, 2, 100]))
+def test_rows_of_the_notebook_are_those_of_pandas(
+    make_archive: MakeArchive, days: dict[date, bytes], size: int, together: int
+) -> None:
+    folder = make_archive(days)
+    rules = Rules(blocksize=size, compat="notebook")
+    parts = halves(counted(folder, rules, together), Days.of(days))
+    dest = folder / "out"
+    for kind in KINDS:
+        windows = [one for one in windows_of(kind, days) if days.keys() >= {*one.dates()}]
+        whole = Days.of(day for one in windows for day in one.dates())
+        write_rollups(Place.at(dest), kind, whole, whole, GRAINS, "notebook", Renewal(), parts)
+    wanted = notebook(read_archive(folder))
+    assert {str(path.relative_to(dest)) for path in dest.rglob("*.feather")} == set(wanted)
+    for name, frame in wanted.items():
+        table = pyarrow.feather.read_table(dest / name)
+        assert table.column_names == list(frame.columns), name
+        assert as_rows(table.to_pandas()) == as_rows(frame), name
+
+
+@few
+@given(corpora(DAY), st.integers(0, 2**32), st.sampled_from([5_000, 1 << 20]))
+def test_lines_of_any_kind_are_those_of_the_oracle(
+    make_archive: MakeArchive, corpus: tuple[list[bytes], list[bytes]], seed: int, size: int
+) -> None:
+    write = Writer(corpus, seed)
+    bodies = {day: write.body(day, 200) for day in (DAY, DAY + STEP)}
+    agree(make_archive(bodies), bodies, size, Counter())
+
+
+@few
+@given(archives(), archives(), st.sampled_from([300, 1 << 20]))
+def test_rows_of_days_counted_anew_take_the_place_of_theirs_alone(
+    make_archive: MakeArchive, before: dict[date, bytes], others: dict[date, bytes], size: int
+) -> None:
+    changed = dict(zip([*before][::2], others.values(), strict=False))
+    whole = before | changed
+    anew = frozenset(map(day_number, Days.of(changed).widened(1, 1)))
+    present = Days.of(whole)
+    near = present.widened(1, 1)
+    span = near.spans[0][0], near.spans[-1][1]
+    dest, spare = (make_archive({}) for _ in range(2))
+
+    def write(to: Path, days: dict[date, bytes], renewal: Renewal) -> list[str]:
+        blocks = counted(make_archive(days), Rules(blocksize=size), 2)
+        parts = [partition(*span, renewal.dates, blocks)]
+        written = []
+        for kind in KINDS:
+            written += write_rollups(
+                Place.at(to), kind, near, present, GRAINS, None, renewal, parts
+            )
+        return [one.name for one in written]
+
+    standing = write(dest, before, Renewal())
+    write(dest, whole, Renewal(anew, frozenset(standing)))
+    names = write(spare, whole, Renewal())
+    assert names
+    for name in names:
+        assert (dest / name).read_bytes() == (spare / name).read_bytes(), name
+
+
+# From many lines, the same every time -------------------------------------------------------------
+
+
+def event(day: date, i: int, version: int = 6) -> dict[str, Any]:
+    """Make launch i of a day, as BinderHub writes it."""
+    fields = {
+        "timestamp": f"{day}T{i * 7 % 24:02}:{i % 60:02}:00+00:00",
+        "schema": SCHEMA,
+        "version": version,
+        "provider": ("GitHub", "GitLab", "Zenodo")[i % 11 % 3],
+        "spec": f"u{i % 200}/r\u00e9{i % 50}/HEAD",
+        "ref": f"{i % 300:040x}",
+        "status": "failure" if i % 7 == 0 else "success",
+        "origin": ("gke.mybinder.org", "ovh.mybinder.org")[i % 13 // 8],
+        "build_token": i % 2 == 0,
+        "request_origin": ("", "example.org")[i % 17 // 9],
+    }
+    return {name: fields[name] for name, since in SINCE.items() if since <= version}
+
+
+def body(lines: Iterable[bytes]) -> bytes:
+    return b"".join(line + b"\n" for line in lines)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Count how often the kernel reads something by itself."""
+    calls: Counter[str] = Counter()
+
+    def counting(name: str, read: Callable[..., Any]) -> Callable[..., Any]:
+        def count(*given: Any) -> Any:
+            calls[name] += 1
+            return read(*given)
+
+        return count
+
+    for name in ("read_line", "read_fields", "read_timestamp"):
+        monkeypatch.setattr(scan, name, counting(name, getattr(scan, name)))
+    return calls
+
+
+@pytest.mark.parametrize("layout", [*LAYOUTS, (5, (", ", ": "))])
+def test_only_odd_lines_are_read_one_by_one(
+    asked: Counter[str], layout: tuple[int, tuple[str, str]]
+) -> None:
+    """Guard what makes it fast: 200 repositories and 300 commits in few kinds of lines."""
+    lines = [laid_out(event(DAY, i, 6 - i // 400), layout) for i in range(2_400)]
+    odd = [b"", b"{", lines[0].replace(b"HEAD", b"\\ud800", 1), lines[1].replace(b"+00", b"-00")]
+    lines[700:700] = odd
+    found = read_by_the_kernel([body(lines[:900]), body(lines[900:])], DAY)
+    assert found == read_body(body(lines), DAY)[0]
+    assert asked["read_line"] == len(odd) - 1
+    assert asked["read_timestamp"] <= len(odd)
+    assert asked["read_fields"] < 120
+
+
+def test_text_of_any_kind_is_read_with_its_like(asked: Counter[str]) -> None:
+    texts = ["é", r"\u00e9", r"\n", r"\"", r"\\", "\U0001f600", r"\ud83d\ude00", "\x7f", " ", "{["]
+    usual = [laid_out(event(DAY, i), LAYOUTS[0]) for i in range(500)]
+    lines = [
+        line.replace(b"HEAD", texts[i % len(texts)].encode(), 1) for i, line in enumerate(usual)
+    ]
+    assert read_by_the_kernel([body(lines)], DAY) == read_body(body(lines), DAY)[0]
+    assert not asked["read_line"]
+
+
+def test_a_large_file_is_read_to_its_last_line() -> None:
+    lines = [laid_out(event(DAY, i), LAYOUTS[0]) for i in range(9_000)]
+    whole = body(lines) + laid_out(event(DAY, 9_001), LAYOUTS[0])
+    assert len(whole) > 2 << 20
+    assert read_by_the_kernel([whole], DAY) == read_body(whole, DAY)[0]
+
+
+def test_more_keys_than_fit_a_number_are_told_apart(make_archive: MakeArchive) -> None:
+    """Of 4,000 launches that differ in five columns; 4,000 ** 5 and more are beyond 64 bits."""
+    names = ("provider", "spec", "status", "origin", "request_origin")
+    days = {
+        day: body(
+            laid_out(event(day, i) | {name: f"{name}{i}" for name in names}, LAYOUTS[0])
+            for i in range(n * 1_000, n * 1_000 + 4_000)
+        )
+        for n, day in enumerate([DAY, DAY + STEP])
+    }
+    agree(make_archive(days), days, 500_000, Counter())
+
+
+def test_days_before_1970_are_days_like_others(make_archive: MakeArchive) -> None:
+    first = date(1969, 12, 28)
+    days = {
+        first + n * STEP: body(
+            laid_out(event(first + (n + i % 3 - 1) * STEP, i), LAYOUTS[0]) for i in range(100)
+        )
+        for n in range(7)
+    }
+    compare(make_archive(days), days, Rules(), 3)
+
+
+HISTORY = [date(1, 1, 2), date(1969, 12, 31), DAY, date(9999, 12, 30)]
+
+
+def test_all_of_history_is_counted_at_once(make_archive: MakeArchive) -> None:
+    days = {
+        day: body(laid_out(event(day, i), LAYOUTS[0]) for i in range(n * 100, 200 + n * 100))
+        for n, day in enumerate(HISTORY)
+    }
+    compare(make_archive(days), days, Rules(), len(days))
+    compare(make_archive(days), days, Rules(), 1)
+
+
+def test_what_cannot_be_told_apart_is_refused() -> None:
+    bodies = [
+        Body("", day_number(day), body(laid_out(event(day, i), LAYOUTS[0]) for i in range(100)))
+        for day in HISTORY
+    ]
+    many = [laid_out(event(DAY, i) | {"spec": f"r{i}"}, LAYOUTS[0]) for i in range(30_000)]
+    few = count(scan.scan(bodies))
+    with pytest.raises(OverflowError, match=r"^3652057 days x .* keys are too many to"):
+        merge([few, count(scan.scan([Body("", day_number(DAY), body(many))]))])
+
+
+@pytest.mark.parametrize(("lines", "width"), [(40_000, 1), (2_000, 500)])
+def test_dask_knows_how_large_counts_are(lines: int, width: int) -> None:
+    """Whether they are mostly rows, or mostly names."""
+    made = [
+        laid_out(event(DAY, i) | {"spec": f"u/{i % 2_000:{width}}"}, LAYOUTS[0])
+        for i in range(lines)
+    ]
+    counts = count(scan.scan([Body("", day_number(DAY), body(made))]))
+    assert 0.95 < sizeof(counts) / len(pickle.dumps(counts)) < 1.05
