@@ -248,7 +248,8 @@ class Directory:
         order, _ = in_order(row, len(same))
         row, day = row[order], visits.day[order]
         seen = np.concatenate([[True], (np.diff(row) != 0) | (np.diff(day) != 0)])[: len(row)]
-        row, day = row[seen], day[seen]
+        if not seen.all():
+            row, day = row[seen], day[seen]
         starts = np.searchsorted(row, np.arange(len(same) + 1))
         owner = _codes(names["org"])[one_of_each(spelling, len(spelled))[chosen]]
         columns = [

@@ -8,6 +8,7 @@ file, and nothing here knows of Dask.
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -299,19 +300,45 @@ def _tables(windows: list[Counts]) -> Iterator[pa.Table]:
     number += np.concatenate([counts.key for counts in windows])
     used, row = distinct(number, len(windows) * width)
     window, key = np.divmod(used, width)
+    hour = np.concatenate([counts.hour for counts in windows])
     columns = [
-        _columns(codes[key], values, window, row, sizes)
-        for codes, values in zip(keys.codes.T, keys.values, strict=True)
+        _Column(pa.array(hour.astype(np.int64) * HOUR, TIMESTAMP)),
+        *(
+            _column(codes[key], values, window, len(windows), row)
+            for codes, values in zip(keys.codes.T, keys.values, strict=True)
+        ),
+        _Column(pa.array(np.concatenate([counts.n for counts in windows]))),
     ]
-    for counts, *arrays in zip(windows, *columns, strict=True):
-        time = pa.array(counts.hour.astype(np.int64) * HOUR, TIMESTAMP)
-        yield pa.table([time, *arrays, pa.array(counts.n)], schema=SCHEMA)
+    start = 0
+    for place, size in enumerate(sizes):
+        arrays = [column.of(place, start, size) for column in columns]
+        yield pa.Table.from_arrays(arrays, schema=SCHEMA)
+        start += size
 
 
-def _columns(
-    codes: Ints, values: pa.Array, window: Ints, row: Ints, sizes: Sequence[int]
-) -> Iterator[pa.Array]:
-    """One column of the tables of some windows; text as dictionaries of what each of them holds.
+class _Column(NamedTuple):
+    """One column of the tables of some windows, one below the other.
+
+    With a dictionary, rows are places in the part of it that is their window's, which runs from one
+    of `bounds` to the other.
+    """
+
+    rows: pa.Array
+    dictionary: pa.Array | None = None
+    bounds: Sequence[tuple[int, int]] = ()
+
+    def of(self, window: int, start: int, size: int) -> pa.Array:
+        """Column of one of the tables; nothing is copied."""
+        rows = self.rows.slice(start, size)
+        if self.dictionary is None:
+            return rows
+        first, stop = self.bounds[window]
+        values = self.dictionary.slice(first, stop - first)
+        return pa.DictionaryArray.from_arrays(rows, values, safe=False)
+
+
+def _column(codes: Ints, values: pa.Array, window: Ints, windows: int, row: Ints) -> _Column:
+    """Lay a column out; text as dictionaries of what each window holds.
 
     Parameters
     ----------
@@ -319,31 +346,23 @@ def _columns(
         Value and window of each key of a window, sorted by window.
     values : pyarrow.Array
         The values, their number standing for null.
+    windows : int
+        Number of windows.
     row : ndarray of int
         Place in `codes` of each row of all tables.
-    sizes : sequence of int
-        Rows of each table.
     """
+    null = codes == len(values)
+    nulls = null.take(row) if null.any() else None
+    if not pa.types.is_string(values.type):
+        return _Column(values.take(pa.array(codes.take(row), mask=nulls)))
     width = len(values) + 1
-    used, place = distinct(window * width + codes, len(sizes) * width)
+    used, place = distinct(window * width + codes, windows * width)
     owner, used = np.divmod(used, width)
-    first = np.searchsorted(owner, np.arange(len(sizes) + 1))
-    indices = (place - first[window]).astype(np.int32)[row]
-    known: dict[bytes, pa.Array] = {}
-    stop = 0
-    for number, size in enumerate(sizes):
-        start, stop = stop, stop + size
-        held = used[first[number] : first[number + 1]]
-        has_null = bool(len(held)) and held[-1] == len(values)
-        held = held[: len(held) - has_null]
-        name = held.tobytes()
-        if name not in known:
-            known[name] = values.take(pa.array(held))
-        index = indices[start:stop]
-        column = pa.DictionaryArray.from_arrays(
-            pa.array(index, mask=index == len(held) if has_null else None), known[name], safe=False
-        )
-        yield column if pa.types.is_string(values.type) else column.dictionary_decode()
+    first = np.searchsorted(owner, np.arange(windows + 1))
+    stop = first[1:] - np.bincount(owner[used == len(values)], minlength=windows)
+    rows = pa.array((place - first[window]).astype(np.int32).take(row), mask=nulls)
+    dictionary = values.take(pa.array(used, mask=used == len(values)))
+    return _Column(rows, dictionary, list(zip(first.tolist(), stop.tolist(), strict=False)))
 
 
 def read_table(rows: pa.Table) -> Counts:

@@ -191,7 +191,10 @@ class Folder(Storage):
     def _replace(target: Path, data: Any) -> None:
         temporary = target.with_name(_TEMPORARY + secrets.token_hex(8))
         try:
-            temporary.write_bytes(data)
+            with temporary.open("xb", buffering=0) as file:
+                rest = memoryview(data)
+                while rest:
+                    rest = rest[file.write(rest) :]
             temporary.replace(target)
         except BaseException:
             temporary.unlink(missing_ok=True)

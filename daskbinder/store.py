@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import date
+from functools import cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.feather
 import pyarrow.parquet as pq
 
@@ -101,14 +103,22 @@ def write_table(place: Place, name: str, table: pa.Table) -> Written:
     if name.endswith(".feather"):
         pyarrow.feather.write_feather(table, sink)
     else:
-        codecs = {column: "zstd" for column in table.column_names if column not in _SHORT}
         pq.write_table(
-            table, sink, compression=codecs, write_statistics=["timestamp"], write_batch_size=_BATCH
+            table,
+            sink,
+            compression=_codecs(*table.column_names),
+            write_statistics=["timestamp"],
+            write_batch_size=_BATCH,
         )
     data = sink.getvalue()
     place.write(name, data)
-    n = int(table["n"].to_numpy().sum()) if "n" in table.column_names else None
+    n = pc.sum(table["n"]).as_py() or 0 if "n" in table.column_names else None
     return Written(name, data.size, len(table), n, zlib.crc32(data))
+
+
+@cache
+def _codecs(*columns: str) -> dict[str, str]:
+    return {column: "zstd" for column in columns if column not in _SHORT}
 
 
 def read_table(place: Place, name: str) -> pa.Table:

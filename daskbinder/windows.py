@@ -144,7 +144,11 @@ def windows_of(kind: str, days: Iterable[date], *, labels: str = "iso") -> list[
     >>> [one.label for one in windows_of("weekly", [date(2021, 1, 3), date(2021, 1, 4)])]
     ['2020-W53', '2021-W01']
     """
-    return sorted({window_of(kind, day, labels=labels) for day in days})
+    found: list[Window] = []
+    for day in days:
+        if not found or not found[-1].first <= day <= found[-1].last:
+            found.append(window_of(kind, day, labels=labels))
+    return sorted(set(found))
 
 
 def _family(kind: str) -> _Kind:
