@@ -185,7 +185,7 @@ def read_groups(
     LostFiles
         When what was read is not what was listed, even after reading again.
     """
-    if sum(part.stop - part.start for part in parts) > size:
+    if not place.is_local and sum(part.stop - part.start for part in parts) > size:
         size //= 2  # one half is on its way while the other is worked on
     group: list[tuple[Part, bytes | memoryview]] = []
     held = 0

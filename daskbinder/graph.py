@@ -212,7 +212,8 @@ class Builder:
     def repositories(self) -> Delayed | None:
         """Write the launches of repositories, and after all of them their directory.
 
-        All of these stand where no date is counted anew.
+        All of these stand where no date is counted anew. They come before rollups of the same
+        launches, since the directory waits for all of them.
         """
         standing: frozenset[str] = frozenset()
         if self.earlier is not None:
@@ -221,10 +222,11 @@ class Builder:
                 return None
             standing = frozenset(name for name in files if name.startswith(REPOSITORIES))
         anew = {repositories_name(month) for month in windows_of("monthly", self.scope.dates or ())}
-        months = [
-            self._visits(span.label, ())(self._repositories(span, standing & anew))
-            for span in self.spans
-        ]
+        with dask.annotate(priority=1):
+            months = [
+                self._visits(span.label, ())(self._repositories(span, standing & anew))
+                for span in self.spans
+            ]
         others = sorted(standing - anew)
         for at in range(0, len(others), _MONTHS_READ):
             months.append(self._visits(f"standing-{at}", others[at : at + _MONTHS_READ])())

@@ -45,7 +45,12 @@ def in_order(number: Ints, size: int) -> tuple[Ints, Ints]:
 
 def beginnings(number: Ints) -> Ints:
     """Where in numbers that are sorted each value begins."""
-    return np.flatnonzero(np.concatenate([[True], number[1:] != number[:-1]])[: len(number)])
+    return np.flatnonzero(is_new(number))
+
+
+def is_new(number: Ints) -> npt.NDArray[np.bool_]:
+    """Whether each number is another than the one before."""
+    return np.concatenate([[True], number[1:] != number[:-1]])[: len(number)]
 
 
 def one_of_each(place: Ints, groups: int) -> Ints:

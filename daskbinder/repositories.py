@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from daskbinder import spec
 from daskbinder.events import day_number, day_of
 from daskbinder.federation import Federation
-from daskbinder.groups import Ints, distinct, in_order, numbered, one_of_each, sums
+from daskbinder.groups import Ints, distinct, in_order, is_new, numbered, one_of_each, sums
 from daskbinder.rollup import KEY, Counts
 from daskbinder.series import members_of
 from daskbinder.windows import windows_of
@@ -148,9 +148,9 @@ class Visits:
     ----------
     names : pyarrow.Table
         ``provider``, ``repository``, ``org`` and ``n``: each name as it was written, once a month.
-    day : ndarray of int
+    day : ndarray of int32
         Days from 1970-01-01.
-    name : ndarray of int
+    name : ndarray of int32
         The rows of `names` that were launched on these days, each once a day.
     """
 
@@ -171,10 +171,11 @@ class Visits:
         size = len(_dictionary(rows["repository"]))
         named = codes["provider"] * size + codes["repository"]
         known, name = distinct(named, len(_dictionary(rows["provider"])) * size)
-        day = rows["date"].cast(pa.int32()).to_numpy().astype(np.int64)
+        day = rows["date"].cast(pa.int32()).to_numpy()
         day0, days = (int(day[0]), int(day[-1] - day[0]) + 1) if len(day) else (0, 0)
         width = max(len(known), 1)
-        visits = distinct((day - day0) * width + name, days * width)[0]
+        number = (day - day0).astype(np.int64) * width + name
+        visits = distinct(number, days * width)[0].astype(np.int32)
         names = rows.select(_NAME).take(pa.array(one_of_each(name, len(known))))
         names = names.append_column(DAILY.field("n"), pa.array(sums(name, rows["n"], len(known))))
         return cls(names, visits // width + day0, visits % width)
@@ -183,7 +184,7 @@ class Visits:
     def together(cls, parts: Sequence["Visits"]) -> "Visits":
         """Bring those of disjoint months together."""
         parts = sorted(parts, key=lambda part: part.day[:1].tolist())
-        above = np.cumsum([0, *(len(part.names) for part in parts)])
+        above = np.cumsum([0, *(len(part.names) for part in parts)], dtype=np.int32)
         shifted = (part.name + at for part, at in zip(parts, above[:-1], strict=True))
         names = pa.concat_tables([_NO_NAMES, *(part.names for part in parts)])
         return cls(
@@ -194,8 +195,8 @@ class Visits:
 
 
 _NAME = ["provider", "repository", "org"]
-_NOTHING = np.empty(0, np.int64)
-_NO_NAMES = DAILY.empty_table().select([*_NAME, "n"])
+_NOTHING = np.empty(0, np.int32)
+_NO_NAMES = pa.Table.from_batches([], DAILY).select([*_NAME, "n"])
 
 
 @dataclass(frozen=True)
@@ -206,7 +207,7 @@ class Directory:
     ----------
     table : pyarrow.Table
         Rows of `DIRECTORY`.
-    repository, day : ndarray of int
+    repository, day : ndarray of int32
         Rows of the table, sorted, and the days each was launched on, in days from 1970-01-01 and
         in order.
     """
@@ -240,16 +241,16 @@ class Directory:
         total = sums(code, n, len(same))
         # the most launched first; then by name
         order = np.lexsort([alphabet[chosen], ranking(providers)[chosen], -total])
-        rank = np.empty(len(same), np.int64)
+        rank = np.empty(len(same), np.int32)
         rank[order] = np.arange(len(same))
         chosen, total = chosen[order], total[order]
 
-        row = rank[code][spelling][visits.name]
+        row = rank[code][spelling].take(visits.name)
         order, _ = in_order(row, len(same))
-        row, day = row[order], visits.day[order]
-        seen = np.concatenate([[True], (np.diff(row) != 0) | (np.diff(day) != 0)])[: len(row)]
-        if not seen.all():
-            row, day = row[seen], day[seen]
+        row, day = row.take(order), visits.day.take(order)
+        new = is_new(row) | is_new(day)
+        if not new.all():
+            row, day = row[new], day[new]
         starts = np.searchsorted(row, np.arange(len(same) + 1))
         owner = _codes(names["org"])[one_of_each(spelling, len(spelled))[chosen]]
         columns = [
@@ -304,14 +305,14 @@ def count_active(directory: Directory, present: Iterable[int]) -> pa.Table:
         first = np.array([day_number(window.first) for window in windows])
         last = np.array([day_number(window.last) for window in windows])
         window = (np.searchsorted(first, np.arange(days) + day0, "right") - 1)[day - day0]
-        again = (np.diff(window, prepend=-1) == 0) & (np.diff(row, prepend=-1) == 0)
-        n = np.bincount(window[~again], minlength=len(windows))
+        n = np.bincount(window[is_new(window) | is_new(row)], minlength=len(windows))
         tables.append(_active(name, first, last, n, there))
     # A launch keeps its repository in rolling windows until they have left it behind, or the
     # repository's next launch has taken its place.
     begun = np.cumsum(np.bincount(day - day0, minlength=days))
-    following = np.append(day[1:], 0)
-    following[np.diff(row, append=-1) != 0] = np.iinfo(np.int64).max
+    following = np.append(day, np.int32(0))[1:]
+    following[:-1][is_new(row)[1:]] = never = np.iinfo(np.int32).max
+    following[-1:] = never
     for name, length in ROLLING.items():
         left = np.minimum(np.minimum(day + length, following) - day0, days)
         n = begun - np.cumsum(np.bincount(left, minlength=days + 1))[:days]

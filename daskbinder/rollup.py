@@ -117,7 +117,7 @@ class Counts:
 
 
 EMPTY = Counts(
-    Keys(np.empty((0, len(KEY)), np.int32), tuple(pa.array([], dtype) for dtype in KEY.values())),
+    Keys(np.empty((0, len(KEY)), np.int32), tuple(pa.nulls(0, dtype) for dtype in KEY.values())),
     *(np.empty(0, dtype) for dtype in (np.int32, np.int32, np.int32, np.int64)),
 )
 
@@ -165,7 +165,7 @@ def _count(scan: Scan, day: Ints, hour: Ints, slot: Ints, origin: str | None) ->
         place = list(KEY).index("origin")
         columns[place] = _filled(*columns[place], origin)
     keys, key = _keys_of(columns)
-    return _group(keys, day, hour, key[scan.launch], slot=slot)
+    return _group(keys, day, hour, key.take(scan.launch), slot=slot)
 
 
 def _keys_of(columns: Sequence[tuple[Ints, pa.Array]]) -> tuple[Keys, Ints]:
@@ -184,7 +184,7 @@ def _sorted(column: pa.Array) -> tuple[Ints, pa.Array]:
     rank[order] = np.arange(len(order))
     rank[-1] = len(order)
     codes = column.indices.fill_null(len(order)).to_numpy(zero_copy_only=False)
-    return rank[codes], column.dictionary.take(order)
+    return rank.take(codes), column.dictionary.take(order)
 
 
 def _filled(codes: Ints, values: pa.Array, value: str) -> tuple[Ints, pa.Array]:
@@ -206,7 +206,7 @@ def merge(parts: Sequence[Counts]) -> Counts:
         keys,
         np.concatenate([part.day for part in parts]),
         np.concatenate([part.hour for part in parts]),
-        np.concatenate([place[part.key] for place, part in zip(places, parts, strict=True)]),
+        np.concatenate([place.take(part.key) for place, part in zip(places, parts, strict=True)]),
         n=np.concatenate([part.n for part in parts]),
     )
 
@@ -249,11 +249,15 @@ def _group(
     if days * hours * width > np.iinfo(np.int64).max:
         raise OverflowError(f"{days} days x {hours} hours x {width} keys are too many to group")
     number = ((day - day0).astype(np.int64) * hours + (hour - hour0)) * width
-    number = (number if slot is None else number[slot]) + key
+    number = (number if slot is None else number.take(slot)) + key
     if slot is not None or not (number[1:] > number[:-1]).all():
         order, first = in_order(number, days * hours * width)
-        number = number[order[first]]
-        n = np.diff(first, append=len(order)) if n is None else np.add.reduceat(n[order], first)
+        number = number.take(order.take(first))
+        n = (
+            np.diff(first, append=len(order))
+            if n is None
+            else np.add.reduceat(n.take(order), first)
+        )
     assert n is not None
     rest, key = np.divmod(number, width)
     day, hour = np.divmod(rest, hours)
@@ -304,7 +308,7 @@ def _tables(windows: list[Counts]) -> Iterator[pa.Table]:
     columns = [
         _Column(pa.array(hour.astype(np.int64) * HOUR, TIMESTAMP)),
         *(
-            _column(codes[key], values, window, len(windows), row)
+            _column(codes.take(key), values, window, len(windows), row)
             for codes, values in zip(keys.codes.T, keys.values, strict=True)
         ),
         _Column(pa.array(np.concatenate([counts.n for counts in windows]))),
@@ -360,7 +364,7 @@ def _column(codes: Ints, values: pa.Array, window: Ints, windows: int, row: Ints
     owner, used = np.divmod(used, width)
     first = np.searchsorted(owner, np.arange(windows + 1))
     stop = first[1:] - np.bincount(owner[used == len(values)], minlength=windows)
-    rows = pa.array((place - first[window]).astype(np.int32).take(row), mask=nulls)
+    rows = pa.array((place - first.take(window)).astype(np.int32).take(row), mask=nulls)
     dictionary = values.take(pa.array(used, mask=used == len(values)))
     return _Column(rows, dictionary, list(zip(first.tolist(), stop.tolist(), strict=False)))
 

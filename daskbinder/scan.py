@@ -234,8 +234,8 @@ def _decide(
         after.values.take(pa.array(rights)),
         b"",
     )
-    launch = launches.read(frames)[frame]
-    far = np.abs((times // DAY).astype(np.int32)[time] - days) > 1
+    launch = launches.read(frames).take(frame)
+    far = np.abs((times // DAY).astype(np.int32).take(time) - days) > 1
     launch[far] = -1
     return times, time, launch
 
@@ -321,7 +321,7 @@ def _take_apart(lines: list[pa.Array], layout: _Layout) -> tuple[pa.Array, Ints,
     cut = _cut(near, layout.at(near) + length * side)
     stamps = cut.take(pa.array(np.arange(1 - side, len(cut), 2)))
     of_end, pieces = _encode([cut.take(pa.array(np.arange(side, len(cut), 2)))], 1)
-    pair = [_Pieces(pieces, of_end[time, 0]), _Pieces(values, code[:, 1 - side])]
+    pair = [_Pieces(pieces, of_end[:, 0].take(time)), _Pieces(values, code[:, 1 - side])]
     return stamps, time, pair[side], pair[1 - side]
 
 

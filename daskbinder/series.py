@@ -55,7 +55,7 @@ def members_of(counts: Counts, federation: Federation) -> tuple[tuple[str, ...],
     """
     column = list(KEY).index("origin")
     origins = counts.keys.values[column].to_pylist()
-    origin = counts.keys.codes[counts.key, column]
+    origin = counts.keys.codes[:, column].take(counts.key)
     day0, days = (int(counts.day[0]), int(np.ptp(counts.day)) + 1) if len(counts.day) else (0, 0)
     pairs, place = distinct(origin.astype(np.int64) * days + counts.day - day0, len(origins) * days)
     found = [
@@ -63,7 +63,7 @@ def members_of(counts: Counts, federation: Federation) -> tuple[tuple[str, ...],
         for pair in pairs.tolist()
     ]
     members = tuple(sorted(set(found)))
-    return members, np.array([members.index(name) for name in found], np.int64)[place]
+    return members, np.array([members.index(name) for name in found], np.int64).take(place)
 
 
 def count_members(counts: Counts, federation: Federation) -> MemberCounts:
@@ -78,7 +78,7 @@ def count_members(counts: Counts, federation: Federation) -> MemberCounts:
     hour += hour0
     column = list(KEY).index("origin")
     origins = counts.keys.values[column].to_pylist()
-    present = np.unique(counts.keys.codes[counts.key, column])
+    present = np.flatnonzero(np.bincount(counts.keys.codes[:, column].take(counts.key)))
     unknown = sorted({origins[i] for i in present if not federation.knows(origins[i])})
     return MemberCounts(members, hour, member, n, tuple(unknown))
 

@@ -127,7 +127,7 @@ _RULES: Mapping[str, _Rule] = {
     "CKAN": _CKAN,
     "Git": _GIT,
 }
-_FOLDED = pa.array([provider for provider, rule in _RULES.items() if rule.folded])
+_FOLDED = [provider for provider, rule in _RULES.items() if rule.folded]
 
 _TAIL = r"(?:\.git|/)+$"
 _SCP = r"^[\w-]+@([\w.-]+):(.+)$"  # git@host:path, GIT_SSH_PATTERN in BinderHub
@@ -207,7 +207,8 @@ def resolve_one(provider: str, spec: str, version: int = GIST_SINCE) -> Target:
 
 def keys(provider: pa.Array, repository: pa.Array) -> pa.Array:
     """What names are compared by: the same for those that mean one repository of a provider."""
-    return pc.if_else(pc.is_in(provider, _FOLDED), pc.ascii_lower(repository), repository)
+    folded = pc.is_in(provider, pa.array(_FOLDED))
+    return pc.if_else(folded, pc.ascii_lower(repository), repository)
 
 
 def candidates(text: str) -> list[tuple[str, str]]:
