@@ -62,10 +62,19 @@ def test_sums_are_those_of_each_group(rows: list[tuple[int, int]]) -> None:
     assert found.tolist() == [wanted[group] for group in range(6)]
 
 
-@given(st.data(), st.lists(st.sampled_from([1, 2, 9, 1 << 16, 1 << 33]), min_size=1, max_size=5))
-def test_numbers_are_in_the_order_of_the_rows(data: st.DataObject, widths: list[int]) -> None:
-    codes = st.tuples(*(st.integers(0, width - 1) for width in widths))
-    rows = data.draw(st.lists(codes, max_size=20))
+@given(
+    st.lists(st.sampled_from([1, 2, 9, 1 << 16, 1 << 33]), min_size=1, max_size=5).flatmap(
+        lambda widths: st.tuples(
+            st.just(widths),
+            st.lists(st.tuples(*(st.integers(0, width - 1) for width in widths)), max_size=20),
+        )
+    )
+)
+@example(([1 << 33, 1 << 29], [(1 << 32, 7), (1 << 32, 6), (1 << 32, 8)]))
+def test_numbers_are_in_the_order_of_the_rows(
+    drawn: tuple[list[int], list[tuple[int, ...]]],
+) -> None:
+    widths, rows = drawn
     columns = np.array(rows, np.int64).reshape(-1, len(widths))
     number, size = numbered(zip(columns.T, widths, strict=True))
     assert all(0 <= one < size < 1 << 63 for one in number.tolist())

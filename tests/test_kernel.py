@@ -10,12 +10,14 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.feather
+import pyarrow.parquet as pq
 import pytest
 from conftest import MakeArchive
 from dask.sizeof import sizeof
 from fuzz import Writer, corpora
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from oracle import SCHEMA, read_archive, read_body
 from strategies import LAYOUTS, SINCE, archives, laid_out
@@ -41,6 +43,38 @@ DAY = date(2021, 3, 4)
 few = settings(max_examples=min(20, settings().max_examples))
 sizes = st.sampled_from([300, 2_000, 1 << 20])
 """Bytes of the parts that files are cut into."""
+
+
+def event(day: date, i: int, version: int = 6) -> dict[str, Any]:
+    """Make launch i of a day, as BinderHub writes it."""
+    fields = {
+        "timestamp": f"{day}T{i * 7 % 24:02}:{i % 60:02}:00+00:00",
+        "schema": SCHEMA,
+        "version": version,
+        "provider": ("GitHub", "GitLab", "Zenodo")[i % 11 % 3],
+        "spec": f"u{i % 200}/r\u00e9{i % 50}/HEAD",
+        "ref": f"{i % 300:040x}",
+        "status": "failure" if i % 7 == 0 else "success",
+        "origin": ("gke.mybinder.org", "ovh.mybinder.org")[i % 13 // 8],
+        "build_token": i % 2 == 0,
+        "request_origin": ("", "example.org")[i % 17 // 9],
+    }
+    return {name: fields[name] for name, since in SINCE.items() if since <= version}
+
+
+def body(lines: Iterable[bytes]) -> bytes:
+    return b"".join(line + b"\n" for line in lines)
+
+
+def written(day: date, launches: Iterable[int]) -> bytes:
+    """Write launches of a day as the archive does."""
+    return body(laid_out(event(day, i), LAYOUTS[0]) for i in launches)
+
+
+AROUND_1970 = {
+    day: written(day, range(n, n + 60))
+    for n, day in enumerate(date(1969, 12, 29) + n * STEP for n in range(5))
+}
 
 
 def counted(folder: Path, rules: Rules, together: int) -> list[Counted]:
@@ -72,6 +106,11 @@ def compare(folder: Path, days: Collection[date], rules: Rules, together: int) -
         f"rollups/{window}/by-{grain}/{label}.parquet": wanted
         for (window, grain, label), wanted in read_archive(folder).all_windows().items()
     }
+    for path in dest.rglob("*.parquet"):
+        for column in pq.read_table(path).combine_chunks().itercolumns():
+            if pa.types.is_dictionary(column.type):
+                values = column.unify_dictionaries().chunk(0).dictionary.to_pylist()
+                assert values == sorted({*column.to_pylist()} - {None})
 
 
 @few
@@ -115,6 +154,7 @@ def test_lines_of_any_kind_are_those_of_the_oracle(
 
 @few
 @given(archives(), archives(), st.sampled_from([300, 1 << 20]))
+@example(AROUND_1970, AROUND_1970, 1 << 20)
 def test_rows_of_days_counted_anew_take_the_place_of_theirs_alone(
     make_archive: MakeArchive, before: dict[date, bytes], others: dict[date, bytes], size: int
 ) -> None:
@@ -145,27 +185,6 @@ def test_rows_of_days_counted_anew_take_the_place_of_theirs_alone(
 
 
 # From many lines, the same every time -------------------------------------------------------------
-
-
-def event(day: date, i: int, version: int = 6) -> dict[str, Any]:
-    """Make launch i of a day, as BinderHub writes it."""
-    fields = {
-        "timestamp": f"{day}T{i * 7 % 24:02}:{i % 60:02}:00+00:00",
-        "schema": SCHEMA,
-        "version": version,
-        "provider": ("GitHub", "GitLab", "Zenodo")[i % 11 % 3],
-        "spec": f"u{i % 200}/r\u00e9{i % 50}/HEAD",
-        "ref": f"{i % 300:040x}",
-        "status": "failure" if i % 7 == 0 else "success",
-        "origin": ("gke.mybinder.org", "ovh.mybinder.org")[i % 13 // 8],
-        "build_token": i % 2 == 0,
-        "request_origin": ("", "example.org")[i % 17 // 9],
-    }
-    return {name: fields[name] for name, since in SINCE.items() if since <= version}
-
-
-def body(lines: Iterable[bytes]) -> bytes:
-    return b"".join(line + b"\n" for line in lines)
 
 
 @pytest.fixture
@@ -211,8 +230,7 @@ def test_text_of_any_kind_is_read_with_its_like(asked: Counter[str]) -> None:
 
 
 def test_a_large_file_is_read_to_its_last_line() -> None:
-    lines = [laid_out(event(DAY, i), LAYOUTS[0]) for i in range(9_000)]
-    whole = body(lines) + laid_out(event(DAY, 9_001), LAYOUTS[0])
+    whole = written(DAY, range(9_000)).removesuffix(b"\n")
     assert len(whole) > 2 << 20
     assert read_by_the_kernel([whole], DAY) == read_body(whole, DAY)[0]
 
@@ -231,33 +249,20 @@ def test_more_keys_than_fit_a_number_are_told_apart(make_archive: MakeArchive) -
 
 
 def test_days_before_1970_are_days_like_others(make_archive: MakeArchive) -> None:
-    first = date(1969, 12, 28)
-    days = {
-        first + n * STEP: body(
-            laid_out(event(first + (n + i % 3 - 1) * STEP, i), LAYOUTS[0]) for i in range(100)
-        )
-        for n in range(7)
-    }
-    compare(make_archive(days), days, Rules(), 3)
+    compare(make_archive(AROUND_1970), AROUND_1970, Rules(), 3)
 
 
 HISTORY = [date(1, 1, 2), date(1969, 12, 31), DAY, date(9999, 12, 30)]
 
 
 def test_all_of_history_is_counted_at_once(make_archive: MakeArchive) -> None:
-    days = {
-        day: body(laid_out(event(day, i), LAYOUTS[0]) for i in range(n * 100, 200 + n * 100))
-        for n, day in enumerate(HISTORY)
-    }
+    days = {day: written(day, range(n * 100, 200 + n * 100)) for n, day in enumerate(HISTORY)}
     compare(make_archive(days), days, Rules(), len(days))
     compare(make_archive(days), days, Rules(), 1)
 
 
 def test_what_cannot_be_told_apart_is_refused() -> None:
-    bodies = [
-        Body("", day_number(day), body(laid_out(event(day, i), LAYOUTS[0]) for i in range(100)))
-        for day in HISTORY
-    ]
+    bodies = [Body("", day_number(day), written(day, range(100))) for day in HISTORY]
     many = [laid_out(event(DAY, i) | {"spec": f"r{i}"}, LAYOUTS[0]) for i in range(30_000)]
     few = count(scan.scan(bodies))
     with pytest.raises(OverflowError, match=r"^3652057 days x .* keys are too many to"):
