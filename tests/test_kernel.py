@@ -48,7 +48,7 @@ sizes = st.sampled_from([300, 2_000, 1 << 20])
 def event(day: date, i: int, version: int = 6) -> dict[str, Any]:
     """Make launch i of a day, as BinderHub writes it."""
     fields = {
-        "timestamp": f"{day}T{i * 7 % 24:02}:{i % 60:02}:00+00:00",
+        "timestamp": f"{day}T{1 + i * 7 % 23:02}:{i % 60:02}:00+00:00",
         "schema": SCHEMA,
         "version": version,
         "provider": ("GitHub", "GitLab", "Zenodo")[i % 11 % 3],
@@ -72,9 +72,10 @@ def written(day: date, launches: Iterable[int]) -> bytes:
 
 
 AROUND_1970 = {
-    day: written(day, range(n, n + 60))
+    day: b"".join(written(day + off * STEP, range(n, n + 40)) for off in (0, -2, -1, 1, 2))
     for n, day in enumerate(date(1969, 12, 29) + n * STEP for n in range(5))
 }
+"""Days, each with launches of its own, of the days beside it and of others, which are rejected."""
 
 
 def counted(folder: Path, rules: Rules, together: int) -> list[Counted]:
@@ -225,6 +226,16 @@ def test_text_of_any_kind_is_read_with_its_like(asked: Counter[str]) -> None:
     lines = [
         line.replace(b"HEAD", texts[i % len(texts)].encode(), 1) for i, line in enumerate(usual)
     ]
+    assert read_by_the_kernel([body(lines)], DAY) == read_body(body(lines), DAY)[0]
+    assert not asked["read_line"]
+
+
+def test_kinds_of_lines_may_be_more_than_pieces_of_them(asked: Counter[str]) -> None:
+    lines = []
+    for i in range(1_600):
+        fields = event(DAY, i) | {"provider": f"p{i % 20}", "status": f"s{i % 400 // 20}"}
+        fields |= {"spec": "u/r/HEAD", "ref": fields.pop("ref"), "origin": "o"}  # between them
+        lines.append(laid_out(fields, LAYOUTS[0]))
     assert read_by_the_kernel([body(lines)], DAY) == read_body(body(lines), DAY)[0]
     assert not asked["read_line"]
 
