@@ -4,12 +4,12 @@ Each task is named by what it is made from, so that the same one is recognised w
 Building them reads no day file and computes nothing; which cluster runs them, they cannot tell.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
-from itertools import groupby
-from typing import Any
+from itertools import groupby, islice
+from typing import Any, cast
 
 import dask
 from dask.base import tokenize
@@ -46,6 +46,9 @@ _MONTHS_READ = 12
 
 _MOST_FILES = 10_000
 """Day files that the graph itself holds, at most."""
+
+
+_Lazy = Callable[..., Delayed]
 
 
 class Builder:
@@ -230,10 +233,9 @@ class Builder:
         others = sorted(standing - anew)
         for at in range(0, len(others), _MONTHS_READ):
             months.append(self._visits(f"standing-{at}", others[at : at + _MONTHS_READ])())
-        written: Delayed = self.last(tasks.write_directory, self.wish.present)(months)
-        return written
+        return self.last(tasks.write_directory, self.wish.present)(months)
 
-    def _visits(self, label: str, standing: Sequence[str]) -> Any:
+    def _visits(self, label: str, standing: Sequence[str]) -> _Lazy:
         """Make a task that reads visits from files that stand, or that another task has written."""
         task = partial(tasks.read_visits, self.wish.dest, standing)
         return self._lazy(task, label, self._key(self.token, standing))
@@ -251,7 +253,7 @@ class Builder:
         key = self._key(self._key_of(span), self.wish.federation.fingerprint, base)
         return self._once(task, span.label, key, lambda: self.partition(span))
 
-    def last(self, task: Any, *constants: Any) -> Any:
+    def last(self, task: Any, *constants: Any) -> _Lazy:
         """Make a task that ends the plan and is done in every run."""
         bound = partial(task, self.wish.dest, *constants)
         return self._lazy(bound, "all", self._key(self.token, constants))
@@ -267,13 +269,21 @@ class Builder:
         kept = partial(ledger.remember, dest, name, task)
         return self._lazy(kept, label, key, of=task)(inputs())
 
-    def _lazy(self, task: Any, label: str, key: str, *, of: Any = None) -> Any:
+    def _lazy(self, task: Any, label: str, key: str, *, of: Any = None) -> _Lazy:
         """Make a lazy call of `task`, named so that the dashboard tells what it is about.
 
-        What is no result of another task is bound to it: Dask would look for tasks in it.
+        It is called with results of other tasks and lists of such; all else is bound to it. Dask
+        gets the lists unfolded: it would copy the graph behind each to look into it.
         """
         name = f"{_name(of or task, label, key)}-{self.run}"
-        return partial(dask.delayed(task, name=name, pure=True, traverse=False), dask_key_name=name)
+
+        def call(*inputs: Delayed | list[Delayed]) -> Delayed:
+            sizes = [len(one) if isinstance(one, list) else None for one in inputs]
+            flat = [each for one in inputs for each in (one if isinstance(one, list) else [one])]
+            lazy = dask.delayed(partial(_fold, task, sizes), name=name, pure=True, traverse=False)
+            return cast(Delayed, lazy(*flat, dask_key_name=name))
+
+        return call
 
     def _blocks_of(self, span: Span) -> list[tuple[Part, ...]]:
         """Blocks that may hold launches of some months: their own, and those just beside."""
@@ -306,6 +316,12 @@ class Builder:
     def _key(self, *parts: Any) -> str:
         key: str = tokenize(self.salt, parts)
         return key[:16]
+
+
+def _fold(task: Any, sizes: Sequence[int | None], *inputs: Any) -> Any:
+    """Do a task on inputs of which some are lists, so many of `inputs` each."""
+    rest = iter(inputs)
+    return task(*(next(rest) if size is None else [*islice(rest, size)] for size in sizes))
 
 
 def _is_there(dest: Place, result: Any) -> bool:
