@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -130,19 +130,12 @@ def _publish(plan: Plan, client: Client, progress: Progress | None) -> dict[str,
     stamp = plan.dest.stamp(MANIFEST)
     if plan.earlier is not None and stamp != plan.stamp:
         raise JobError(f"{plan.dest} was written to since this run was planned; plan it again")
-    names, anew = set(plan.names), plan.earlier is None
-    left = ledger.begin(plan.dest, plan.token, names, anew=anew)
-
-    def aim(changed: Plan) -> None:
-        left.update(names)
-        names.update(changed.names)
-        ledger.aim(plan.dest, plan.token, names, left, anew=anew)
-
-    manifest = _compute_all(plan, client, progress, aim)
+    target = ledger.begin(plan.dest, plan.token, plan.names, anew=plan.earlier is None)
+    manifest, target = _compute_all(plan, client, progress, target)
     before = read_manifest(plan.dest) or {"files": {}}
-    stale = {*before["files"], *left} - manifest["files"].keys()
+    stale = frozenset({*before["files"], *target.left} - manifest["files"].keys())
     if stale:  # the next run removes them if this one cannot
-        ledger.aim(plan.dest, plan.token, names, stale, anew=anew)
+        ledger.aim(plan.dest, replace(target, left=stale))
     write_manifest(plan.dest, manifest, stamp)
     log.info("published %s/%s: %d files", plan.dest, MANIFEST, len(manifest["files"]))
     for name in sorted(stale):
@@ -153,9 +146,9 @@ def _publish(plan: Plan, client: Client, progress: Progress | None) -> dict[str,
 
 
 def _compute_all(
-    plan: Plan, client: Client, progress: Progress | None, aim: Callable[[Plan], None]
-) -> dict[str, Any]:
-    """Compute a plan and what turns out to be needed in its place, which `aim` is told of first.
+    plan: Plan, client: Client, progress: Progress | None, target: ledger.Target
+) -> tuple[dict[str, Any], ledger.Target]:
+    """Compute a plan and what turns out to be needed in its place; return also the target then.
 
     That is a wider one if launches strayed to days it did not count, and one without the files that
     are lost if these are to be left out.
@@ -167,7 +160,7 @@ def _compute_all(
             results = _compute(plan, client, progress)
             beyond = _beyond(plan, results)
             if not beyond:
-                return {**_manifest(plan, results), "lost": dict(sorted(lost.items()))}
+                return {**_manifest(plan, results), "lost": dict(sorted(lost.items()))}, target
             log.info("launches strayed to %d days that were not counted; these too", len(beyond))
             plan = widen(plan, beyond)
         except LostFiles as error:
@@ -177,7 +170,8 @@ def _compute_all(
             for why in error.files.values():
                 log.warning("left out: %s", why)
             plan = leave_out(plan, error.files)
-        aim(plan)
+        target = target.beside(plan.names)
+        ledger.aim(plan.dest, target)
 
 
 def _beyond(plan: Plan, results: list[Any]) -> set[date]:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -95,44 +95,67 @@ def _is_same(file: IO[str], path: Path) -> bool:
         return False
 
 
-def read_target(dest: Place) -> dict[str, Any] | None:
+@dataclass(frozen=True)
+class Target:
+    """What a run wants.
+
+    Attributes
+    ----------
+    token : str
+        Names what it wants together with what it builds on.
+    names : frozenset of str or None
+        Files that it may replace; None if that is not known.
+    left : frozenset of str
+        Files that may be there too, though no manifest will name them.
+    anew : bool
+        Whether it counts everything anew, because what was there cannot be trusted. It is taken up
+        as such: what it replaced must not be trusted either.
+    """
+
+    token: str
+    names: frozenset[str] | None
+    left: frozenset[str]
+    anew: bool
+
+    def beside(self, names: Collection[str]) -> "Target":
+        """Aim at other files too; those so far may then be left."""
+        before = self.names or frozenset()
+        return replace(self, names=before | set(names), left=self.left | before)
+
+
+def read_target(dest: Place) -> Target | None:
     """What the run that was interrupted here wanted, None if there was none."""
     try:
-        target = json.loads(dest.read(_TARGET))
+        saved = json.loads(dest.read(_TARGET))
+        return Target(
+            saved["token"], frozenset(saved["names"]), frozenset(saved["left"]), saved["anew"]
+        )
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except ValueError:
-        target = None
-    return target if isinstance(target, dict) else {"token": "", "names": None, "anew": True}
+    except (ValueError, TypeError, KeyError):
+        return Target("", None, frozenset(), anew=True)
 
 
-def begin(dest: Place, token: str, names: Collection[str], *, anew: bool) -> set[str]:
+def begin(dest: Place, token: str, names: Collection[str], *, anew: bool) -> Target:
     """Say what is wanted and which files will be replaced, before any is.
 
     The day table is set aside: it will be replaced, and the next run needs it if this one ends
-    early. Returns the names of files that runs which ended early may have left.
+    early. What runs that ended early may have left is part of the target.
     """
     dest.sweep()
     before = read_target(dest)
     if before is None:
         with suppress(FileNotFoundError):
             dest.write(ASIDE, dest.read(DAYS))
-    left = {*(before["names"] or ()), *before.get("left", ())} if before else set()
-    aim(dest, token, names, left, anew=anew)
-    return left
+    left = before.left | (before.names or frozenset()) if before else frozenset()
+    target = Target(token, frozenset(names), left, anew)
+    aim(dest, target)
+    return target
 
 
-def aim(
-    dest: Place, token: str, names: Collection[str], left: Collection[str], *, anew: bool
-) -> None:
-    """Say which files will be replaced, before any is that was not named before.
-
-    Those in `left` may be there too, though no manifest will name them. A run that counts
-    everything `anew`, because what was there cannot be trusted, is taken up as such: what it
-    replaced must not be trusted either.
-    """
-    target = {"token": token, "names": sorted(names), "left": sorted(left), "anew": anew}
-    dest.write(_TARGET, json.dumps(target).encode())
+def aim(dest: Place, target: Target) -> None:
+    """Say which files will be replaced, before any is that was not named before."""
+    dest.write(_TARGET, json.dumps(vars(target), default=sorted).encode())
 
 
 def list_files(dest: Place, listings: Mapping[str, Sequence[DayFile]]) -> None:

@@ -317,14 +317,14 @@ def plan(
     stamp = wish.dest.stamp(MANIFEST)
     anew = full or compat is not None or not stamp
     target = ledger.read_target(wish.dest)
-    aimed_at = (target["names"] or ()) if target else ()
+    aimed_at = (target.names or ()) if target else ()
     damaged = set() if anew else find_damaged(wish.dest, aimed_at)
     token = tokenize(wish.options, digest(files), stamp, full, sorted(damaged))[:16]
-    suspects: list[str] | None = []
+    suspects: Collection[str] | None = []
     if target is not None:
-        same = target["token"] == token
-        suspects = [] if same else target["names"]
-        anew = anew or (same and target["anew"])
+        same = target.token == token
+        suspects = [] if same else target.names
+        anew = anew or (same and target.anew)
     earlier = None
     if not anew and not damaged & {REJECTS, DAYS, *map(federation_name, GRAINS)}:
         earlier = find_earlier(wish.dest, wish.options, suspects, damaged)

@@ -187,13 +187,14 @@ def _lines(data: bytes | memoryview) -> pa.Array:
     buffer = np.frombuffer(data, np.uint8)
     mask = np.zeros(_SCAN, np.bool_)
     eights = mask.view(np.uint64)
+    has = np.empty(len(eights), np.bool_)
     marked, place = [eights[:0]], [np.empty(0, np.intp)]
     for at in range(0, len(buffer), _SCAN):
         piece = buffer[at : at + _SCAN]
         np.equal(piece, ord("\n"), out=mask[: len(piece)])
         mask[len(piece) :] = False
-        found = (eights != 0).nonzero()[0]
-        marked.append(eights[found])
+        found = np.not_equal(eights, 0, out=has).nonzero()[0]
+        marked.append(eights.take(found))
         place.append(found + at // 8)
     end = np.concatenate(marked).view(np.bool_).nonzero()[0]
     ends = np.concatenate(place)[end >> 3] * 8 + (end & 7) + 1
