@@ -29,6 +29,7 @@ from test_run import rows
 from daskbinder import scan
 from daskbinder.dayfile import list_day_files, parts_of
 from daskbinder.days import Days
+from daskbinder.errors import InputError
 from daskbinder.events import day_number
 from daskbinder.place import Place
 from daskbinder.rollup import Counts, count, merge
@@ -289,3 +290,26 @@ def test_dask_knows_how_large_counts_are(lines: int, width: int) -> None:
     ]
     counts = count(scan.scan([Body("", day_number(DAY), body(made))]))
     assert 0.95 < sizeof(counts) / len(pickle.dumps(counts)) < 1.05
+
+
+def test_the_first_rejected_line_is_named_when_told(make_archive: MakeArchive) -> None:
+    folder = make_archive({DAY: written(DAY, range(9)) + b"\n[]\n{\n", DAY + STEP: b""})
+    with pytest.raises(InputError, match=r"^events-2021-03-04\.jsonl, line 11: not-an-object: '\["):
+        counted(folder, Rules(errors="raise"), 2)
+
+
+@pytest.mark.parametrize(
+    ("stamp", "hours", "strays"),
+    [
+        ("2021-03-03T23:59:59.999999Z", 0, True),
+        ("2021-03-04T00:00", 1, False),
+        ("2021-03-04T23:59:59.999999+00:00", 1 << 23, False),
+        ("2021-03-05T00:00:00+00:00", 0, True),
+        ("2021-03-05T23:59:59Z", 0, True),
+    ],
+)
+def test_a_day_has_24_hours(stamp: str, hours: int, strays: bool) -> None:
+    for lines in (1, 40):
+        made = body([laid_out(event(DAY, 1) | {"timestamp": stamp}, LAYOUTS[0])] * lines)
+        (tally,) = scan.scan([Body("", day_number(DAY), made)]).tallies
+        assert (tally.accepted, tally.hours, tally.strays) == (lines, hours, strays)
