@@ -72,9 +72,7 @@ def _read_file(path: Path) -> tuple[str, dict[str, Any]]:
             read = yaml.safe_load(text)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(f"{path} cannot be understood: {error}") from error
-    except Exception as error:  # the YAML errors are no ValueErrors
+    except Exception as error:  # those of YAML are no ValueErrors
         raise InputError(f"{path} cannot be understood: {error}") from error
     if not isinstance(read, Mapping) or not isinstance(read.get("class"), str):
         raise InputError(f"{path} lacks the key 'class' with the dotted name of a cluster class")

@@ -3,13 +3,15 @@
 ``DASKBINDER_LINES`` says how many lines are compared.
 """
 
+import json
 import os
 from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from conftest import Report
+import pytest
+from conftest import MakeArchive, MakeLaunch, Report
 from fuzz import Writer, corpora
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -53,6 +55,16 @@ def test_any_line_is_counted_as_the_oracle_counts_it(tmp_path: Path, report: Rep
     compare()
     kinds = ", ".join(f"{n:,} {kind}" for kind, n in seen.most_common() if kind != "lines")
     report(f"{seen['lines']:,} lines compared with the oracle ({kinds}): 0 disagreements")
+
+
+@pytest.mark.parametrize("size", [100_000, 1 << 20])
+def test_a_line_may_be_longer_than_the_parts_of_its_file(
+    make_archive: MakeArchive, launch: MakeLaunch, size: int
+) -> None:
+    short = [launch(f"{DAY}T10:{i:02}:00+00:00", spec=f"u/r{i}/HEAD") for i in range(60)]
+    long = launch(spec="x" * (3 << 20))
+    body = b"\n".join(json.dumps(event).encode() for event in [*short, long, *short, long])
+    agree(make_archive({DAY: body}), {DAY: body}, size, Counter())
 
 
 def agree(folder: Path, bodies: dict[date, bytes], size: int, seen: Counter[str]) -> None:
