@@ -89,6 +89,7 @@ def test_notebook_labels_tell_windows_apart(kind: str, day: date) -> None:
 
 
 @given(kinds, st.lists(days, max_size=20), labels)
+@example("weekly", [date(2021, 3, 4)], "notebook")
 def test_windows_of_days_are_sorted_and_unique(kind: str, days: list[date], labels: str) -> None:
     windows = windows_of(kind, iter(days), labels=labels)
     assert set(windows) == {window_of(kind, day, labels=labels) for day in days}
