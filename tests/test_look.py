@@ -640,6 +640,7 @@ def test_a_data_set_of_one_launch_is_shown(
         act(page, page.locator("[name=member]").first.click)
         assert shown(page, "launches") == "0"
         assert shown(page, "repository") == "No repository"
+        page.goto("about:blank")  # before the explorer ends, or the page would look for it
 
 
 # Speed --------------------------------------------------------------------------------------------
