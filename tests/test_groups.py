@@ -71,6 +71,7 @@ def test_sums_are_those_of_each_group(rows: list[tuple[int, int]]) -> None:
     )
 )
 @example(([1 << 33, 1 << 29], [(1 << 32, 7), (1 << 32, 6), (1 << 32, 8)]))
+@example(([1 << 33, 1 << 33, 9], [(1 << 32, 7, 1), (1, 1 << 32, 8), (1 << 32, 7, 0)]))
 def test_numbers_are_in_the_order_of_the_rows(
     drawn: tuple[list[int], list[tuple[int, ...]]],
 ) -> None:
