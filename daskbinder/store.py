@@ -240,12 +240,13 @@ class Rollups:
         Returns
         -------
         pandas.DataFrame
-            The rows of all windows, text as categoricals. Weeks and months tile the archive, so no
+            The rows of all windows, text as categoricals, ``build_token`` as pandas' ``boolean``,
+            which has room for what is not known. Weeks and months tile the archive, so no
             launch comes twice.
         """
         with ThreadPoolExecutor() as pool:
             tables = list(pool.map(self.table, self.names(window, by=by)))
-        return pa.concat_tables(tables).unify_dictionaries().combine_chunks().to_pandas()
+        return _frame(pa.concat_tables(tables).unify_dictionaries().combine_chunks())
 
     def dask(self, window: str, *, by: str) -> "dd.DataFrame":
         """Like `load`, as a lazy Dask DataFrame with a partition a window."""
@@ -260,7 +261,7 @@ class Rollups:
         return dd.from_map(self._frame, names, meta=clear_known_categories(meta))
 
     def _frame(self, name: str) -> "pd.DataFrame":
-        return self.table(name).to_pandas()
+        return _frame(self.table(name))
 
     def federation(self, by: str = "day", *, wide: bool = False) -> "pd.DataFrame":
         """Load a federation series.
@@ -303,6 +304,13 @@ class Rollups:
     def missing(self) -> list[date]:
         """Dates between the first and the last day file that have none."""
         return [date.fromisoformat(text) for text in self.manifest["missing"]]
+
+
+def _frame(table: pa.Table) -> "pd.DataFrame":
+    """Make a frame; of truth values with nulls pandas makes objects by itself, and Dask text."""
+    import pandas as pd
+
+    return table.to_pandas(types_mapper={pa.bool_(): pd.BooleanDtype()}.get)
 
 
 def open_rollups(dest: str, *, storage_options: Mapping[str, Any] | None = None) -> Rollups:
