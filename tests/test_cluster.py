@@ -208,7 +208,7 @@ def test_a_worker_killed_in_mid_run_changes_nothing(
         def kill(size: int, _events: int) -> None:
             nonlocal read
             read += size
-            if read > 5_000_000:
+            if read > 40_000_000:
                 victim.send_signal(signal.SIGKILL)
 
         plan = planned(sample, tmp_path / "out")
