@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
 from itertools import groupby, islice
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import dask
 from dask.base import tokenize
@@ -48,6 +48,7 @@ _MOST_FILES = 10_000
 """Day files that the graph itself holds, at most."""
 
 
+T = TypeVar("T")
 _Lazy = Callable[..., Delayed]
 
 
@@ -225,18 +226,19 @@ class Builder:
                 return None
             standing = frozenset(name for name in files if name.startswith(REPOSITORIES))
         anew = {repositories_name(month) for month in windows_of("monthly", self.scope.dates or ())}
+        spans = list(self.spans)
+        read = []
         with dask.annotate(priority=1):
-            months = [
-                self._visits(span.label, ())(self._repositories(span, standing & anew))
-                for span in self.spans
-            ]
-        others = sorted(standing - anew)
-        for at in range(0, len(others), _MONTHS_READ):
-            months.append(self._visits(f"standing-{at}", others[at : at + _MONTHS_READ])())
-        return self.last(tasks.write_directory, self.wish.present)(months)
+            # the last months by themselves, since all else is done when they are
+            for some in filter(None, (*_some(spans[:-1], _MONTHS_READ), spans[-1:])):
+                written = [self._repositories(span, standing & anew) for span in some]
+                read.append(self._visits(some[0].label, ())(written))
+        for at, names in enumerate(_some(sorted(standing - anew), _MONTHS_READ)):
+            read.append(self._visits(f"standing-{at}", names)())
+        return self.last(tasks.write_directory, self.wish.present)(read)
 
     def _visits(self, label: str, standing: Sequence[str]) -> _Lazy:
-        """Make a task that reads visits from files that stand, or that another task has written."""
+        """Make a task that reads visits from files that stand, or that other tasks have written."""
         task = partial(tasks.read_visits, self.wish.dest, standing)
         return self._lazy(task, label, self._key(self.token, standing))
 
@@ -316,6 +318,11 @@ class Builder:
     def _key(self, *parts: Any) -> str:
         key: str = tokenize(self.salt, parts)
         return key[:16]
+
+
+def _some(items: Sequence[T], size: int) -> list[Sequence[T]]:
+    """Cut items into runs of `size`."""
+    return [items[at : at + size] for at in range(0, len(items), size)]
 
 
 def _fold(task: Any, sizes: Sequence[int | None], *inputs: Any) -> Any:

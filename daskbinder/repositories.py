@@ -147,9 +147,9 @@ class Visits:
     Attributes
     ----------
     names : pyarrow.Table
-        ``provider``, ``repository``, ``org`` and ``n``: each name as it was written, once a month.
+        ``provider``, ``repository``, ``org`` and ``n``: each name as it was written, once.
     day : ndarray of int32
-        Days from 1970-01-01.
+        Days from 1970-01-01, in order.
     name : ndarray of int32
         The rows of `names` that were launched on these days, each once a day.
     """
@@ -167,31 +167,37 @@ class Visits:
     @classmethod
     def of(cls, rows: pa.Table) -> "Visits":
         """Read rows of `DAILY`, sorted by date as ever."""
-        codes = {name: _codes(rows[name]) for name in _NAME}
-        size = len(_dictionary(rows["repository"]))
-        named = codes["provider"] * size + codes["repository"]
-        known, name = distinct(named, len(_dictionary(rows["provider"])) * size)
         day = rows["date"].cast(pa.int32()).to_numpy()
+        names, name = _named(rows.select([*_NAME, "n"]))
         day0, days = (int(day[0]), int(day[-1] - day[0]) + 1) if len(day) else (0, 0)
-        width = max(len(known), 1)
+        width = max(len(names), 1)
         number = (day - day0).astype(np.int64) * width + name
         visits = distinct(number, days * width)[0].astype(np.int32)
-        names = rows.select(_NAME).take(pa.array(one_of_each(name, len(known))))
-        names = names.append_column(DAILY.field("n"), pa.array(sums(name, rows["n"], len(known))))
         return cls(names, visits // width + day0, visits % width)
 
     @classmethod
     def together(cls, parts: Sequence["Visits"]) -> "Visits":
         """Bring those of disjoint months together."""
-        parts = sorted(parts, key=lambda part: part.day[:1].tolist())
         above = np.cumsum([0, *(len(part.names) for part in parts)], dtype=np.int32)
         shifted = (part.name + at for part, at in zip(parts, above[:-1], strict=True))
         names = pa.concat_tables([_NO_NAMES, *(part.names for part in parts)])
-        return cls(
-            names.unify_dictionaries().combine_chunks(),
-            np.concatenate([_NOTHING, *(part.day for part in parts)]),
-            np.concatenate([_NOTHING, *shifted]),
-        )
+        names, name = _named(names.unify_dictionaries().combine_chunks())
+        name = name.astype(np.int32).take(np.concatenate([_NOTHING, *shifted]))
+        day = np.concatenate([_NOTHING, *(part.day for part in parts)])
+        if (day[1:] < day[:-1]).any():
+            order = np.argsort(day, kind="stable")
+            name, day = name.take(order), day.take(order)
+        return cls(names, day, name)
+
+
+def _named(rows: pa.Table) -> tuple[pa.Table, Ints]:
+    """Names that occur in rows, each once, with the sum of their launches; and each row's name."""
+    width = max(len(_dictionary(rows["repository"])), 1)
+    number = _codes(rows["provider"]) * width + _codes(rows["repository"])
+    known, name = distinct(number, len(_dictionary(rows["provider"])) * width)
+    names = rows.select(_NAME).take(pa.array(one_of_each(name, len(known))))
+    n = pa.array(sums(name, rows["n"], len(known)))
+    return names.append_column(DAILY.field("n"), n), name
 
 
 _NAME = ["provider", "repository", "org"]
@@ -224,41 +230,37 @@ class Directory:
         alphabet among equals.
         """
         names = visits.names
-        provider, repository = _dictionary(names["provider"]), _dictionary(names["repository"])
-        org = _dictionary(names["org"])
-        width = max(len(repository), 1)
-        number = _codes(names["provider"]) * width + _codes(names["repository"])
-        spelled, spelling = distinct(number, len(provider) * width)
-        n = sums(spelling, names["n"], len(spelled))
-
-        providers, texts = provider.take(spelled // width), repository.take(spelled % width)
-        keys = spec.keys(providers, texts).dictionary_encode()
-        number = spelled // width * max(len(keys.dictionary), 1) + _codes(keys)
-        same, code = distinct(number, len(provider) * len(keys.dictionary))
+        provider, repository, org = (array_of(names[name]) for name in _NAME)
+        n = names["n"].to_numpy()
+        texts = repository.cast(pa.string())
+        keys = spec.keys(provider.cast(pa.string()), texts).dictionary_encode()
+        number = _codes(provider) * max(len(keys.dictionary), 1) + _codes(keys)
+        same, code = distinct(number, len(provider.dictionary) * len(keys.dictionary))
         alphabet = ranking(texts)
         order = np.lexsort([alphabet, -n, code])
         chosen = order[np.searchsorted(code[order], np.arange(len(same)))]
         total = sums(code, n, len(same))
         # the most launched first; then by name
-        order = np.lexsort([alphabet[chosen], ranking(providers)[chosen], -total])
+        order = np.lexsort([alphabet[chosen], _ranks(provider)[0][chosen], -total])
         rank = np.empty(len(same), np.int32)
         rank[order] = np.arange(len(same))
         chosen, total = chosen[order], total[order]
 
-        row = rank[code][spelling].take(visits.name)
+        row = rank[code].take(visits.name)
         order, _ = in_order(row, len(same))
         row, day = row.take(order), visits.day.take(order)
         new = is_new(row) | is_new(day)
         if not new.all():
             row, day = row[new], day[new]
-        starts = np.searchsorted(row, np.arange(len(same) + 1))
-        owner = _codes(names["org"])[one_of_each(spelling, len(spelled))[chosen]]
+        days = np.bincount(row, minlength=len(same))
+        starts = np.concatenate([[0], np.cumsum(days)])
+        chosen = pa.array(chosen)
         columns = [
-            _column(*_ranks(providers.take(chosen))),
+            _column(*_ranks(provider.take(chosen))),
             texts.take(chosen),
-            org.take(pa.array(owner, mask=owner < 0)),
+            org.take(chosen).cast(pa.string()),
             total,
-            np.diff(starts),
+            days,
             _dates(day[starts[:-1]]),
             _dates(day[starts[1:] - 1]),
         ]
@@ -299,19 +301,20 @@ def count_active(directory: Directory, present: Iterable[int]) -> pa.Table:
     if not len(dates):
         return ACTIVE.empty_table()
     day0, days = int(dates[0]), int(dates[-1] - dates[0]) + 1
+    begins = is_new(row)
     tables = []
     for name, kind in CALENDAR.items():
         windows = windows_of(kind, map(day_of, dates.tolist()))
         first = np.array([day_number(window.first) for window in windows])
         last = np.array([day_number(window.last) for window in windows])
         window = (np.searchsorted(first, np.arange(days) + day0, "right") - 1)[day - day0]
-        n = np.bincount(window[is_new(window) | is_new(row)], minlength=len(windows))
+        n = np.bincount(window[is_new(window) | begins], minlength=len(windows))
         tables.append(_active(name, first, last, n, there))
     # A launch keeps its repository in rolling windows until they have left it behind, or the
     # repository's next launch has taken its place.
     begun = np.cumsum(np.bincount(day - day0, minlength=days))
     following = np.append(day, np.int32(0))[1:]
-    following[:-1][is_new(row)[1:]] = never = np.iinfo(np.int32).max
+    following[:-1][begins[1:]] = never = np.iinfo(np.int32).max
     following[-1:] = never
     for name, length in ROLLING.items():
         left = np.minimum(np.minimum(day + length, following) - day0, days)

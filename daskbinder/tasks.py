@@ -377,19 +377,20 @@ def write_repositories(
 
 
 def read_visits(
-    dest: Place, standing: Sequence[str], written: Sequence[Written] = ()
-) -> tuple[Sequence[Written], list[Visits]]:
+    dest: Place, standing: Sequence[str], written: Sequence[Sequence[Written]] = ()
+) -> tuple[list[Written], Visits]:
     """Read which repositories were launched when from the files of some months.
 
     These are files of the run before, and those `written` now, which are passed on.
     """
-    names = [*standing, *(file.name for file in written)]
+    files = [file for of_months in written for file in of_months]
+    names = [*standing, *(file.name for file in files)]
     visits = [Visits.of(parse_table(name, dest.read(name), Visits.COLUMNS)) for name in names]
-    return written, visits
+    return files, Visits.together(visits)
 
 
 def write_directory(
-    dest: Place, present: Days, months: Sequence[tuple[Sequence[Written], Sequence[Visits]]]
+    dest: Place, present: Days, months: Sequence[tuple[Sequence[Written], Visits]]
 ) -> list[Written]:
     """Write the directory of repositories, and how many were active when.
 
@@ -407,8 +408,7 @@ def write_directory(
     list of Written
         All files that were written about repositories.
     """
-    visits = Visits.together([month for _, read in months for month in read])
-    directory = Directory.of(visits)
+    directory = Directory.of(Visits.together([visits for _, visits in months]))
     active = count_active(directory, map(day_number, present))
     return [
         *(file for written, _ in months for file in written),
