@@ -1,7 +1,8 @@
 """Whether two result folders hold the same rows; outside every clock, and never with our code.
 
 DuckDB reads the files. A rollup is compared window by window as a multiset of rows (how many, the
-launches, the sum of their hashes); a federation series row by row, its mean to twelve digits.
+launches, the sum of their hashes), and so are the tables of repositories; a federation series row
+by row, its mean to twelve digits.
 """
 
 from pathlib import Path
@@ -12,8 +13,17 @@ import pyarrow.parquet as pq
 
 WINDOWS = ("daily", "weekly", "monthly")
 GRAINS = ("by-hour", "by-day")
-ROW = """epoch_us(timestamp), "schema"::VARCHAR, version::BIGINT, provider::VARCHAR, spec::VARCHAR,
-    status::VARCHAR, origin::VARCHAR, build_token::BOOLEAN, request_origin::VARCHAR, n::BIGINT"""
+_ROLLUP = """epoch_us(timestamp), "schema"::VARCHAR, version::BIGINT, provider::VARCHAR,
+    spec::VARCHAR, status::VARCHAR, origin::VARCHAR, build_token::BOOLEAN,
+    request_origin::VARCHAR, n::BIGINT"""
+_REPOSITORIES = {
+    "by-day/*": """date, federation::VARCHAR, provider::VARCHAR, repository::VARCHAR, org::VARCHAR,
+        ref::VARCHAR, n::BIGINT""",
+    "all": """provider::VARCHAR, repository::VARCHAR, org::VARCHAR, n::BIGINT, days::BIGINT,
+        first_seen, last_seen""",
+    "active": """"window"::VARCHAR, first, last, repositories::BIGINT, days::BIGINT""",
+}
+_TOTAL = "sum(COLUMNS('^(n|repositories)$'))"
 
 Digest = dict[str, tuple[int, int, int]]
 
@@ -24,7 +34,8 @@ def differences(ours: Path, theirs: Path) -> list[str]:
     Parameters
     ----------
     ours, theirs : Path
-        Folders with ``rollups/{window}/{grain}`` and ``federation``, Parquet or Feather.
+        Folders with ``rollups/{window}/{grain}`` and ``federation``, Parquet or Feather; and with
+        ``repositories``, which may be missing in `theirs`.
 
     Returns
     -------
@@ -32,38 +43,39 @@ def differences(ours: Path, theirs: Path) -> list[str]:
         A sentence for each disagreement; empty when all answers agree.
     """
     found = []
+    tables = {f"rollups/{window}/{grain}/*": _ROLLUP for window in WINDOWS for grain in GRAINS}
+    if (theirs / "repositories").exists():
+        tables |= {f"repositories/{name}": row for name, row in _REPOSITORIES.items()}
     with duckdb.connect() as db:
-        for window in WINDOWS:
-            for grain in GRAINS:
-                name = f"rollups/{window}/{grain}"
-                left, right = (_digest(db, folder / name) for folder in (ours, theirs))
-                if not left:
-                    found.append(f"{name}: no rows at all in {ours}")
-                found += [
-                    f"{name}/{label}: (rows, launches, hash) are {left.get(label)} "
-                    f"and {right.get(label)}"
-                    for label in sorted(left.keys() | right.keys())
-                    if left.get(label) != right.get(label)
-                ]
+        for name, row in tables.items():
+            left, right = (_digest(db, folder / name, row) for folder in (ours, theirs))
+            if not left:
+                found.append(f"{name}: no rows at all in {ours}")
+            found += [
+                f"{Path(name).parent}/{label}: (rows, sum, hash) are {left.get(label)} "
+                f"and {right.get(label)}"
+                for label in sorted(left.keys() | right.keys())
+                if left.get(label) != right.get(label)
+            ]
         for grain in GRAINS:
             wrong = _series_differences(db, ours, theirs, grain)
             found += [f"federation/{grain}: {row}" for row in wrong]
     return found
 
 
-def _digest(db: duckdb.DuckDBPyConnection, folder: Path) -> Digest:
-    """Window to its number of rows, launches and sum of row hashes; empty windows left out."""
+def _digest(db: duckdb.DuckDBPyConnection, files: Path, row: str) -> Digest:
+    """File to its number of rows, their total and sum of hashes; empty files left out."""
     digest: Digest = {}
-    if any(folder.glob("*.parquet")):
+    if any(files.parent.glob(f"{files.name}.parquet")):
         rows = db.execute(f"""
-            SELECT parse_filename(filename, true), count(*), sum(n), sum(hash({ROW}))
-            FROM read_parquet('{folder}/*.parquet', filename = true, union_by_name = true)
+            SELECT parse_filename(filename, true), count(*), {_TOTAL}, sum(hash({row}))
+            FROM read_parquet('{files}.parquet', filename = true, union_by_name = true)
             GROUP BY 1""").fetchall()
         digest = {label: (int(count), int(n), int(hashes)) for label, count, n, hashes in rows}
-    for path in folder.glob("*.feather"):
+    for path in files.parent.glob(f"{files.name}.feather"):
         table = pyarrow.feather.read_table(path)
         db.register("feather", table)
-        query = f"SELECT count(*), sum(n), sum(hash({ROW})) FROM feather HAVING count(*) > 0"
+        query = f"SELECT count(*), {_TOTAL}, sum(hash({row})) FROM feather HAVING count(*) > 0"
         for count, n, hashes in db.execute(query).fetchall():
             digest[path.stem] = (int(count), int(n), int(hashes))
         db.unregister("feather")

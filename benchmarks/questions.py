@@ -15,6 +15,7 @@ import duckdb
 from click.testing import CliRunner
 
 from benchmarks.data import ROOT, Data
+from benchmarks.peers.duckdb_repositories import NAMED
 from benchmarks.peers.duckdb_sql import COLUMNS
 from benchmarks.peers.layout import FIRST_HOST
 from benchmarks.peers.members import periods
@@ -27,34 +28,7 @@ Say = Callable[[str], None]
 LIMIT = 1.0
 """Seconds that a question may take as a whole process."""
 
-_NAMED = """
-CREATE TABLE named AS
-    WITH cut AS (
-        SELECT *, string_split(spec, '/') AS part, url_decode(spec) AS decoded,
-               url_decode(split_part(spec, '/', 1)) AS first
-        FROM (SELECT DISTINCT provider, spec FROM raw)),
-    read AS (
-        SELECT provider, spec,
-               CASE provider
-                   WHEN 'GitHub' THEN part[1] || '/' || part[2]
-                   WHEN 'Gist' THEN part[1] || '/' || part[2]
-                   WHEN 'GitLab' THEN first
-                   WHEN 'Git' THEN first
-                   WHEN 'Hydroshare' THEN regexp_extract(decoded, '[0-9a-f]{32}')
-                   ELSE decoded END AS repository,
-               CASE WHEN provider IN ('GitHub', 'Gist') THEN array_to_string(part[3:], '/')
-                    WHEN provider IN ('GitLab', 'Git') THEN array_to_string(part[2:], '/')
-                    ELSE '' END AS ref
-        FROM cut)
-    SELECT provider, spec, repository, nullif(url_decode(ref), '') AS ref,
-           CASE WHEN provider IN ('Git', 'CKAN') THEN repository ELSE lower(repository) END AS same,
-           CASE provider
-               WHEN 'Git' THEN array_to_string(string_split(repository, '/')[3:4], '/')
-               WHEN 'CKAN' THEN split_part(repository, '/', 3)
-               WHEN 'Hydroshare' THEN 'www.hydroshare.org'
-               ELSE split_part(repository, '/', 1) END AS org
-    FROM read;
-
+_LAUNCHED = """
 CREATE TABLE launched AS
     SELECT date, provider, repository, same, org, ref, origin, sum(n)::BIGINT AS n,
            coalesce(member, nullif(split_part(by_host.host, '.', 1), ''), 'unknown') AS member
@@ -87,7 +61,8 @@ def count_raw(archive: Path) -> duckdb.DuckDBPyConnection:
             GROUP BY ALL""")
     db.execute("CREATE TABLE periods (host VARCHAR, since DATE, member VARCHAR)")
     db.executemany("INSERT INTO periods VALUES (?, ?, ?)", periods())
-    db.execute(_NAMED)
+    db.execute("CREATE TABLE specs AS SELECT DISTINCT provider, spec FROM raw")
+    db.execute(NAMED + _LAUNCHED)
     return db
 
 

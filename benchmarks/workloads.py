@@ -11,7 +11,7 @@ OURS = "daskbinder"
 
 @dataclass(frozen=True)
 class Contender:
-    """A program that turns an archive into rollups and federation series.
+    """A program that turns an archive into rollups, federation series and more.
 
     Attributes
     ----------
@@ -49,6 +49,8 @@ PEERS = {
     for peer in (
         _peer("duckdb", "duckdb_sql"),
         _peer("polars", "polars_lazy"),
+        _peer("duckdb-rollups", "duckdb_sql", "--rollups-only", most_days=0),
+        _peer("polars-rollups", "polars_lazy", "--rollups-only", most_days=0),
         _peer("pandas", "pandas_notebook"),
         _peer("pandas-pyarrow", "pandas_notebook", "--engine", "pyarrow"),
         _peer("dask-read-json", "dask_read_json", most_days=100),

@@ -8,7 +8,7 @@ import dask.bag as db
 import pandas as pd
 from dask.distributed import Client
 
-from benchmarks.peers.layout import FIRST_HOST, KEYS, arguments, day_files
+from benchmarks.peers.layout import FIRST_HOST, KEYS, command_line, day_files
 from benchmarks.peers.pandas_tables import COLUMNS, DTYPES, ZONED, by_day, write_all
 
 
@@ -33,4 +33,4 @@ def main(archive: Path, dest: Path) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(*arguments())))
+    print(json.dumps(main(**vars(command_line().parse_args()))))

@@ -9,7 +9,7 @@ from pathlib import Path
 import dask.dataframe as dd
 from dask.distributed import Client
 
-from benchmarks.peers.layout import KEYS, arguments, day_files
+from benchmarks.peers.layout import KEYS, command_line, day_files
 from benchmarks.peers.pandas_tables import DTYPES, ZONED, by_day, read_day, write_all
 
 
@@ -27,4 +27,4 @@ def main(archive: Path, dest: Path) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(*arguments())))
+    print(json.dumps(main(**vars(command_line().parse_args()))))

@@ -5,14 +5,15 @@
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
 import duckdb
 
-from benchmarks.peers.layout import FIRST_HOST, KEYS, LABELS, arguments, day_files, folder
+from benchmarks.peers import duckdb_repositories as repositories
+from benchmarks.peers.layout import FIRST_HOST, KEYS, LABELS, command_line, day_files, folder
 from benchmarks.peers.members import lives, periods
 
 COLUMNS = """{
@@ -21,7 +22,8 @@ COLUMNS = """{
     request_origin: 'VARCHAR'}"""
 KEY = ", ".join(f'"{key}"' for key in KEYS)
 FILLED = KEY.replace('"origin"', f"coalesce(origin, '{FIRST_HOST}') AS origin", 1)
-PARQUET = "(FORMAT parquet, COMPRESSION zstd)"
+SERIES_TABLES = ("by_hour", "by_day")
+GRAINS = (("by-hour", "hourly"), ("by-day", "daily"))
 
 SERIES = """
 CREATE TABLE member_hours AS
@@ -72,7 +74,7 @@ CREATE TABLE by_day AS
 """
 
 
-def main(archive: Path, dest: Path) -> dict[str, int]:
+def main(archive: Path, dest: Path, rollups_only: bool = False) -> dict[str, int]:
     """Write all results and return the launches in each."""
     files = day_files(archive)
     db = duckdb.connect()
@@ -87,28 +89,6 @@ def main(archive: Path, dest: Path) -> dict[str, int]:
         CREATE TABLE daily AS
             SELECT date_trunc('day', timestamp) AS timestamp, {KEY}, sum(n)::BIGINT AS n
             FROM hourly GROUP BY ALL ORDER BY timestamp""")
-
-    jobs = []
-    for grain, table in (("by-hour", "hourly"), ("by-day", "daily")):
-        for window, label in LABELS.items():
-            into = folder(dest, "rollups", window, grain)
-            found = db.execute(f"""
-                SELECT strftime(timestamp, '{label}') AS label, min(timestamp)::DATE::VARCHAR,
-                       max(timestamp)::DATE::VARCHAR
-                FROM daily GROUP BY label""").fetchall()
-            jobs += [
-                f"""COPY (SELECT * REPLACE (timestamp::TIMESTAMPTZ AS timestamp) FROM {table}
-                          WHERE timestamp >= '{first}'
-                            AND timestamp < TIMESTAMP '{last}' + INTERVAL 1 DAY)
-                    TO '{into / name}.parquet' {PARQUET}"""
-                for name, first, last in found
-            ]
-    threads = os.cpu_count() or 1
-    db.execute("SET threads = 1")  # small files: one thread each, several at a time
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(_execute, [db.cursor() for _ in range(threads)], _dealt(jobs, threads)))
-    db.execute(f"SET threads = {threads}")
-
     db.execute("CREATE TABLE periods (host VARCHAR, since DATE, member VARCHAR)")
     db.execute("CREATE TABLE lives (federation VARCHAR, begun DATE, ended DATE)")
     db.execute("CREATE TABLE days (date DATE)")
@@ -116,27 +96,51 @@ def main(archive: Path, dest: Path) -> dict[str, int]:
     db.execute(f"INSERT INTO lives VALUES {_values(lives())}")
     db.execute(f"INSERT INTO days VALUES {_values([(day,) for day in files])}")
     db.execute(SERIES)
-    into = folder(dest, "federation")
-    for table, name in (("by_hour", "by-hour"), ("by_day", "by-day")):
-        db.execute(f"""
-            COPY (SELECT * REPLACE (timestamp::TIMESTAMPTZ AS timestamp) FROM {table})
-            TO '{into / name}.parquet' {PARQUET}""")
 
-    totals: dict[str, int] = {}
-    for grain, table in (("by-hour", "hourly"), ("by-day", "daily")):
-        totals |= {f"{window}/{grain}": _total(db, table) for window in LABELS}
+    wanted = list(_results(db, dest))
+    totals = {
+        f"{window}/{grain}": _total(db, table) for grain, table in GRAINS for window in LABELS
+    }
     totals |= {"federation/by-hour": _total(db, "by_hour")}
     totals |= {"federation/by-day": _total(db, "by_day")}
+    if not rollups_only:
+        repositories.build(db)
+        wanted += repositories.results(db, dest)
+        totals |= {"repositories/by-day": _total(db, "launched")}
+        totals |= {"repositories/all": _total(db, "directory")}
+    threads = os.cpu_count() or 1
+    db.execute("SET threads = 1")  # small files: one thread each, several at a time
+    with ThreadPoolExecutor(threads) as pool:
+        hands = [(db.cursor(), wanted[hand::threads]) for hand in range(threads)]
+        list(pool.map(_write, *zip(*hands, strict=True)))
     return totals
 
 
-def _execute(cursor: duckdb.DuckDBPyConnection, jobs: Sequence[str]) -> None:
-    for job in jobs:
-        cursor.execute(job)
+def _results(db: duckdb.DuckDBPyConnection, dest: Path) -> Iterator[tuple[str, Path]]:
+    """Rollups and series, as a query and a file each."""
+    for grain, table in GRAINS:
+        for window, label in LABELS.items():
+            into = folder(dest, "rollups", window, grain)
+            found = db.execute(f"""
+                SELECT strftime(timestamp, '{label}') AS label, min(timestamp)::DATE::VARCHAR,
+                       max(timestamp)::DATE::VARCHAR
+                FROM daily GROUP BY label""").fetchall()
+            for name, first, last in found:
+                yield (
+                    f"""SELECT * REPLACE (timestamp::TIMESTAMPTZ AS timestamp) FROM {table}
+                        WHERE timestamp >= '{first}'
+                          AND timestamp < TIMESTAMP '{last}' + INTERVAL 1 DAY""",
+                    into / f"{name}.parquet",
+                )
+    into = folder(dest, "federation")
+    for name in SERIES_TABLES:
+        query = f"SELECT * REPLACE (timestamp::TIMESTAMPTZ AS timestamp) FROM {name}"
+        yield query, into / f"{name.replace('_', '-')}.parquet"
 
 
-def _dealt(jobs: Sequence[str], hands: int) -> list[Sequence[str]]:
-    return [jobs[hand::hands] for hand in range(hands)]
+def _write(cursor: duckdb.DuckDBPyConnection, wanted: Sequence[tuple[str, Path]]) -> None:
+    for query, path in wanted:
+        cursor.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
 
 
 def _values(rows: Iterable[tuple[str | date, ...]]) -> str:
@@ -150,4 +154,6 @@ def _total(db: duckdb.DuckDBPyConnection, table: str) -> int:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(*arguments())))
+    parser = command_line()
+    parser.add_argument("--rollups-only", action="store_true", help="no tables of repositories")
+    print(json.dumps(main(**vars(parser.parse_args()))))

@@ -1,7 +1,7 @@
 """What the peers share: the labels of windows, the names of columns, the folders."""
 
+import argparse
 import re
-import sys
 from datetime import date
 from pathlib import Path
 
@@ -22,11 +22,12 @@ FIRST_HOST = "gke.mybinder.org"
 """The origin of launches from before the field existed."""
 
 
-def arguments() -> tuple[Path, Path]:
-    """Return the archive and the destination named on the command line."""
-    if len(sys.argv) != 3:
-        raise SystemExit(f"usage: {Path(sys.argv[0]).name} ARCHIVE DEST")
-    return Path(sys.argv[1]), Path(sys.argv[2])
+def command_line() -> argparse.ArgumentParser:
+    """Make the parser of what every peer is told: the archive and the destination."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("archive", type=Path)
+    parser.add_argument("dest", type=Path)
+    return parser
 
 
 def day_files(archive: Path) -> dict[date, Path]:

@@ -3,13 +3,12 @@
 With ``--engine pyarrow`` the days are read by pyarrow's parser, which few notebooks do.
 """
 
-import argparse
 import json
 from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.peers.layout import day_files
+from benchmarks.peers.layout import command_line, day_files
 from benchmarks.peers.pandas_tables import Engine, add_up, by_day, count, read_day, write_all
 
 
@@ -31,8 +30,6 @@ def main(archive: Path, dest: Path, engine: Engine = "ujson") -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("archive", type=Path)
-    parser.add_argument("dest", type=Path)
+    parser = command_line()
     parser.add_argument("--engine", choices=("ujson", "pyarrow"), default="ujson")
     print(json.dumps(main(**vars(parser.parse_args()))))
