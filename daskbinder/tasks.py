@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from daskbinder import ledger
+from daskbinder import ledger, memory
 from daskbinder.dayfile import DayFile, Part, lost, parts_of, read_groups
 from daskbinder.days import Days
 from daskbinder.errors import InputError, LostFiles
@@ -145,7 +145,8 @@ def count_block(source: Place, block: Sequence[Part], rules: Rules) -> Counted:
         When some cannot be read.
     """
     try:
-        return _count_block(source, block, rules)
+        with memory.block(rules.blocksize):
+            return _count_block(source, block, rules)
     except LostFiles as error:
         if not rules.keep_going:
             raise
@@ -408,6 +409,7 @@ def write_directory(
     list of Written
         All files that were written about repositories.
     """
+    memory.let_go()  # all is counted, and this takes as much
     directory = Directory.of(Visits.together([visits for _, visits in months]))
     active = count_active(directory, map(day_number, present))
     return [

@@ -9,7 +9,7 @@ import structure
 import daskbinder
 
 RANKS = [
-    ["errors", "_version"],
+    ["errors", "memory", "_version"],
     ["annotations"],
     [
         "events",
