@@ -12,6 +12,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import pandas  # noqa: F401  # before a command that runs here keeps pyarrow from it
 import pyarrow.parquet as pq
 import pytest
 from distributed import Client, LocalCluster

@@ -91,6 +91,26 @@ def test_the_summary_has_all_figures(small: Path, tmp_path: Path) -> None:
     assert re.search(r"100% read, 2 launches, [\d,]+ MB/s", ended.stderr)
 
 
+_FRAME_AFTER_A_RUN = """
+import sys
+from daskbinder.cli import main
+main(["run", *sys.argv[1:]], standalone_mode=False)
+assert "pyarrow" in sys.modules and "pandas" not in sys.modules
+import daskbinder
+frame = daskbinder.open(sys.argv[2]).load("daily", by="hour")
+import pandas, pyarrow
+assert pyarrow.array(pandas.Series([1.0, None])).null_count == 1
+print("launches in the frame:", frame["n"].sum())
+"""
+
+
+def test_a_run_spares_pandas_and_what_comes_after_has_it(small: Path, tmp_path: Path) -> None:
+    words = [sys.executable, "-c", _FRAME_AFTER_A_RUN, str(small), str(tmp_path / "out")]
+    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "launches in the frame: 2" in ended.stdout
+
+
 def test_a_terminal_gets_a_bar(small: Path, tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
