@@ -38,7 +38,7 @@ RANKS = [
     ["planner", "state"],
     ["job", "view"],
     ["explore", "report"],
-    ["commands.show", "commands.watch"],
+    ["commands.imports", "commands.show", "commands.watch"],
     ["commands.options"],
     [
         "commands.run",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from daskbinder.commands.imports import hide_pandas
 from daskbinder.commands.options import date_range, storage_options
 from daskbinder.commands.show import print_csv, print_json, print_table
 
@@ -154,36 +155,10 @@ def export(dest: str, out: str, least: int, **given: Any) -> None:
 
 
 def _open(dest: str, given: dict[str, Any]) -> "Rollups":
-    _hide_pandas()
+    hide_pandas()
     from daskbinder.store import open_rollups
 
     return open_rollups(dest, storage_options=given["storage_options"])
-
-
-class _Hidden:
-    """Finds no pandas."""
-
-    @staticmethod
-    def find_spec(name: str, _path: object = None, _target: object = None) -> None:
-        """Refuse pandas, and leave all else to others."""
-        if name == "pandas":
-            raise ModuleNotFoundError("not needed here", name=name)
-
-
-def _hide_pandas() -> None:
-    """Let pyarrow do without pandas, which it would load at its first array: a third of a second.
-
-    What asks for pandas later gets it all the same.
-    """
-    if "pandas" in sys.modules:
-        return
-    import pyarrow as pa
-
-    sys.meta_path.insert(0, _Hidden)
-    try:
-        pa.array([0])
-    finally:
-        sys.meta_path.remove(_Hidden)
 
 
 def _show_repository(found: "Repository[Any]") -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from daskbinder.commands.imports import hide_pandas
 from daskbinder.commands.options import (
     FILE,
     date_range,
@@ -183,35 +184,8 @@ def _make_sample(folder: Path) -> None:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-class _NoPandas:
-    """Finds no pandas for whoever imports it."""
-
-    @staticmethod
-    def find_spec(name: str, path: object = None, target: object = None) -> None:
-        """Find nothing, as every finder that does not know a module."""
-        if name == "pandas":
-            raise ImportError(f"{name} is not needed yet")
-
-
-def _spare_pandas() -> None:
-    """Have pyarrow not import pandas until a frame is asked for.
-
-    It does so for the first value that it converts, only to see whether that is one of pandas: 0.12
-    seconds and 30 MB of a run, which has no use for frames.
-    """
-    import pyarrow as pa
-
-    if "pandas" in sys.modules:
-        return
-    sys.meta_path.insert(0, _NoPandas)
-    try:
-        pa.scalar(0)
-    finally:
-        sys.meta_path.remove(_NoPandas)
-
-
 def _run(source: str | None, dest: str, **given: Any) -> "Result":
-    _spare_pandas()
+    hide_pandas()
     from daskbinder.commands.watch import Watch
     from daskbinder.job import run
 
