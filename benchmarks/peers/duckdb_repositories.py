@@ -45,15 +45,6 @@ CREATE TABLE named AS
 ``code`` the repository, which is the same for names that differ in nothing but case."""
 
 _LAUNCHED = """
-CREATE TABLE by_host AS
-    WITH asked AS (
-        SELECT DISTINCT timestamp::DATE AS date, origin,
-               rtrim(lower(regexp_replace(origin, ':[0-9]+$', '')), '.') AS host
-        FROM daily)
-    SELECT date, origin,
-           coalesce(member, nullif(split_part(asked.host, '.', 1), ''), 'unknown') AS federation
-    FROM asked ASOF LEFT JOIN periods ON asked.host = periods.host AND asked.date >= periods.since;
-
 CREATE TABLE launched AS
     SELECT date, federation, target, sum(n)::BIGINT AS n
     FROM daily JOIN named USING (provider, spec)
@@ -138,7 +129,7 @@ INSERT INTO activity
 def build(db: duckdb.DuckDBPyConnection) -> None:
     """Make ``launched``, ``targets``, ``directory`` and ``activity``.
 
-    They come from the tables ``daily``, ``periods`` and ``days``.
+    They come from the tables ``daily``, ``by_host`` and ``days``.
     """
     db.execute("CREATE TABLE specs AS SELECT DISTINCT provider, spec FROM daily")
     db.execute(NAMED + _LAUNCHED + _DIRECTORY + _ACTIVE)

@@ -26,15 +26,20 @@ SERIES_TABLES = ("by_hour", "by_day")
 GRAINS = (("by-hour", "hourly"), ("by-day", "daily"))
 
 SERIES = """
+CREATE TABLE by_host AS
+    WITH asked AS (
+        SELECT DISTINCT timestamp::DATE AS date, origin,
+               rtrim(lower(regexp_replace(origin, ':[0-9]+$', '')), '.') AS host
+        FROM daily)
+    SELECT date, origin,
+           coalesce(member, nullif(split_part(asked.host, '.', 1), ''), 'unknown') AS federation
+    FROM asked ASOF LEFT JOIN periods ON asked.host = periods.host AND asked.date >= periods.since;
+
 CREATE TABLE member_hours AS
     WITH by_origin AS (
-        SELECT timestamp, timestamp::DATE AS date, origin, sum(n) AS n,
-               rtrim(lower(regexp_replace(origin, ':[0-9]+$', '')), '.') AS host
-        FROM hourly GROUP BY ALL)
-    SELECT timestamp, date, sum(n)::BIGINT AS n,
-           coalesce(member, nullif(split_part(by_origin.host, '.', 1), ''), 'unknown') AS federation
-    FROM by_origin
-    ASOF LEFT JOIN periods ON by_origin.host = periods.host AND by_origin.date >= periods.since
+        SELECT timestamp, timestamp::DATE AS date, origin, sum(n) AS n FROM hourly GROUP BY ALL)
+    SELECT timestamp, date, sum(n)::BIGINT AS n, federation
+    FROM by_origin JOIN by_host USING (date, origin)
     GROUP BY ALL;
 
 CREATE TABLE active AS
@@ -101,8 +106,7 @@ def main(archive: Path, dest: Path, rollups_only: bool = False) -> dict[str, int
     totals = {
         f"{window}/{grain}": _total(db, table) for grain, table in GRAINS for window in LABELS
     }
-    totals |= {"federation/by-hour": _total(db, "by_hour")}
-    totals |= {"federation/by-day": _total(db, "by_day")}
+    totals |= {f"federation/{table}": _total(db, table) for table in SERIES_TABLES}
     if not rollups_only:
         repositories.build(db)
         wanted += repositories.results(db, dest)
