@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -230,8 +230,8 @@ def _encode(result: Any) -> dict[str, Any]:
         arrays = {name: getattr(result, name).tolist() for name in ("hour", "member", "n")}
         return {"members": result.members, "unknown": result.unknown, **arrays}
     if all(isinstance(item, Written) for item in result):
-        return {"written": [asdict(item) for item in result]}
-    return {"tallies": [[asdict(part), vars(tally)] for part, tally in result]}
+        return {"written": [vars(item) for item in result]}
+    return {"tallies": [[_saved(part), vars(tally)] for part, tally in result]}
 
 
 def _decode(saved: dict[str, Any]) -> Any:
@@ -241,6 +241,10 @@ def _decode(saved: dict[str, Any]) -> Any:
     if "written" in saved:
         return [Written(**item) for item in saved["written"]]
     return [(_part(part), _tally(tally)) for part, tally in saved["tallies"]]
+
+
+def _saved(part: Part) -> dict[str, Any]:
+    return vars(part) | {"file": vars(part.file)}
 
 
 def _part(saved: dict[str, Any]) -> Part:

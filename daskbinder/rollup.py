@@ -5,7 +5,7 @@ lines of an archive are cut into blocks, the same rows come out. Nothing here re
 file, and nothing here knows of Dask.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
@@ -285,36 +285,39 @@ def table(counts: Counts) -> pa.Table:
         value. Windows of the same launches give the same table, whatever else was counted along
         with them.
     """
-    return next(tables([counts]))
+    return next(tables([(None, counts)]))
 
 
-def tables(windows: Iterable[Counts]) -> Iterator[pa.Table]:
+def tables(rollups: Iterable[tuple[Hashable, Counts]]) -> Iterator[pa.Table]:
     """Lay the counts of windows out, as `table` does one by one.
 
-    Windows in a row that share their keys, as those cut from one value do, are laid out together.
+    Counts come with their window, and those of one window, by another grain, hold the same keys.
+    Those in a row that share their keys, as all cut from one value do, are laid out together.
     """
-    for _, group in groupby(windows, key=lambda counts: id(counts.keys)):
-        yield from _tables([*group])
+    for _, group in groupby(rollups, key=lambda rollup: id(rollup[1].keys)):
+        yield from _tables(*zip(*group, strict=True))
 
 
-def _tables(windows: list[Counts]) -> Iterator[pa.Table]:
-    keys, width = windows[0].keys, max(len(windows[0].keys), 1)
-    sizes = [len(counts.n) for counts in windows]
-    number = np.repeat(np.arange(len(windows)) * width, sizes)
-    number += np.concatenate([counts.key for counts in windows])
-    used, row = distinct(number, len(windows) * width)
+def _tables(windows: Sequence[Hashable], rollups: Sequence[Counts]) -> Iterator[pa.Table]:
+    keys, width = rollups[0].keys, max(len(rollups[0].keys), 1)
+    numbers: dict[Hashable, int] = {}
+    places = [numbers.setdefault(window, len(numbers)) for window in windows]
+    sizes = [len(counts.n) for counts in rollups]
+    number = np.repeat(np.multiply(places, width), sizes)
+    number += np.concatenate([counts.key for counts in rollups])
+    used, row = distinct(number, len(numbers) * width)
     window, key = np.divmod(used, width)
-    hour = np.concatenate([counts.hour for counts in windows])
+    hour = np.concatenate([counts.hour for counts in rollups])
     columns = [
         _Column(pa.array(hour.astype(np.int64) * HOUR, TIMESTAMP)),
         *(
-            _column(codes.take(key), values, window, len(windows), row)
+            _column(codes.take(key), values, window, len(numbers), row)
             for codes, values in zip(keys.codes.T, keys.values, strict=True)
         ),
-        _Column(pa.array(np.concatenate([counts.n for counts in windows]))),
+        _Column(pa.array(np.concatenate([counts.n for counts in rollups]))),
     ]
     start = 0
-    for place, size in enumerate(sizes):
+    for place, size in zip(places, sizes, strict=True):
         arrays = [column.of(place, start, size) for column in columns]
         yield pa.Table.from_arrays(arrays, schema=SCHEMA)
         start += size

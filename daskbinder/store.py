@@ -7,7 +7,7 @@ import json
 import zlib
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from io import BytesIO
@@ -179,7 +179,7 @@ def read_manifest(place: Place) -> dict[str, Any] | None:
 
 def describe(written: Written) -> dict[str, Any]:
     """Entry of a file in the manifest."""
-    return {key: value for key, value in asdict(written).items() if key != "name"}
+    return {key: value for key, value in vars(written).items() if key != "name"}
 
 
 @dataclass(frozen=True)

@@ -288,10 +288,10 @@ def _rollups(
     partitions: Sequence[dict[str, Counts]],
 ) -> Iterator[tuple[str, pa.Table]]:
     """Names and rows of the rollups of some windows."""
-    for grain in grains:
-        counted: dict[str, Counts] = {}
-        for window, always in windows:
-            first, last = day_number(window.first), day_number(window.last)
+    counted: dict[str, tuple[Window, Counts]] = {}
+    for window, always in windows:
+        first, last = day_number(window.first), day_number(window.last)
+        for grain in grains:
             name = name_of(window, grain, compat)
             parts = [part[grain].between(first, last) for part in partitions]
             if (dates := renewal.replaced_in(name, range(first, last + 1))) is not None:
@@ -299,9 +299,13 @@ def _rollups(
             parts = [part for part in parts if len(part.n)]
             counts = parts[0] if len(parts) == 1 else merge(parts)
             if always or len(counts.n):
-                counted[name] = counts
-        rows = map(_as_notebook, counted.values()) if compat else tables(counted.values())
-        yield from zip(counted, rows, strict=True)
+                counted[name] = window, counts
+    rows = (
+        (_as_notebook(counts) for _, counts in counted.values())
+        if compat
+        else tables(counted.values())
+    )
+    yield from zip(counted, rows, strict=True)
 
 
 def windows_in(
