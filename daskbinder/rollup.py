@@ -98,7 +98,9 @@ class Counts:
 
     def between(self, first: int, last: int) -> "Counts":
         """Only the rows of the days from `first` to `last`, both included."""
-        return self._rows(slice(*np.searchsorted(self.day, [first, last + 1]).tolist()))
+        # of another type, they would have all days converted to it
+        bounds = np.array([first, last + 1], self.day.dtype)
+        return self._rows(slice(*np.searchsorted(self.day, bounds).tolist()))
 
     def without(self, days: Collection[int]) -> "Counts":
         """Only the rows of other days than these."""
