@@ -257,6 +257,20 @@ def test_tables_have_the_promised_types(done: Path) -> None:
         assert last.compression == "ZSTD"
 
 
+def test_a_rollup_holds_no_text_of_other_windows(done: Path) -> None:
+    files = sorted(done.glob("rollups/*/*/*.parquet"))
+    assert len({path.parent for path in files}) == len(WINDOWS) * len(GRAINS)
+    texts = 0
+    for path in files:
+        table = pq.read_table(path).combine_chunks()
+        for name in table.column_names:
+            for column in table[name].chunks if pa.types.is_dictionary(table[name].type) else ():
+                held = column.dictionary.to_pylist()
+                assert held == sorted({*column.to_pylist()} - {None}), (path, name)
+                texts += len(held)
+    assert texts
+
+
 def test_results_load_without_knowing_the_layout(ugly: Path, done: Path) -> None:
     oracle = read_archive(ugly)
     rollups = db.open(str(done))
