@@ -3,6 +3,7 @@
 Each operation is tried once and says what it saw; who calls decides what to do about it.
 """
 
+import os
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -144,11 +145,20 @@ class Folder(Storage):
     times = ("mtime",)
     concurrency = 1
 
+    def entries(self, folder: str = "") -> Iterator[Entry]:
+        """List the files of a folder and those that links lead to, asking the system itself."""
+        with os.scandir(self.path(folder)) as found:
+            for one in found:
+                if one.is_file():
+                    yield self._seen(one.name, one.stat())
+
     def entry(self, name: str) -> Entry:
-        """Describe a file as it is now, as a listing does, but asking the system itself."""
-        seen = Path(self.path(name)).lstat()
-        if not S_ISREG(seen.st_mode):
-            return super().entry(name)
+        """Describe a file as it is now, as a listing does."""
+        seen = Path(self.path(name)).stat()
+        return self._seen(name, seen) if S_ISREG(seen.st_mode) else super().entry(name)
+
+    @staticmethod
+    def _seen(name: str, seen: os.stat_result) -> Entry:
         base = name.rpartition("/")[2]
         return Entry(base, seen.st_size, f"mtime={seen.st_mtime}", seen.st_mtime)
 

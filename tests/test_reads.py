@@ -146,6 +146,18 @@ def spoil_a_file(folder: Path, chance: random.Random) -> str:
     return kind
 
 
+def test_a_link_to_a_file_that_was_rewritten_is_noticed(folder: Path, tmp_path: Path) -> None:
+    target = folder / f"events-{FIRST}.jsonl"
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / target.name).symlink_to(target)
+    there = Place.at(tmp_path / "linked")
+    (file,) = list_day_files(there)
+    whole = target.read_bytes()
+    expect(there, Part(file, 0, file.size), whole, lost=False)
+    target.write_bytes(whole[::-1])
+    expect(there, Part(file, 0, file.size), whole, lost=True)
+
+
 def test_an_error_names_the_folder_too(tmp_path: Path) -> None:
     there = Place.at(tmp_path)
     there.write("a/b.parquet", b"old")

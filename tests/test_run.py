@@ -488,6 +488,16 @@ def test_a_range_of_days_is_an_archive_of_those_days(ugly: Path, client: Client)
     check(dest, oracle)
 
 
+def test_links_to_day_files_are_day_files(ugly: Path, client: Client) -> None:
+    linked = ugly.with_name("linked")
+    linked.mkdir()
+    for path in ugly.iterdir():
+        (linked / path.name).symlink_to(path)
+    (linked / "events-2020-01-01.jsonl").symlink_to("nowhere")
+    dest = run(linked)
+    check(dest, read_archive(ugly))
+
+
 def test_more_versions_are_accepted_on_request(ugly: Path, client: Client) -> None:
     dest = run(ugly, accept_versions=[7])
     check(dest, read_archive(ugly, versions=range(1, 8)))
