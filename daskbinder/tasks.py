@@ -290,14 +290,19 @@ def _rollups(
     """Names and rows of the rollups of some windows."""
     counted: dict[str, tuple[Window, Counts]] = {}
     for window, always in windows:
-        first, last = day_number(window.first), day_number(window.last)
+        days = range(day_number(window.first), day_number(window.last) + 1)
+        hours: Counts | None = None  # where they were added up, they give the days as well
         for grain in grains:
             name = name_of(window, grain, compat)
-            parts = [part[grain].between(first, last) for part in partitions]
-            if (dates := renewal.replaced_in(name, range(first, last + 1))) is not None:
-                parts.append(rows_of(read_table(dest, name)).without(dates))
-            parts = [part for part in parts if len(part.n)]
-            counts = parts[0] if len(parts) == 1 else merge(parts)
+            if hours is None:
+                parts = [part[grain].between(days[0], days[-1]) for part in partitions]
+                if (dates := renewal.replaced_in(name, days)) is not None:
+                    parts.append(rows_of(read_table(dest, name)).without(dates))
+                parts = [part for part in parts if len(part.n)]
+                counts = parts[0] if len(parts) == 1 else merge(parts)
+                hours = counts if compat is None and grain == "hour" and len(parts) > 1 else None
+            else:
+                counts = hours.by_day()
             if always or len(counts.n):
                 counted[name] = window, counts
     rows = (
