@@ -36,6 +36,10 @@ class _Commands(click.Group):
         except (InputError, JobError) as error:
             click.echo(f"daskbinder: {error}", err=True)
             ctx.exit(2 if isinstance(error, InputError) else 1)
+        except (FileExistsError, NotADirectoryError) as error:
+            said = f"{error.filename} cannot be a folder, a file is in the way; name another"
+            click.echo(f"daskbinder: {said}", err=True)
+            ctx.exit(2)
         except OSError as error:
             click.echo(f"daskbinder: {error}", err=True)
             ctx.exit(1)

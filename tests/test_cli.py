@@ -279,6 +279,18 @@ def test_a_dest_below_a_file_is_one_sentence(small: Path, tmp_path: Path) -> Non
     assert "Not a directory" in sentence(command("run", small, tmp_path / "file" / "out"), 1)
 
 
+@pytest.mark.parametrize("words", [["demo"], ["sync", "ARCHIVE"]])
+@pytest.mark.parametrize("name", ["file", "file/folder"])
+def test_a_folder_where_a_file_is_is_one_sentence(
+    small: Path, tmp_path: Path, words: list[str], name: str
+) -> None:
+    (tmp_path / "file").write_text("kept")
+    given = [small if word == "ARCHIVE" else word for word in words]
+    said = sentence(command(*given, tmp_path / name), 2)
+    assert said == f"{tmp_path / name} cannot be a folder, a file is in the way; name another"
+    assert (tmp_path / "file").read_text() == "kept"
+
+
 def test_a_dest_that_cannot_be_made_is_one_sentence(small: Path) -> None:
     said = sentence(command("run", small, "/proc/daskbinder"), 1)
     assert said == "/proc/daskbinder cannot be written: No such file or directory"
