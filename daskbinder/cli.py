@@ -36,13 +36,13 @@ class _Commands(click.Group):
         except (InputError, JobError) as error:
             click.echo(f"daskbinder: {error}", err=True)
             ctx.exit(2 if isinstance(error, InputError) else 1)
-        except (FileExistsError, NotADirectoryError) as error:
-            said = f"{error.filename} cannot be a folder, a file is in the way; name another"
-            click.echo(f"daskbinder: {said}", err=True)
-            ctx.exit(2)
         except OSError as error:
-            click.echo(f"daskbinder: {error}", err=True)
-            ctx.exit(1)
+            said, status = str(error), 1
+            if isinstance(error, FileExistsError | NotADirectoryError) and error.filename:
+                said = f"{error.filename} cannot be a folder, a file is in the way; name another"
+                status = 2
+            click.echo(f"daskbinder: {said}", err=True)
+            ctx.exit(status)
         except _Stopped as stopped:
             click.echo("daskbinder: stopped; run again to finish", err=True)
             code = 128 + stopped.signal

@@ -149,8 +149,9 @@ class Folder(Storage):
         """List the files of a folder and those that links lead to, asking the system itself."""
         with os.scandir(self.path(folder)) as found:
             for one in found:
-                if one.is_file():
-                    yield self._seen(one.name, one.stat())
+                with suppress(FileNotFoundError):  # it may be gone by now
+                    if one.is_file():
+                        yield self._seen(one.name, one.stat())
 
     def entry(self, name: str) -> Entry:
         """Describe a file as it is now, as a listing does."""

@@ -7,9 +7,11 @@ import os
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
+from threading import Event
 
 import pytest
 from conftest import Report
@@ -156,6 +158,28 @@ def test_a_link_to_a_file_that_was_rewritten_is_noticed(folder: Path, tmp_path: 
     expect(there, Part(file, 0, file.size), whole, lost=False)
     target.write_bytes(whole[::-1])
     expect(there, Part(file, 0, file.size), whole, lost=True)
+
+
+def test_files_that_go_while_a_folder_is_listed_do_no_harm(folder: Path) -> None:
+    passing = [folder / f".passing-{i}" for i in range(20)]
+    ended = Event()
+
+    def come_and_go() -> None:
+        while not ended.is_set():
+            for path in passing:
+                path.touch()
+            for path in passing:
+                path.unlink()
+
+    there = Place.at(folder)
+    with ThreadPoolExecutor(1) as pool:
+        going = pool.submit(come_and_go)
+        try:
+            found = {tuple(file.date for file in list_day_files(there)) for _ in range(500)}
+        finally:
+            ended.set()
+    going.result()
+    assert found == {tuple(FIRST + timedelta(days=i) for i in range(5))}
 
 
 def test_an_error_names_the_folder_too(tmp_path: Path) -> None:
