@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 
 from daskbinder import lookup, tally
 from daskbinder.errors import InputError
+from daskbinder.layout import DAYS
 from daskbinder.lookup import Launches
-from daskbinder.store import DAYS, Rollups
+from daskbinder.store import Rollups
 from daskbinder.tally import Repository
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ A fault is of the data set and can be mended; a note is of the archive. Reads an
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -18,30 +19,23 @@ from daskbinder.archive import Archive
 from daskbinder.days import Days
 from daskbinder.errors import InputError
 from daskbinder.instance import MYBINDER, Instance
-from daskbinder.place import Place
-from daskbinder.store import (
+from daskbinder.layout import (
     ACTIVE,
     DAYS,
     DIRECTORY,
+    EARLIER_DAYS,
+    JOURNAL,
+    LOCK,
     MANIFEST,
+    RECEIPTS,
     REJECTS,
     REPOSITORIES,
-    Rollups,
+    TARGET,
     federation_name,
-    open_rollups,
-    parse_table,
 )
+from daskbinder.place import Place
+from daskbinder.store import Rollups, open_rollups, parse_table
 
-_PARTS = {
-    "source": str,
-    "start": str,
-    "end": str,
-    "options": dict,
-    "missing": list,
-    "totals": dict,
-    "files": dict,
-}
-_FACTS = {"bytes", "rows", "n", "crc32"}
 _ROW = {"date", "name", "bytes", "fingerprint", "lines", "accepted", "rejected", "indexed"}
 _ROW |= {"hours_present", "provisional"}
 
@@ -143,13 +137,12 @@ def check(
         faults.append(str(error))
         files = 0
     else:
-        faults += _flaws_of_manifest(rollups.manifest)
-        if all(isinstance(rollups.manifest.get(part), kind) for part, kind in _PARTS.items()):
-            rows = _check_data(rollups, faults, notes)
-            faults += _lost(rollups.manifest)
-            notes += remarks.gaps(rows, today)
-            if archive is not None:
-                faults += _differences(archive, rollups.manifest["source"], rows, start, end)
+        faults += _not_named(rollups.manifest)
+        rows = _check_data(rollups, faults, notes)
+        faults += _lost(rollups.manifest)
+        notes += remarks.gaps(rows, today)
+        if archive is not None:
+            faults += _differences(archive, rollups.manifest["source"], rows, start, end)
     return Audit(
         dest=place.url,
         source=None if archive is None else archive.place.url,
@@ -162,27 +155,32 @@ def check(
 
 
 def _interrupted(place: Place) -> Iterator[str]:
-    """Name what a run leaves only while it is under way."""
-    left = ledger.read_target(place) is not None
-    if place.lists and not left:
-        try:
-            left = bool(place.entries(ledger.FOLDER)) or place.is_local
-        except (FileNotFoundError, NotADirectoryError):
-            left = False
+    """Name what a run leaves only while it is under way, and what lies there beside it."""
+    try:
+        left = ledger.read_target(place) is not None
+    except InputError as error:
+        yield str(error)
+        return
+    foreign: list[str] = []
+    if place.lists:
         left = left or bool(ledger.done(place))
+        with suppress(FileNotFoundError, NotADirectoryError):
+            names = {f"{JOURNAL}/{entry.name}" for entry in place.listing(JOURNAL)}
+            foreign = sorted(names - {TARGET, RECEIPTS, LOCK, EARLIER_DAYS})
+            left = left or len(names) > len(foreign) or (place.is_local and not names)
     if left:
-        yield f"{place}/{ledger.FOLDER} is of a run that was interrupted or goes on; run again"
+        yield f"{place}/{JOURNAL} is of a run that was interrupted or goes on; run again"
+    if foreign:
+        files = remarks.counted(foreign, "file")
+        yield f"{place}: {files} of no run, to be removed: {remarks.listed(foreign)}"
 
 
-def _flaws_of_manifest(manifest: Mapping[str, Any]) -> Iterator[str]:
-    """What a manifest must say and does not."""
-    for part, kind in _PARTS.items():
-        if not isinstance(manifest.get(part), kind):
-            yield f"{MANIFEST} does not state {part!r}"
-    options = manifest.get("options")
+def _not_named(manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Files that every data set has and the manifest does not name."""
+    options = manifest["options"]
     needed = {DAYS, REJECTS}
-    if isinstance(options, dict) and not options.get("compat"):
-        needed |= {federation_name(grain) for grain in options.get("grains", ())}
+    if not options["compat"]:
+        needed |= {federation_name(grain) for grain in options["grains"]}
         needed |= {DIRECTORY, ACTIVE}
     for name in sorted(needed - manifest["files"].keys()):
         yield f"{MANIFEST} does not name {name}"
@@ -190,11 +188,7 @@ def _flaws_of_manifest(manifest: Mapping[str, Any]) -> Iterator[str]:
 
 def _lost(manifest: Mapping[str, Any]) -> Iterator[str]:
     """Day files that a run could not read and left out."""
-    lost = manifest.get("lost", {})
-    if not isinstance(lost, dict):
-        yield f"{MANIFEST} does not state 'lost'"
-        return
-    for name, why in sorted(lost.items()):
+    for name, why in sorted(manifest.get("lost", {}).items()):
         yield f"{name} was left out: {why}; run again"
 
 
@@ -229,10 +223,8 @@ def _check_data(rollups: Rollups, faults: list[str], notes: list[str]) -> list[d
     return rows
 
 
-def _check_file(place: Place, name: str, entry: Any) -> tuple[str | None, int | None]:
+def _check_file(place: Place, name: str, entry: Mapping[str, Any]) -> tuple[str | None, int | None]:
     """Compare a file with its entry; return what is wrong, or the launches in it."""
-    if not (isinstance(entry, dict) and entry.keys() >= _FACTS):
-        return f"{MANIFEST} does not describe {name}", None
     try:
         data = place.read(name)
     except (FileNotFoundError, NotADirectoryError):
@@ -290,10 +282,9 @@ def _check_days(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) 
         "index_mismatches": len(remarks.mismatches(rows)),
     }
     for name, n in found.items():
-        if totals.get(name) != n:
-            yield f"{MANIFEST} has {totals.get(name)} as total of {name}, the day table {n}"
-    reasons = totals.get("reasons")
-    rejected = sum(reasons.values()) if isinstance(reasons, dict) else None
+        if totals[name] != n:
+            yield f"{MANIFEST} has {totals[name]} as total of {name}, the day table {n}"
+    rejected = sum(totals["reasons"].values())
     if rejected != found["rejected"]:
         yield f"{MANIFEST} has reasons for {rejected} lines, the day table {found['rejected']}"
     dates = [row["date"] for row in rows]
@@ -319,8 +310,8 @@ def _check_sums(
     """
     accepted, rejected = (sum(row[name] for row in rows) for name in ("accepted", "rejected"))
     options = manifest["options"]
-    kinds, grains = options.get("windows", ()), options.get("grains", ())
-    top = "" if options.get("compat") else "rollups/"
+    kinds, grains = options["windows"], options["grains"]
+    top = "" if options["compat"] else "rollups/"
     outputs = {
         f"the {kind} rollups by {grain}": [
             name for name in manifest["files"] if name.startswith(f"{top}{kind}/by-{grain}/")
@@ -328,7 +319,7 @@ def _check_sums(
         for kind in kinds
         for grain in grains
     }
-    if not options.get("compat"):
+    if not options["compat"]:
         outputs |= {f"the series by {grain}": [federation_name(grain)] for grain in grains}
         outputs["the directory of repositories"] = [DIRECTORY]
         outputs["the repositories by day"] = [
@@ -337,7 +328,7 @@ def _check_sums(
     for what, names in outputs.items():
         if launches.keys() >= set(names):
             n = sum(launches[name] or 0 for name in names)
-            if n > accepted or (n < accepted and not options.get("compat")):
+            if n > accepted or (n < accepted and not options["compat"]):
                 yield f"{what} hold {n:,} launches, the day table {accepted:,}"
     if REJECTS in launches and launches[REJECTS] != rejected:
         yield f"{REJECTS} holds {launches[REJECTS]:,} lines, the day table {rejected:,}"

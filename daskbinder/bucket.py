@@ -3,6 +3,8 @@
 import inspect
 import json
 import logging
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar
 
 import aiohttp
@@ -41,6 +43,13 @@ class Bucket(Storage):
         bucket, key, _ = self.fs.split_path(self.path(name))
         found = self.fs.call("GET", "b/{}/o/{}", bucket, key, json_out=True)
         return self._entry(found | {"size": int(found["size"])})
+
+    def age(self, name: str) -> float | None:
+        """Seconds since an object was written, by the clock of the bucket alone."""
+        bucket, key, _ = self.fs.split_path(self.path(name))
+        headers, found = self.fs.call("GET", "b/{}/o/{}", bucket, key)
+        written = datetime.fromisoformat(json.loads(found)["timeCreated"])
+        return (parsedate_to_datetime(headers["Date"]) - written).total_seconds()
 
     def read(self, path: str, entry: Entry, start: int | None, stop: int | None) -> bytes:
         """Bytes of the generation that was listed."""

@@ -110,7 +110,7 @@ def list_day_files(
     """
     try:
         if place.lists:
-            entries = place.entries()
+            entries = place.listing()
         else:
             last = today or datetime.now(UTC).date()
             entries = place.entries_named(_expected(place, instance, last))
@@ -125,6 +125,8 @@ def list_day_files(
         day = instance.date_of(entry.name)
         if day is None:
             continue
+        if entry.kind != "file":
+            raise InputError(f"{place}/{entry.name} is a {entry.kind}, not a day file; remove it")
         if day in files:
             raise InputError(
                 f"{place} has two files for {day}, {files[day].name} and {entry.name}; remove one"

@@ -25,14 +25,16 @@ from daskbinder.cut import (
     span_of_month,
     start_of,
 )
-from daskbinder.dayfile import DayFile, Part, parts_of, read_index
+from daskbinder.dayfile import Part, parts_of, read_index
 from daskbinder.days import Days
 from daskbinder.events import day_number
 from daskbinder.federation import Federation
+from daskbinder.layout import ACTIVE, DIRECTORY, REPOSITORIES, repositories_name
+from daskbinder.manifest import FORMAT
 from daskbinder.place import Place
-from daskbinder.refresh import FORMAT, Earlier, Scope
+from daskbinder.refresh import Earlier, Scope
 from daskbinder.series import count_members
-from daskbinder.store import ACTIVE, DIRECTORY, REPOSITORIES, Written, repositories_name
+from daskbinder.store import Written
 from daskbinder.windows import window_of, windows_of
 from daskbinder.wish import Wish
 
@@ -43,10 +45,6 @@ _MOST_BLOCKS = 6_000
 
 _MONTHS_READ = 12
 """Months of repositories that stand and are read by one task."""
-
-_MOST_FILES = 10_000
-"""Day files that the graph itself holds, at most."""
-
 
 T = TypeVar("T")
 _Lazy = Callable[..., Delayed]
@@ -70,18 +68,10 @@ class Builder:
         self.run = tokenize(token, digest(scope.files), scope.dates)[:8]
         self.months = months_together(scope.files)
         self.by_span: dict[Span, list[tuple[Part, ...]]] = {}
-        self.listings: dict[str, tuple[DayFile, ...]] = {}
-        self.listing_of: dict[Start, str] = {}
         held = wish.rules.blocksize
         size = max(held, sum(file.size for file in scope.files) // _MOST_BLOCKS)
         for span, of_span in groupby(scope.files, key=lambda file: self.span_of(file.date)):
-            files = tuple(of_span)
-            blocks = list(cut_into_blocks(parts_of(files, held), size))
-            self.by_span[span] = blocks
-            if len(scope.files) > _MOST_FILES:
-                name = f"{span.label}-{digest(files)}"
-                self.listings[name] = files
-                self.listing_of |= dict.fromkeys(map(start_of, blocks), name)
+            self.by_span[span] = list(cut_into_blocks(parts_of(of_span, held), size))
         margin = int(wish.rules.compat is None)
         reach = Days.of(file.date for file in scope.files).widened(margin, margin)
         self.spans = self.spans_of(reach if scope.dates is None else Days.of(scope.dates))
@@ -138,14 +128,9 @@ class Builder:
         if start not in self.counted:
             source, rules = self.wish.archive.place, self.wish.rules
             task = partial(tasks.count_block, source, block, rules)
-            if start in self.listing_of:
-                listing = self.wish.dest, self.listing_of[start]
-                task = partial(
-                    tasks.count_listed, source, *listing, start, start_of(block[-1:]), rules
-                )
             name = f"{block[0].file.date}.{block[0].start}"
             key = self._key_of_block(block)
-            self.counted[start] = self._lazy(task, name, key, of=tasks.count_block)()
+            self.counted[start] = self._lazy(task, name, key)()
             self.read.append(block)
         return self.counted[start]
 
@@ -266,7 +251,7 @@ class Builder:
         dest = self.wish.dest
         if name in self.done:
             result = ledger.recall(dest, name)
-            if _is_there(dest, result):
+            if result is not None and _is_there(dest, result):
                 return dask.delayed(result, name=f"recalled-{name}", traverse=False)
         kept = partial(ledger.remember, dest, name, task)
         return self._lazy(kept, label, key, of=task)(inputs())

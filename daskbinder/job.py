@@ -19,16 +19,12 @@ from daskbinder import ledger
 from daskbinder._version import __version__
 from daskbinder.cluster import compute, connect
 from daskbinder.errors import JobError, LostFiles
+from daskbinder.layout import MANIFEST
+from daskbinder.lock import StillHeld, locked
+from daskbinder.manifest import read_manifest, write_manifest
 from daskbinder.planner import Plan, fit, leave_out, widen
 from daskbinder.readiness import LEAST_BLOCK, Tell, block_for, check_places, silent
-from daskbinder.store import (
-    MANIFEST,
-    Rollups,
-    Written,
-    describe,
-    read_manifest,
-    write_manifest,
-)
+from daskbinder.store import Rollups, Written, describe
 from daskbinder.tasks import TOPIC
 
 log = logging.getLogger(__name__)
@@ -110,8 +106,8 @@ def run(
         for line in str(plan).splitlines() if log.isEnabledFor(logging.INFO) else ():
             log.info("plan: %s", line)
         check_places(client, plan.archive.place, plan.files[-1], plan.dest)
-        with ledger.locked(plan.dest), _warnings_of_workers(client):
-            manifest = _publish(plan, client, progress)
+        with locked(plan.dest) as still_held, _warnings_of_workers(client):
+            manifest = _publish(plan, client, progress, still_held)
     launches = manifest["totals"]["accepted"] - plan.launches_kept
     return Result(Rollups(plan.dest, manifest), plan.bytes, launches, time.perf_counter() - started)
 
@@ -125,17 +121,20 @@ def _fitted(plan: Plan, client: Client, tell: Tell) -> Plan:
     return plan
 
 
-def _publish(plan: Plan, client: Client, progress: Progress | None) -> dict[str, Any]:
+def _publish(
+    plan: Plan, client: Client, progress: Progress | None, still_held: StillHeld
+) -> dict[str, Any]:
     """Compute a plan and replace the manifest; what no manifest names any more goes after that."""
     stamp = plan.dest.stamp(MANIFEST)
     if plan.earlier is not None and stamp != plan.stamp:
         raise JobError(f"{plan.dest} was written to since this run was planned; plan it again")
     target = ledger.begin(plan.dest, plan.token, plan.names, anew=plan.earlier is None)
     manifest, target = _compute_all(plan, client, progress, target)
-    before = read_manifest(plan.dest) or {"files": {}}
+    before = read_manifest(plan.dest, broken_is_none=plan.earlier is None) or {"files": {}}
     stale = frozenset({*before["files"], *target.left} - manifest["files"].keys())
     if stale:  # the next run removes them if this one cannot
         ledger.aim(plan.dest, replace(target, left=stale))
+    still_held()
     write_manifest(plan.dest, manifest, stamp)
     log.info("published %s/%s: %d files", plan.dest, MANIFEST, len(manifest["files"]))
     for name in sorted(stale):
@@ -155,7 +154,6 @@ def _compute_all(
     """
     lost: dict[str, str] = {}
     while True:
-        ledger.list_files(plan.dest, plan.listings)
         try:
             results = _compute(plan, client, progress)
             beyond = _beyond(plan, results)

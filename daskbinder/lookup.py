@@ -19,8 +19,9 @@ from daskbinder.days import read_date
 from daskbinder.errors import InputError
 from daskbinder.events import day_number
 from daskbinder.groups import Ints
+from daskbinder.layout import ACTIVE, DIRECTORY, REPOSITORIES, federation_name
 from daskbinder.repositories import DAILY, array_of, identities
-from daskbinder.store import ACTIVE, DIRECTORY, REPOSITORIES, Rollups, federation_name
+from daskbinder.store import Rollups
 from daskbinder.windows import GRAINS, KINDS
 
 T = TypeVar("T")

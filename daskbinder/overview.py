@@ -15,8 +15,10 @@ from daskbinder.archive import Archive
 from daskbinder.days import Days
 from daskbinder.errors import InputError
 from daskbinder.instance import MYBINDER, Instance
+from daskbinder.layout import DAYS, MANIFEST
+from daskbinder.manifest import read_manifest
 from daskbinder.place import Place
-from daskbinder.store import DAYS, MANIFEST, Rollups, read_manifest
+from daskbinder.store import Rollups
 from daskbinder.windows import GRAINS, KINDS
 
 _DAY = timedelta(days=1)

@@ -120,9 +120,13 @@ class Place:
         """Full path of a file or folder, as the file system knows it."""
         return self.storage.path(name)
 
+    def listing(self, folder: str = "") -> list[Entry]:
+        """List what there is in a folder; raise FileNotFoundError if there is none."""
+        return self._try(folder, lambda: list(self.storage.entries(folder)))
+
     def entries(self, folder: str = "") -> list[Entry]:
         """List the files of a folder; raise FileNotFoundError if there is none."""
-        return self._try(folder, lambda: list(self.storage.entries(folder)))
+        return [entry for entry in self.listing(folder) if entry.kind == "file"]
 
     def entry(self, name: str) -> Entry:
         """Describe a file as it is now; raise FileNotFoundError if there is none."""
@@ -152,10 +156,8 @@ class Place:
     def holds(self, name: str, data: bytes) -> bool:
         """Whether there is a file of just these bytes."""
         try:
-            if self.is_local:  # `read` would look at it before and after
-                with Path(self.path(name)).open("rb", buffering=0) as file:
-                    return file.read(len(data) + 1) == data
-            return self.read(name) == data
+            entry = self.entry(name)
+            return entry.size == len(data) and self.fetch(entry, name) == data
         except (FileNotFoundError, NotADirectoryError):
             return False
 
@@ -237,9 +239,17 @@ class Place:
         """Remove a file, if it is there."""
         self._try(name, lambda: self.storage.remove(name))
 
-    def sweep(self) -> None:
-        """Remove what was being written when a run was killed."""
-        self.storage.sweep()
+    def remove_folder(self, name: str) -> None:
+        """Remove a folder, if it is there and empty."""
+        self.storage.remove_folder(name)
+
+    def sweep(self, folders: Iterable[str]) -> None:
+        """Remove what was being written into these folders when a run was killed."""
+        self.storage.sweep(folders)
+
+    def age(self, name: str) -> float | None:
+        """Seconds since a file was written, None where the place does not tell."""
+        return self._try(name, lambda: self.storage.age(name))
 
     def _try(self, name: str, attempt: Callable[[], T]) -> T:
         """Do something, again if it may yet go well, and tell the user in one sentence if not."""

@@ -20,9 +20,7 @@ from daskbinder.errors import InputError
 from daskbinder.events import VERSIONS
 from daskbinder.federation import Federation
 from daskbinder.graph import Builder
-from daskbinder.place import Place
-from daskbinder.refresh import Earlier, Scope, find_damaged, find_earlier, scope_of
-from daskbinder.store import (
+from daskbinder.layout import (
     ACTIVE,
     DAYS,
     DIRECTORY,
@@ -31,6 +29,9 @@ from daskbinder.store import (
     federation_name,
     repositories_name,
 )
+from daskbinder.manifest import read_manifest
+from daskbinder.place import Place
+from daskbinder.refresh import Earlier, Scope, find_damaged, find_earlier, scope_of
 from daskbinder.tasks import Rules
 from daskbinder.windows import GRAINS, KINDS, Window
 from daskbinder.wish import Wish
@@ -56,9 +57,6 @@ class Plan:
         Launches of the files that are not read again.
     blocks : tuple of tuple of Part
         What is read, by task.
-    listings : dict
-        Day files that the graph does not hold but names: there are too many. A run puts them into
-        DEST before it begins.
     rollups : tuple of Delayed
         Each writes some windows.
     repositories : Delayed or None
@@ -77,7 +75,6 @@ class Plan:
     token: str
     launches_kept: int
     blocks: tuple[tuple[Part, ...], ...] = field(repr=False)
-    listings: dict[str, tuple[DayFile, ...]] = field(repr=False)
     rollups: tuple[Delayed, ...] = field(repr=False)
     repositories: Delayed | None = field(repr=False)
     series: Delayed | None = field(repr=False)
@@ -314,12 +311,18 @@ def plan(
         datetime.now(UTC).date(),
         adapts=blocksize == "auto",
     )
+    return _plan(wish, full=full)
+
+
+def _plan(wish: Wish, *, full: bool) -> Plan:
+    """Plan what is wanted, building on what there is in its place."""
     stamp = wish.dest.stamp(MANIFEST)
-    anew = full or compat is not None or not stamp
+    manifest = read_manifest(wish.dest, broken_is_none=full)
+    anew = full or wish.rules.compat is not None or manifest is None
     target = ledger.read_target(wish.dest)
     aimed_at = (target.names or ()) if target else ()
-    damaged = set() if anew else find_damaged(wish.dest, aimed_at)
-    token = tokenize(wish.options, digest(files), stamp, full, sorted(damaged))[:16]
+    damaged = set() if anew else find_damaged(wish.dest, manifest, aimed_at)
+    token = tokenize(wish.options, digest(wish.files), stamp, full, sorted(damaged))[:16]
     suspects: Collection[str] | None = []
     if target is not None:
         same = target.token == token
@@ -327,7 +330,7 @@ def plan(
         anew = anew or (same and target.anew)
     earlier = None
     if not anew and not damaged & {REJECTS, DAYS, *map(federation_name, GRAINS)}:
-        earlier = find_earlier(wish.dest, wish.options, suspects, damaged)
+        earlier = find_earlier(wish.dest, manifest, wish.options, suspects, damaged)
     return _build(wish, stamp, token, earlier, wish.dates_of(damaged), target is not None)
 
 
@@ -391,7 +394,6 @@ def _build(
         token,
         sum(row["accepted"] for row in kept),
         build.blocks_read(),
-        build.listings,
         rollups,
         repositories,
         series,

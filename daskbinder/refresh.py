@@ -12,12 +12,9 @@ from typing import Any
 import pyarrow as pa
 
 from daskbinder.dayfile import DayFile
-from daskbinder.ledger import ASIDE
+from daskbinder.layout import DAYS, EARLIER_DAYS
 from daskbinder.place import Place
-from daskbinder.store import DAYS, is_whole, read_manifest, read_table
-
-FORMAT = 2
-"""Raised whenever the same archive would give other results than before."""
+from daskbinder.store import is_whole, read_table
 
 
 @dataclass(frozen=True)
@@ -64,6 +61,7 @@ class Scope:
 
 def find_earlier(
     dest: Place,
+    manifest: Mapping[str, Any] | None,
     options: Mapping[str, Any],
     suspects: Collection[str] | None,
     damaged: Collection[str] = (),
@@ -74,6 +72,8 @@ def find_earlier(
     ----------
     dest : Place
         Where it would be.
+    manifest : mapping or None
+        Its manifest, None where there is none.
     options : mapping
         As the manifest would state them.
     suspects : collection of str or None
@@ -86,14 +86,13 @@ def find_earlier(
     Earlier or None
         None where there is nothing, or not all of it can be trusted.
     """
-    manifest = read_manifest(dest)
-    if manifest is None or manifest.get("options") != options:
+    if manifest is None or manifest["options"] != options or DAYS not in manifest["files"]:
         return None
     files = {name: entry for name, entry in manifest["files"].items() if name not in damaged}
     names = files if suspects is None else [name for name in suspects if name in files]
     if not all(is_whole(dest, name, files[name]) for name in names if name != DAYS):
         return None
-    days = next((name for name in (DAYS, ASIDE) if is_whole(dest, name, files[DAYS])), None)
+    days = next((name for name in (DAYS, EARLIER_DAYS) if is_whole(dest, name, files[DAYS])), None)
     if days is None:
         return None
     return Earlier(
@@ -104,12 +103,13 @@ def find_earlier(
     )
 
 
-def find_damaged(dest: Place, but: Collection[str] = ()) -> set[str]:
+def find_damaged(
+    dest: Place, manifest: Mapping[str, Any] | None, but: Collection[str] = ()
+) -> set[str]:
     """Files of a data set that are gone, or have another size, as listings of their folders tell.
 
     Those named in `but` may have another size; of no file more is looked at.
     """
-    manifest = read_manifest(dest)
     if manifest is None or not dest.lists:
         return set()
     sizes = {name: entry["bytes"] for name, entry in manifest["files"].items()}

@@ -4,23 +4,22 @@ Each operation is tried once and says what it saw; who calls decides what to do 
 """
 
 import os
-import secrets
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from stat import S_ISREG
 from typing import Any, ClassVar
 
 import fsspec
 
-from daskbinder import memory
+from daskbinder import local, memory
 
 LISTED = "was rewritten since it was listed"
 WRITTEN = "was written by another run meanwhile"
 
-_TEMPORARY = ".daskbinder-"
+_KINDS = {"directory": "folder", "other": "special file"}
 
 
 @dataclass(frozen=True)
@@ -38,12 +37,15 @@ class Entry:
         time of modification.
     modified : float or None
         When it was last written, in seconds since 1970, None where the place does not say.
+    kind : str
+        What it is: ``"file"``, or what stands in the place of one, such as ``"folder"``.
     """
 
     name: str
     size: int | None
     fingerprint: str
     modified: float | None = None
+    kind: str = "file"
 
     @property
     def known(self) -> dict[str, str]:
@@ -84,10 +86,9 @@ class Storage:
         return f"{self.root}/{name}" if name else self.root
 
     def entries(self, folder: str = "") -> Iterator[Entry]:
-        """List the files of a folder."""
+        """List what there is in a folder, files and others."""
         for info in self.fs.ls(self.path(folder), detail=True, refresh=True):
-            if info["type"] == "file":
-                yield self._entry(info)
+            yield self._entry(info)
 
     def entry(self, name: str) -> Entry:
         """Describe a file as it is now."""
@@ -115,8 +116,16 @@ class Storage:
         with suppress(FileNotFoundError):
             self.fs.rm_file(self.path(name))
 
-    def sweep(self) -> None:
+    def remove_folder(self, name: str) -> None:
+        """Remove a folder, if it is there and empty; most storages have none."""
+
+    def sweep(self, folders: Iterable[str]) -> None:
         """Remove what was being written when a run was killed; most storages keep nothing."""
+
+    def age(self, name: str) -> float | None:
+        """Seconds since a file was written, None where the storage does not tell."""
+        written = self.entry(name).modified
+        return None if written is None else time.time() - written
 
     def is_transient(self, error: BaseException) -> bool:
         """Whether the same request may go well a moment later."""
@@ -135,7 +144,8 @@ class Storage:
             time = datetime.fromisoformat(time)
         modified = time.timestamp() if isinstance(time, datetime) else time
         name = info["name"].rstrip("/").rsplit("/", 1)[-1]
-        return Entry(name, info.get("size"), " ".join(known), modified)
+        kind = _KINDS.get(info.get("type", "file"), "file")
+        return Entry(name, info.get("size"), " ".join(known), modified, kind)
 
 
 class Folder(Storage):
@@ -146,22 +156,24 @@ class Folder(Storage):
     concurrency = 1
 
     def entries(self, folder: str = "") -> Iterator[Entry]:
-        """List the files of a folder and those that links lead to, asking the system itself."""
+        """List what there is in a folder and what links lead to, asking the system itself."""
         with os.scandir(self.path(folder)) as found:
             for one in found:
                 with suppress(FileNotFoundError):  # it may be gone by now
-                    if one.is_file():
-                        yield self._seen(one.name, one.stat())
+                    yield self._seen(one.name, one.stat())
 
     def entry(self, name: str) -> Entry:
-        """Describe a file as it is now, as a listing does."""
-        seen = Path(self.path(name)).stat()
-        return self._seen(name, seen) if S_ISREG(seen.st_mode) else super().entry(name)
+        """Describe a file as it is now, as a listing does; refuse what is none."""
+        entry = self._seen(name, Path(self.path(name)).stat())
+        if entry.kind != "file":
+            raise local.refuse_kind(self.path(name), entry.kind)
+        return entry
 
     @staticmethod
     def _seen(name: str, seen: os.stat_result) -> Entry:
         base = name.rpartition("/")[2]
-        return Entry(base, seen.st_size, f"mtime={seen.st_mtime}", seen.st_mtime)
+        mtime = seen.st_mtime
+        return Entry(base, seen.st_size, f"mtime={mtime}", mtime, local.kind_of(seen))
 
     def read(self, path: str, entry: Entry, start: int | None, stop: int | None) -> memoryview:
         """Bytes of a file or of a range of it, fewer if it ends before."""
@@ -179,31 +191,31 @@ class Folder(Storage):
             raise Changed(LISTED)
         return view[:filled]
 
-    def sweep(self) -> None:
-        """Remove the temporary files below the folder."""
-        for path in Path(self.root).rglob(f"{_TEMPORARY}*"):
-            path.unlink(missing_ok=True)
-
     def write(self, name: str, data: Any, stamp: str | None) -> None:
         """Put a whole file in place at once; a reader finds the old file or the new one."""
         if stamp is not None and stamp != self.stamp(name):
             raise Changed(WRITTEN)
-        target = Path(self.path(name))
-        with suppress(FileNotFoundError):
-            self._replace(target, data)
-            return
-        target.parent.mkdir(parents=True, exist_ok=True)
-        self._replace(target, data)
-
-    @staticmethod
-    def _replace(target: Path, data: Any) -> None:
-        temporary = target.with_name(_TEMPORARY + secrets.token_hex(8))
+        folder, _, base = name.rpartition("/")
         try:
-            with temporary.open("xb", buffering=0) as file:
-                rest = memoryview(data)
-                while rest:
-                    rest = rest[file.write(rest) :]
-            temporary.replace(target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+            with local.open_folder(self.root, folder, make=True) as at:
+                local.replace(at, base, memoryview(data).cast("B"))
+        except IsADirectoryError as error:
+            raise local.refuse_kind(self.path(name), "folder") from error
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        folder, _, base = name.rpartition("/")
+        with suppress(FileNotFoundError), local.open_folder(self.root, folder) as at:
+            local.remove(at, base)
+
+    def remove_folder(self, name: str) -> None:
+        """Remove a folder, if it is there and empty."""
+        above, _, base = name.rpartition("/")
+        with suppress(OSError), local.open_folder(self.root, above) as at:
+            os.rmdir(base, dir_fd=at)
+
+    def sweep(self, folders: Iterable[str]) -> None:
+        """Remove what was being written when a run was killed, from these folders."""
+        for folder in folders:
+            with suppress(FileNotFoundError), local.open_folder(self.root, folder) as at:
+                local.sweep(at)

@@ -3,7 +3,6 @@
 Knows the layout below DEST; never counts anything.
 """
 
-import json
 import zlib
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,19 +19,14 @@ import pyarrow.parquet as pq
 
 from daskbinder.errors import InputError
 from daskbinder.instance import MYBINDER
+from daskbinder.layout import DAYS, MANIFEST, REJECTS, federation_name
+from daskbinder.manifest import read_manifest
 from daskbinder.place import Place
-from daskbinder.windows import GRAINS, KINDS, Window
+from daskbinder.windows import GRAINS, KINDS
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
     import pandas as pd
-
-MANIFEST = "manifest.json"
-DAYS = "days.parquet"
-REJECTS = "rejects.parquet"
-REPOSITORIES = "repositories/by-day"
-DIRECTORY = "repositories/all.parquet"
-ACTIVE = "repositories/active.parquet"
 
 _BATCH = 1 << 20
 _SHORT = {
@@ -45,27 +39,6 @@ _SHORT = {
     "build_token",
     "request_origin",
 }
-
-
-def rollup_name(window: Window, grain: str) -> str:
-    """Name below DEST of the rollup of a window."""
-    return f"rollups/{window.kind}/by-{grain}/{window.label}.parquet"
-
-
-def notebook_name(window: Window, grain: str) -> str:
-    """Name below DEST of the rollup of a window, as the older notebook has it."""
-    label = f"{window.kind}-by-{grain}-{window.label}"
-    return f"{window.kind}/by-{grain}/{label}.feather"
-
-
-def repositories_name(month: Window) -> str:
-    """Name below DEST of the launches of repositories in a month."""
-    return f"{REPOSITORIES}/{month.label}.parquet"
-
-
-def federation_name(grain: str) -> str:
-    """Name below DEST of a federation series."""
-    return f"federation/by-{grain}.parquet"
 
 
 @dataclass(frozen=True)
@@ -152,29 +125,6 @@ def write_tables(place: Place, tables: Iterable[tuple[str, pa.Table]]) -> list[W
         return [write_table(place, name, table) for name, table in tables]
     with ThreadPoolExecutor(place.concurrency) as pool:
         return list(pool.map(lambda named: write_table(place, *named), tables))
-
-
-def write_manifest(place: Place, manifest: Mapping[str, Any], stamp: str | None = None) -> None:
-    """Write the manifest, if that now there has this stamp; the data set is what it names."""
-    data = json.dumps(manifest, indent=1, ensure_ascii=False).encode() + b"\n"
-    place.write(MANIFEST, data, stamp=stamp)
-
-
-def read_manifest(place: Place) -> dict[str, Any] | None:
-    """Read the manifest, None where there is none."""
-    try:
-        data = place.read(MANIFEST)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    try:
-        manifest = json.loads(data)
-    except ValueError:
-        manifest = None
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
-        raise InputError(
-            f"{place}/{MANIFEST} is not a manifest of daskbinder; run again with --full"
-        )
-    return manifest
 
 
 def describe(written: Written) -> dict[str, Any]:

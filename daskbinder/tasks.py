@@ -13,13 +13,23 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from daskbinder import ledger, memory
-from daskbinder.dayfile import DayFile, Part, lost, parts_of, read_groups
+from daskbinder import memory
+from daskbinder.dayfile import DayFile, Part, lost, read_groups
 from daskbinder.days import Days
 from daskbinder.errors import InputError, LostFiles
 from daskbinder.events import VERSIONS, Reason, day_number
 from daskbinder.federation import Federation
 from daskbinder.instance import MYBINDER
+from daskbinder.layout import (
+    ACTIVE,
+    DAYS,
+    DIRECTORY,
+    REJECTS,
+    federation_name,
+    notebook_name,
+    repositories_name,
+    rollup_name,
+)
 from daskbinder.place import Place
 from daskbinder.repositories import (
     Directory,
@@ -33,21 +43,7 @@ from daskbinder.rollup import EMPTY, KEY, Counts, count, count_rounded, merge, t
 from daskbinder.rollup import read_table as rows_of
 from daskbinder.scan import REJECTS_KEPT, Body, Tally, scan
 from daskbinder.series import MemberCounts, member_series, read_members
-from daskbinder.store import (
-    ACTIVE,
-    DAYS,
-    DIRECTORY,
-    REJECTS,
-    Written,
-    federation_name,
-    notebook_name,
-    parse_table,
-    read_table,
-    repositories_name,
-    rollup_name,
-    write_table,
-    write_tables,
-)
+from daskbinder.store import Written, parse_table, read_table, write_table, write_tables
 from daskbinder.windows import Window, windows_of
 
 HOURS = {"hour": 1, "day": 24}
@@ -172,23 +168,6 @@ def _count_block(source: Place, block: Sequence[Part], rules: Rules) -> Counted:
             events=len(read.time),
         )
     return Counted(_merged(counted), tuple(tallies))
-
-
-def count_listed(
-    source: Place,
-    dest: Place,
-    listing: str,
-    first: tuple[date, int],
-    last: tuple[date, int],
-    rules: Rules,
-) -> Counted:
-    """Count the parts of day files from one date and first byte to another, both included.
-
-    The files are those of a listing that the run has put into `dest`.
-    """
-    parts = parts_of(ledger.files_listed(dest, listing), rules.blocksize)
-    chosen = [part for part in parts if first <= (part.file.date, part.start) <= last]
-    return count_block(source, chosen, rules)
 
 
 def _bodies(source: Place, block: Sequence[Part], size: int) -> Iterator[list[tuple[Part, Body]]]:

@@ -6,10 +6,11 @@ Pure calendar work; knows no files and no launches.
 from calendar import monthrange
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import MAXYEAR, MINYEAR, date, timedelta
+from functools import cache
 from typing import NamedTuple
 
-__all__ = ["GRAINS", "KINDS", "LABELS", "Window", "window_of", "windows_of"]
+__all__ = ["GRAINS", "KINDS", "LABELS", "Window", "labels_of", "window_of", "windows_of"]
 
 
 class _Kind(NamedTuple):
@@ -149,6 +150,26 @@ def windows_of(kind: str, days: Iterable[date], *, labels: str = "iso") -> list[
         if not found or not found[-1].first <= day <= found[-1].last:
             found.append(window_of(kind, day, labels=labels))
     return sorted(set(found))
+
+
+@cache
+def labels_of(kind: str, year: int, *, labels: str = "iso") -> frozenset[str]:
+    """Labels of the windows of a kind that hold a day of a year; none if there is no such year.
+
+    Examples
+    --------
+    >>> "2020-W53" in labels_of("weekly", 2020), "2021-W53" in labels_of("weekly", 2021)
+    (True, False)
+    """
+    if not MINYEAR <= year <= MAXYEAR:
+        return frozenset()
+    found, day, last = set(), date(year, 1, 1), date(year, 12, 31)
+    while True:
+        window = window_of(kind, day, labels=labels)
+        found.add(window.label)
+        if window.last >= last:
+            return frozenset(found)
+        day = window.last + timedelta(days=1)
 
 
 def _family(kind: str) -> _Kind:

@@ -11,9 +11,9 @@ from daskbinder.archive import Archive
 from daskbinder.dayfile import DayFile
 from daskbinder.days import Days
 from daskbinder.federation import Federation
+from daskbinder.layout import repositories_name
+from daskbinder.manifest import FORMAT
 from daskbinder.place import Place
-from daskbinder.refresh import FORMAT
-from daskbinder.store import repositories_name
 from daskbinder.tasks import Rules
 from daskbinder.windows import Window, windows_of
 

@@ -42,14 +42,33 @@ class Disk:
     def hear(self, event: str, args: tuple[Any, ...]) -> None:
         if not self.root or (event != "open" and event not in self.changes):
             return
-        if not str(args[0]).startswith(self.root) or (event == "open" and not _writes(*args[1:])):
+        if event == "open" and not _writes(*args[1:]):
+            return
+        path = _whole_path(event, args)
+        if not path.startswith(self.root):
             return
         with self.lock:
             self.calls += 1
             if self.calls == self.at or (self.at and self.for_good and self.calls > self.at):
                 if event == "os.rename":  # what is written may not all be there yet
-                    os.truncate(args[0], Path(args[0]).stat().st_size // 2)
+                    os.truncate(path, Path(path).stat().st_size // 2)
                 raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def _whole_path(event: str, args: tuple[Any, ...]) -> str:
+    """Path of the call, also where it is made below a folder that is open.
+
+    Of files that are opened Python does not tell that folder, but these have names of our own.
+    """
+    name = str(args[0])
+    if name.startswith("/"):
+        return name
+    if event == "open":
+        return f"{disk.root}/{name}" if name.startswith(".daskbinder-") or name == "lock" else name
+    return f"{Path(f'/proc/self/fd/{args[_FOLDER_OF[event]]}').resolve()}/{name}"
+
+
+_FOLDER_OF = {"os.rename": 2, "os.remove": 1, "os.mkdir": 2, "os.rmdir": 1}
 
 
 def _writes(mode: str | None, flags: int) -> bool:

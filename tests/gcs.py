@@ -179,6 +179,7 @@ class Stored:
     data: bytes
     generation: int
     composite: bool = False
+    written: datetime | None = None
 
     def __post_init__(self) -> None:
         crc = google_crc32c.value(self.data).to_bytes(4, "big")
@@ -186,7 +187,9 @@ class Stored:
         self.md5 = base64.b64encode(hashlib.md5(self.data).digest()).decode()
 
     def resource(self, name: str) -> dict[str, Any]:
-        created = datetime(2021, 3, 5, tzinfo=UTC) + timedelta(seconds=self.generation)
+        created = self.written or datetime(2021, 3, 5, tzinfo=UTC) + timedelta(
+            seconds=self.generation
+        )
         found = {
             "kind": "storage#object",
             "bucket": "archive",
@@ -294,7 +297,9 @@ class FakeGCS(Server):
         if wanted is not None and int(wanted) != (there.generation if there else 0):
             return _error(412)
         self.uploads.append(name)
-        return _json(self.put(name, body).resource(name))
+        stored = self.put(name, body)
+        stored.written = datetime.now(UTC)
+        return _json(stored.resource(name))
 
 
 def _json(answer: Any) -> tuple[int, dict[str, str], bytes]:

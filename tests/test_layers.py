@@ -10,7 +10,7 @@ import daskbinder
 
 RANKS = [
     ["errors", "memory", "_version"],
-    ["annotations"],
+    ["annotations", "local"],
     [
         "events",
         "days",
@@ -25,9 +25,10 @@ RANKS = [
         "drawn",
         "looks",
     ],
-    ["bucket", "site", "instance"],
+    ["bucket", "site", "instance", "layout"],
     ["place"],
-    ["dayfile", "scan", "store"],
+    ["dayfile", "scan", "manifest", "lock"],
+    ["store"],
     ["rollup", "frame", "cut", "remarks"],
     ["series", "archive"],
     ["ledger", "repositories"],

@@ -96,11 +96,11 @@ def test_a_file_that_is_gone_or_cut_is_written_again(
 
 
 def test_a_second_run_is_refused(year: Path, tmp_path: Path, client: Client) -> None:
-    from daskbinder import ledger
+    from daskbinder.lock import locked
 
     plan = db.plan(db.Archive(year), tmp_path / "out")
     with (
-        ledger.locked(plan.dest),
+        locked(plan.dest),
         pytest.raises(db.InputError, match="another run is writing to"),
     ):
         db.run(plan)

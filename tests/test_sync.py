@@ -19,8 +19,8 @@ from web import FakeSite
 import daskbinder as db
 from daskbinder.cli import main
 from daskbinder.instance import MYBINDER
+from daskbinder.layout import rollup_name
 from daskbinder.sample import write_sample
-from daskbinder.store import rollup_name
 from daskbinder.windows import GRAINS, KINDS
 
 DAYS = 29

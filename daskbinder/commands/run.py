@@ -150,8 +150,8 @@ def demo(folder: Path | None) -> None:
     """
     import tempfile
 
+    from daskbinder.manifest import read_manifest
     from daskbinder.place import Place
-    from daskbinder.store import read_manifest
 
     folder = folder or Path(tempfile.mkdtemp(prefix="daskbinder-"))
     source, dest = folder / "archive", folder / "rollups"
