@@ -6,13 +6,13 @@ share, on any file system, and which leads nowhere else.
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 import orjson
 import pyarrow as pa
@@ -29,6 +29,9 @@ INDEX = "index.json"
 LEAST = 1000
 """Launches from which a repository or an organisation has a file of its own."""
 
+_TOP = {"totals.json", "members.json", "badges", "repos", "orgs"}
+"""What a publication has beside its index."""
+_UNFINISHED = "unfinished"
 _COLOUR = "579aca"
 _SPECIAL = re.compile(r"[^a-z0-9_.-]|\A\.|\.\Z")
 _LONGEST = 150
@@ -66,20 +69,29 @@ def publish(rollups: Rollups, out: Place, least: int = LEAST) -> Publication:
         The data set.
     out : Place
         Where to. What an earlier publication left there and this one has not goes; files of others
-        stay.
+        stay, and where they have names of this tree, nothing is written at all.
     least : int
         Launches from which a repository or an organisation has a file of its own.
 
     Returns
     -------
     Publication
+
+    Raises
+    ------
+    InputError
+        When `out` is the data set, or holds files of others under names of this tree.
     """
     if out.path() == rollups.place.path():
         raise InputError(f"{out} is the data set; give another folder for the site")
     known = lookup.directory(rollups)
     subjects = [_Subjects.of(known, column, least) for column in _LISTED]
     files = dict(_tree(rollups, known, subjects, least))
+    index = files.pop(INDEX)
     before = _published(out)
+    if before is None:  # a first publication that is killed is known for one of ours
+        out.write(INDEX, _json(orjson.loads(index) | {_UNFINISHED: True}))
+        before = set()
 
     def write(item: tuple[str, bytes]) -> bool:
         lacking = not out.holds(*item)
@@ -87,7 +99,6 @@ def publish(rollups: Rollups, out: Place, least: int = LEAST) -> Publication:
             out.write(*item)
         return lacking
 
-    index = files.pop(INDEX)
     gone = before - files.keys()
     if out.is_local:
         written = sum(map(write, files.items()))
@@ -101,15 +112,48 @@ def publish(rollups: Rollups, out: Place, least: int = LEAST) -> Publication:
     return Publication(repositories, organisations, len(files) + 1, written, len(gone))
 
 
-def _published(out: Place) -> set[str]:
-    """Names of the files that an earlier publication left; only such as are of this tree."""
+def _published(out: Place) -> set[str] | None:
+    """Names of the files that an earlier publication left; None if there was none.
+
+    Only such as are of this tree: the index may be anybody's.
+    """
     try:
-        index = json.loads(out.read(INDEX))
-        paths = {str(entry[-1]) for listed in _LISTED.values() for entry in index[listed]}
-    except (FileNotFoundError, NotADirectoryError, LookupError, ValueError, TypeError):
-        return set()
+        index = msgspec.json.decode(out.read(INDEX), type=_Index)
+    except (FileNotFoundError, NotADirectoryError):
+        foreign = _foreign(out)
+        if foreign:
+            raise _not_ours(out, foreign[0]) from None
+        return None
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise _not_ours(out, INDEX) from error
+    paths = {str(entry[-1]) for entry in (*index.repositories, *index.organisations)}
     names = {f"{top}{path}" for path in paths for top in ("", "badges/")}
     return {name for name in names if _OURS.fullmatch(name)}
+
+
+class _Index(msgspec.Struct, forbid_unknown_fields=True):
+    """The index of a publication."""
+
+    start: str
+    end: str
+    least: int
+    repositories: list[tuple[str, str, int, str]]
+    organisations: list[tuple[str, str, int, str]]
+    unfinished: bool = False
+
+
+def _foreign(out: Place) -> list[str]:
+    """What lies where a publication would be, though there is no index of one."""
+    try:
+        return sorted({entry.name for entry in out.listing()} & _TOP)
+    except (FileNotFoundError, NotADirectoryError, NotImplementedError):
+        return []
+
+
+def _not_ours(out: Place, name: str) -> InputError:
+    return InputError(
+        f"{out}/{name} is not of an earlier export; remove it, or give another folder for the site"
+    )
 
 
 def safe_name(text: str) -> str:
