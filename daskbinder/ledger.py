@@ -72,9 +72,11 @@ def read_target(dest: Place) -> Target | None:
         When it names a file that no run writes.
     """
     try:
-        target = msgspec.json.decode(dest.read(TARGET), type=Target)
+        saved = dest.read(TARGET)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    try:
+        target = msgspec.json.decode(saved, type=Target)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return Target("", None, frozenset(), anew=True)
     _check_names(dest, TARGET, (target.names or frozenset()) | target.left)
@@ -161,8 +163,12 @@ def recall(dest: Place, key: str) -> Any:
     """
     name = receipt_name(key)
     try:
-        receipt = msgspec.json.decode(dest.read(name), type=_Receipt, dec_hook=_restored)
-    except (msgspec.MsgspecError, ValueError, RecursionError, FileNotFoundError):
+        saved = dest.read(name)
+    except FileNotFoundError:
+        return None
+    try:
+        receipt = msgspec.json.decode(saved, type=_Receipt, dec_hook=_restored)
+    except (msgspec.MsgspecError, ValueError, TypeError, AttributeError, RecursionError):
         return None
     if receipt.written is not None:
         _check_names(dest, name, (file.name for file in receipt.written))

@@ -73,7 +73,6 @@ def open_folder(root: str, folder: str = "", *, make: bool = False) -> Iterator[
             path = f"{path}/{part}"
             at = _open_part(at, part, path, make=make)
             opened.callback(os.close, at)
-        if folder:
             _check_mount(top, at, path)
         yield at
 

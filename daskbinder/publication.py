@@ -118,12 +118,14 @@ def _published(out: Place) -> set[str] | None:
     Only such as are of this tree: the index may be anybody's.
     """
     try:
-        index = msgspec.json.decode(out.read(INDEX), type=_Index)
+        saved = out.read(INDEX)
     except (FileNotFoundError, NotADirectoryError):
         foreign = _foreign(out)
         if foreign:
             raise _not_ours(out, foreign[0]) from None
         return None
+    try:
+        index = msgspec.json.decode(saved, type=_Index)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise _not_ours(out, INDEX) from error
     paths = {str(entry[-1]) for entry in (*index.repositories, *index.organisations)}

@@ -1,0 +1,482 @@
+"""What lies in DEST is input: nothing outside it is touched, whatever stands in it.
+
+``DASKBINDER_HOSTILE`` says how many hostile manifests, targets and receipts are drawn of each kind.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import MakeArchive, MakeLaunch, Report, needs
+from disk import wait_for_threads
+from distributed import Client, default_client
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import daskbinder as db
+from daskbinder.layout import is_output
+from daskbinder.windows import GRAINS, KINDS, window_of
+
+HOSTILE = int(os.environ.get("DASKBINDER_HOSTILE", "25"))
+VICTIM = "victim/precious.txt"
+Spoil = Callable[[Path], None]
+
+
+@pytest.fixture(scope="module")
+def archive(make_archive: MakeArchive, launch: MakeLaunch) -> Path:
+    return make_archive({f"2021-03-0{i}": [launch(f"2021-03-0{i}T10:00")] for i in (1, 2)})
+
+
+@pytest.fixture(scope="module")
+def finished(archive: Path, client: Client, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    dest = tmp_path_factory.mktemp("finished") / "dest"
+    run(archive, dest)
+    return dest
+
+
+@pytest.fixture
+def world(finished: Path) -> Iterator[Path]:
+    with new_world(finished) as root:
+        yield root
+
+
+class new_world:
+    """A folder that holds a data set and, beside it, what must not be touched."""
+
+    def __init__(self, finished: Path) -> None:
+        self.finished = finished
+
+    def __enter__(self) -> Path:
+        self.root = Path(tempfile.mkdtemp(prefix="world-"))
+        shutil.copytree(self.finished, self.root / "dest")
+        (self.root / "victim").mkdir()
+        for name in (VICTIM, "victim/.daskbinder-0123456789abcdef", "victim/a.json"):
+            (self.root / name).write_text("precious")
+        return self.root
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self.root)
+
+
+def run(archive: Path, dest: Path, **options: Any) -> None:
+    db.run(db.plan(db.Archive(archive), dest, windows=["monthly"], grains=["day"], **options))
+
+
+def tree(root: Path) -> dict[str, Any]:
+    """All that is below a folder: bytes of files, targets of links, kinds of the rest."""
+    found: dict[str, Any] = {}
+    for path in root.rglob("*"):
+        name = str(path.relative_to(root))
+        if path.is_symlink():
+            found[name] = path.readlink()
+        elif path.is_file():
+            found[name] = path.read_bytes(), path.stat().st_mtime_ns
+        else:
+            found[name] = path.lstat().st_mode
+    return found
+
+
+def refused(archive: Path, dest: Path, **options: Any) -> str:
+    """Run, and return the sentence in which it was refused; empty if it went well."""
+    said = ""
+    try:
+        run(archive, dest, **options)
+    except (db.InputError, db.JobError) as error:
+        said = str(error)
+    wait_for_threads(default_client())
+    assert "\n" not in said
+    return said
+
+
+def edit(path: Path, change: Callable[[Any], Any]) -> None:
+    value = json.loads(path.read_bytes())
+    path.write_text(json.dumps(change(value) or value))
+
+
+# Names -------------------------------------------------------------------------------------------
+
+
+PARTS = st.lists(st.sampled_from(["..", ".", "", "rollups", "daily", "by-day", "x"]))
+
+
+@given(st.text() | PARTS.map("/".join))
+def test_no_name_of_the_layout_leads_anywhere_else(name: str) -> None:
+    if is_output(name):
+        parts = name.split("/")
+        assert not {"", ".", ".."} & set(parts)
+        assert parts[0] in {
+            *("rollups", "federation", "repositories", "days.parquet", "rejects.parquet"),
+            *KINDS,
+        }
+
+
+@given(st.dates(date(1000, 1, 8), date(9999, 12, 20)), st.sampled_from(KINDS))
+def test_every_name_that_is_made_is_recognised(day: date, kind: str) -> None:
+    from daskbinder.layout import notebook_name, repositories_name, rollup_name
+
+    for grain in GRAINS:
+        assert is_output(rollup_name(window_of(kind, day), grain))
+        assert is_output(notebook_name(window_of(kind, day, labels="notebook"), grain))
+    assert is_output(repositories_name(window_of("monthly", day)))
+
+
+BAD_NAMES = st.sampled_from(
+    [
+        *(f"../{VICTIM}", f"rollups/../../{VICTIM}", "victim", "", ".", "..", ".daskbinder/lock"),
+        *("manifest.json", "days.parquet/", "./days.parquet", "rollups//daily", "\ud800", "\x1b"),
+        *("rollups/daily/by-day/2021-02-30.parquet", "rollups/monthly/by-day/x/../2021-03.parquet"),
+    ]
+) | st.text().filter(lambda name: not is_output(name))
+
+
+def put_in_manifest(dest: Path, name: str) -> None:
+    def change(manifest: Any) -> None:
+        manifest["files"][name] = manifest["files"]["days.parquet"]
+
+    edit(dest / "manifest.json", change)
+
+
+def put_in_target(field: str) -> Callable[[Path, str], None]:
+    def put(dest: Path, name: str) -> None:
+        (dest / ".daskbinder").mkdir()
+        target = {"token": "x", "names": [], "left": [], "anew": False} | {field: [name]}
+        (dest / ".daskbinder/target.json").write_text(json.dumps(target))
+
+    return put
+
+
+PLACES = {
+    "the manifest": put_in_manifest,
+    "the names of a target": put_in_target("names"),
+    "what a target has left": put_in_target("left"),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_name_that_no_run_writes_ends_the_command_and_nothing_is_touched(
+    place: str, archive: Path, finished: Path, client: Client, report: Report
+) -> None:
+    drawn = 0
+
+    @settings(max_examples=HOSTILE)
+    @given(BAD_NAMES, st.booleans(), st.booleans())
+    def check(name: str, full: bool, absolute: bool) -> None:
+        nonlocal drawn
+        drawn += 1
+        with new_world(finished) as root:
+            named = str(root / VICTIM) if absolute else name
+            PLACES[place](root / "dest", named)
+            before = tree(root)
+            said = refused(archive, root / "dest", full=full)
+            # text with half a pair is no JSON: what is no manifest can be replaced
+            assert said or (full and "\ud800" in named) or place != "the manifest"
+            if said:
+                assert tree(root) == before
+            for kept in (VICTIM, "victim/a.json"):
+                assert (root / kept).read_text() == "precious"
+
+    check()
+    report(f"{drawn} hostile names in {place}: nothing outside DEST was touched")
+
+
+def test_a_receipt_that_names_another_file_ends_the_command(
+    archive: Path, client: Client, world: Path
+) -> None:
+    dest = world / "fresh"
+
+    def leave(receipt: str) -> None:
+        """Leave what a run would that was killed when it had written its rollups."""
+        shutil.rmtree(dest, ignore_errors=True)
+        plan = db.plan(db.Archive(archive), dest, windows=["monthly"], grains=["day"])
+        task = str(plan.rollups[0].key).rpartition("-")[0]
+        (dest / ".daskbinder/done").mkdir(parents=True)
+        target = {"token": plan.token, "names": [], "left": [], "anew": True}
+        (dest / ".daskbinder/target.json").write_text(json.dumps(target))
+        (dest / f".daskbinder/done/{task}.json").write_text(receipt)
+
+    written = {"name": f"../{VICTIM}", "bytes": 8, "rows": 1, "n": 1, "crc32": 1}
+    leave(json.dumps({"written": [written]}))
+    before = tree(world)
+    assert "'../victim/precious.txt', which is no file of a data set" in refused(archive, dest)
+    assert tree(world) == before
+    hours = '{"members": {"members": ["a"], "hour": 1, "member": "x", "n": {}, "unknown": []}}'
+    for body in ("", "{", "[1]", '{"written": 3}', '{"written": [{"name": 1}]}', "[" * 5000, hours):
+        leave(body)
+        assert refused(archive, dest) == ""
+        assert db.check(dest, archive).ok
+
+
+# Links, mounts and what is no file --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize(
+    "link",
+    ["rollups", "rollups/monthly/by-day", "federation", ".daskbinder", ".daskbinder/done"],
+)
+def test_nothing_is_written_or_removed_through_a_link(
+    link: str, full: bool, world: Path, launch: MakeLaunch, archive: Path, client: Client
+) -> None:
+    more = Path(shutil.copytree(archive, world / "archive"))
+    (more / "events-2021-03-03.jsonl").write_text(json.dumps(launch("2021-03-03T10:00")) + "\n")
+    path = world / "dest" / link
+    if path.exists():
+        shutil.copytree(path, world / "victim", dirs_exist_ok=True)
+        shutil.rmtree(path)
+    path.parent.mkdir(exist_ok=True)
+    path.symlink_to(world / "victim")
+    before = tree(world / "victim")
+    said = refused(more, world / "dest", full=full)
+    assert f"{path} is a link, and nothing is written or removed through one" in said
+    assert tree(world / "victim") == before
+
+
+@needs("mount")
+@pytest.mark.parametrize("kind", ["tmpfs", "bind"])
+def test_nothing_is_written_through_a_mount(
+    kind: str, world: Path, archive: Path, client: Client
+) -> None:
+    path = world / "dest/rollups"
+    what = ["--bind", world / "victim"] if kind == "bind" else ["-t", "tmpfs", "none"]
+    done = subprocess.run(["mount", *map(str, what), str(path)], capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip("may not mount")
+    try:
+        before = tree(world / "victim")
+        assert f"{path} is a mount" in refused(archive, world / "dest", full=True)
+        assert tree(world / "victim") == before
+    finally:
+        subprocess.run(["umount", str(path)], check=True)
+
+
+def test_only_files_this_program_was_writing_are_swept(
+    world: Path, archive: Path, client: Client
+) -> None:
+    dest = world / "dest"
+    ours = [".daskbinder-0123456789abcdef", "rollups/monthly/by-day/.daskbinder-00000000deadbeef"]
+    theirs = [".daskbinder-notes", "photos/.daskbinder-0123456789abcdef", ".daskbinder-0123"]
+    (dest / "photos").mkdir()
+    (dest / "rollups/monthly/.daskbinder-0123456789abcdef").mkdir()
+    for name in (*ours, *theirs):
+        (dest / name).write_text("x")
+    run(archive, dest, full=True)
+    assert [name for name in (*ours, *theirs) if (dest / name).exists()] == theirs
+    assert (dest / "rollups/monthly/.daskbinder-0123456789abcdef").is_dir()
+
+
+def put_fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def put_socket(path: Path) -> None:
+    here = Path.cwd()
+    os.chdir(path.parent)  # the name of a socket is short
+    try:
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(path.name)
+    finally:
+        os.chdir(here)
+
+
+def put_device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def put_folder(path: Path) -> None:
+    path.mkdir()
+
+
+KINDS_OF_FILE = {
+    "FIFO": put_fifo,
+    "socket": put_socket,
+    "device": put_device,
+    "folder": put_folder,
+}
+
+
+def command(*words: object) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "daskbinder", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=os.environ | {"NO_COLOR": "1"},
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_FILE)
+@pytest.mark.parametrize(
+    "name",
+    ["manifest.json", "days.parquet", ".daskbinder/target.json", ".daskbinder/lock"],
+)
+def test_what_is_no_file_in_dest_is_a_sentence(
+    kind: str, name: str, world: Path, archive: Path, client: Client
+) -> None:
+    path = world / "dest" / name
+    path.parent.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)
+    KINDS_OF_FILE[kind](path)
+    said = refused(archive, world / "dest")
+    if name == "days.parquet" and not said:  # as good as gone, and written again
+        assert path.is_file()
+        return
+    what = "link" if (kind, name) == ("device", ".daskbinder/lock") else kind
+    assert f"{name} is a {what}, not a file" in said
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_FILE)
+@pytest.mark.parametrize("name", ["events-2021-03-02.jsonl", "index.jsonl"])
+def test_what_is_no_file_in_the_archive_is_a_sentence(
+    kind: str, name: str, world: Path, archive: Path, client: Client
+) -> None:
+    copy = Path(shutil.copytree(archive, world / "archive"))
+    (copy / name).unlink(missing_ok=True)
+    KINDS_OF_FILE[kind](copy / name)
+    assert f"{copy}/{name} is a {kind}, not a" in refused(copy, world / "new")
+
+
+def test_commands_end_with_two_and_one_line(world: Path, archive: Path) -> None:
+    dest = world / "dest"
+    manifest = dest / "manifest.json"
+    whole = manifest.read_bytes()
+    manifest.unlink()
+    put_fifo(manifest)
+    for words in (["run", archive, dest], ["info", dest], ["top", dest], ["check", dest]):
+        ended = command(*words)
+        assert (ended.returncode, ended.stderr.count("\n")) == (2, 1), ended.stderr
+        assert "is a FIFO, not a file" in ended.stderr
+    manifest.unlink()
+    manifest.write_bytes(whole)
+    put_in_manifest(dest, "a\x1b[2J")
+    for words in (["run", archive, dest], ["info", dest], ["top", dest], ["check", dest]):
+        ended = command(*words)
+        assert ended.returncode == (1 if words[0] == "check" else 2)
+        assert "\x1b" not in ended.stdout + ended.stderr
+        assert "which is no file of a data set" in ended.stdout + ended.stderr
+
+
+# Manifests ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"{", b"[]", b"null", b'{"name": "My app", "icons": []}', b"\xff\xfe", b"[" * 9999),
+        *(b'{"files": {}}', b'{"files": {"days.parquet": 3}}', b'{"files": []}'),
+    ],
+)
+def test_a_broken_manifest_is_replaced_by_a_full_run(
+    body: bytes, world: Path, archive: Path, finished: Path, client: Client
+) -> None:
+    dest = world / "dest"
+    (dest / "manifest.json").write_bytes(body)
+    before = tree(world)
+    assert refused(archive, dest).endswith("run again with --full")
+    assert tree(world) == before
+    assert refused(archive, dest, full=True) == ""
+    assert db.check(dest, archive).ok
+    names = db.open(finished).manifest["files"]
+    assert all((dest / name).read_bytes() == (finished / name).read_bytes() for name in names)
+
+
+def test_a_manifest_of_a_newer_format_is_left_alone(
+    world: Path, archive: Path, client: Client
+) -> None:
+    dest = world / "dest"
+
+    def change(manifest: Any) -> None:
+        manifest["options"]["format"] = 99
+        manifest["files"]["shards/new.parquet"] = {}
+
+    edit(dest / "manifest.json", change)
+    before = tree(world)
+    for full in (False, True):
+        assert "has format 99, and this daskbinder knows" in refused(archive, dest, full=full)
+    with pytest.raises(db.InputError, match="has format 99"):
+        db.open(dest)
+    assert tree(world) == before
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def test_any_change_of_a_manifest_is_a_sentence_or_a_right_result(
+    archive: Path, finished: Path, client: Client, report: Report
+) -> None:
+    said: list[str] = []
+    parts = sorted(json.loads((finished / "manifest.json").read_bytes()))
+
+    @settings(max_examples=2 * HOSTILE)
+    @given(st.sampled_from(parts), JSON)
+    def check(part: str, value: Any) -> None:
+        with new_world(finished) as root:
+            dest = root / "dest"
+            edit(dest / "manifest.json", lambda manifest: manifest.update({part: value}))
+            said.append(refused(archive, dest))
+            if said[-1]:
+                assert refused(archive, dest, full=True) == "" or " names " in said[-1]
+            assert (root / VICTIM).read_text() == "precious"
+
+    check()
+    report(f"{len(said)} manifests with a part changed: {sum(map(bool, said))} refused")
+
+
+# Export ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [("index.json", "{}"), ("index.json", "<html>"), ("totals.json", "{}"), ("repos", None)],
+)
+def test_what_others_have_where_an_export_would_be_stays(
+    name: str, body: str | None, world: Path
+) -> None:
+    out = world / "site"
+    out.mkdir()
+    if body is None:
+        (out / name).symlink_to(world / "victim")
+    else:
+        (out / name).write_text(body)
+    before = tree(world)
+    ended = command("export", world / "dest", out, "--least", "1")
+    assert ended.returncode == 2
+    assert f"{out}/{name} is not of an earlier export" in ended.stderr
+    assert tree(world) == before
+
+
+def test_an_export_never_follows_a_link(world: Path) -> None:
+    out = world / "site"
+    assert command("export", world / "dest", out, "--least", "1").returncode == 0
+    shutil.rmtree(out / "repos")
+    (out / "repos").symlink_to(world / "victim")
+    before = tree(world / "victim")
+    ended = command("export", world / "dest", out, "--least", "1")
+    assert ended.returncode == 2
+    assert f"{out}/repos is a link" in ended.stderr
+    assert tree(world / "victim") == before
+
+
+def test_a_first_export_that_was_killed_is_finished_by_the_next(world: Path) -> None:
+    out, whole = world / "site", world / "whole"
+    for where in (out, whole):
+        assert command("export", world / "dest", where, "--least", "1").returncode == 0
+    edit(out / "index.json", lambda index: index.update(unfinished=True))
+    (out / "totals.json").unlink()
+    assert command("export", world / "dest", out, "--least", "1").returncode == 0
+    assert {name: body[0] for name, body in tree(out).items() if isinstance(body, tuple)} == {
+        name: body[0] for name, body in tree(whole).items() if isinstance(body, tuple)
+    }
