@@ -9,10 +9,11 @@ The fields are those of BinderHub's ``event-schemas/launch.json``; the rules are
 import re
 from datetime import date
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
-import orjson
 import pyarrow as pa
+
+from daskbinder import jsontext
 
 SCHEMA = "binderhub.jupyter.org/launch"
 VERSIONS = frozenset(range(1, 7))
@@ -70,6 +71,7 @@ TIMESTAMP = pa.timestamp("us", "UTC")
 BLANK = b" \t\r\n"
 BOM = b"\xef\xbb\xbf"
 _EPOCH = date(1970, 1, 1).toordinal()
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _TIMESTAMP = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?"
     r"(?:[Zz]|([+-])(\d\d)(?::?(\d\d))?)?",
@@ -134,15 +136,11 @@ def read_fields(
     """
     line = line.removeprefix(BOM)
     try:
-        record = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        if not line.strip(BLANK):
-            return None
-        try:
-            line.decode()
-        except UnicodeDecodeError:
-            return Reason.NOT_UTF8
-        return Reason.NOT_JSON
+        record = jsontext.loads(line)
+    except UnicodeDecodeError:
+        return Reason.NOT_UTF8
+    except ValueError:
+        return Reason.NOT_JSON if line.strip(BLANK) else None
     if type(record) is not dict:
         return Reason.NOT_AN_OBJECT
     get = record.get
@@ -155,19 +153,24 @@ def read_fields(
     origin, build_token, request_origin = get("origin"), get("build_token"), get("request_origin")
     ref = get("ref")
     if not (
-        type(provider) is str
-        and type(spec) is str
-        and type(status) is str
-        and (origin is None or type(origin) is str)
+        _is_text(provider)
+        and _is_text(spec)
+        and _is_text(status)
+        and (origin is None or _is_text(origin))
         and (build_token is None or type(build_token) is bool)
-        and (request_origin is None or type(request_origin) is str)
+        and (request_origin is None or _is_text(request_origin))
     ):
         return Reason.BAD_FIELD
-    if type(ref) is not str:
+    if not _is_text(ref):
         ref = None
     return get("timestamp"), Launch(
         SCHEMA, version, provider, spec, status, origin, ref, build_token, request_origin
     )
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    """Whether a value is text that can be written: half a surrogate pair cannot."""
+    return type(value) is str and (value.isascii() or not _SURROGATE.search(value))
 
 
 def read_line(

@@ -178,7 +178,7 @@ ANYTHING = {
     "request_origin": st.sampled_from(["", "example.org", "evil\x00"]) | WRONG,
 }
 UNKNOWN = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.sampled_from(REPOS),
+    st.none() | st.booleans() | st.integers() | st.sampled_from([*REPOS, "\ud800", "a\udc00"]),
     lambda inner: (
         st.lists(inner, max_size=2)
         | st.dictionaries(st.sampled_from([*SINCE, "x", "timestamp "]), inner, max_size=2)
@@ -226,7 +226,7 @@ def encoded(draw: st.DrawFn, pairs: Sequence[tuple[str, Any]]) -> bytes:
             text = _escape(text, draw(st.integers(1, 30)))
         texts.append(f"{key}{colon}{text}")
     start, end = draw(st.sampled_from([("", ""), ("", ""), (" ", "\r"), ("\ufeff", "\t")]))
-    return f"{start}{{{comma.join(texts)}}}{end}".encode()
+    return f"{start}{{{comma.join(texts)}}}{end}".encode("utf-8", "surrogatepass")
 
 
 def _escape(text: str, at: int) -> str:
@@ -294,7 +294,7 @@ def hostile_lines(draw: st.DrawFn, day: date) -> bytes:
     """Draw what may stand in a file and is hardly ever a launch."""
     line = plain(draw(regular_events(day)))
     inner = line[1:-1]
-    depth = draw(st.sampled_from([2, 1022, 1023, 1024, 1025]))
+    depth = draw(st.sampled_from([2, 199, 200, 201, 1022, 1024, 1025, 1100, 1900]))
     return draw(
         st.sampled_from(
             [
@@ -340,6 +340,18 @@ def hostile_lines(draw: st.DrawFn, day: date) -> bytes:
                 b"{" + inner + b', "x": NaN}',
                 b"{" + inner + b', "x": -Infinity}',
                 b"{" + inner + b', "x": "\\ud800"}',
+                b"{" + inner + b', "spec": "\\ud800"}',
+                b"{" + inner + b', "origin": "a\\udfff"}',
+                b"{" + inner + b', "ref": "\\ud800"}',
+                b"{" + inner + b', "schema": "\\ud800"}',
+                b"{" + inner + b', "timestamp": "\\ud800"}',
+                b"{" + inner + b', "version": ' + b"9" * 5000 + b"}",
+                b"{" + inner + b', "x": ' + b"9" * 5000 + b"}",
+                b"{" + inner + b', "x": -' + b"9" * 400 + b"}",
+                b"{" + inner + b', "x": ' + b"[" * depth + b"1e999" + b"]" * depth + b"}",
+                b"{" + inner + b', "x": ' + b"[" * depth + b"NaN" + b"]" * depth + b"}",
+                b"{" + inner + b', "x": ' + b"[" * depth + b"1," + b"]" * depth + b"}",
+                b"{" + inner + b', "spec": ' + b"[" * depth + b"]" * depth + b"}",
                 b"{" + inner + b', "x": "\\ud83d\\ude00"}',
                 b"{" + inner + b', "\\udc00": 1}',
                 b"{" + inner + b', "spec": "\\u0000"}',

@@ -10,7 +10,7 @@ import daskbinder
 
 RANKS = [
     ["errors", "memory", "_version"],
-    ["annotations", "local"],
+    ["annotations", "local", "jsontext"],
     [
         "events",
         "days",

@@ -1,0 +1,116 @@
+"""What JSON a line holds, as Python's ``json`` decides, for lines of any shape.
+
+A fast parser answers for nearly all lines. It refuses some that are JSON: numbers beyond a double,
+escapes of half a surrogate pair, deep nesting. These are read again by Python's ``json``, whose own
+limits (digits of an integer, depth) depend on the interpreter and are not part of what JSON is.
+"""
+
+import json
+import re
+from typing import Any, NoReturn
+
+import orjson
+
+_DEPTH = 200
+"""Containers inside one another that Python's ``json`` reads wherever it is called."""
+
+_SPACE = r"[ \t\n\r]*"
+_STRING = r'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+"'
+_NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
+_TOKEN = re.compile(rf"({_STRING})|({_NUMBER}|true|false|null)|([\[\]{{}}:,])")
+_BLANK = re.compile(_SPACE)
+_CLOSES = {"[": "]", "{": "}"}
+
+
+def loads(line: bytes) -> Any:
+    """Read one JSON value.
+
+    Parameters
+    ----------
+    line : bytes
+        UTF-8. NaN and Infinity, which Python's ``json`` takes beyond the standard, are no JSON.
+
+    Returns
+    -------
+    object
+        As ``json.loads`` gives it, but that an integer of more than 18 digits may be a float, and
+        that a container deep inside others may be empty.
+
+    Raises
+    ------
+    UnicodeDecodeError
+        When the line is not UTF-8.
+    ValueError
+        When it is not JSON.
+    """
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        text = line.decode()
+    if text.count("[") + text.count("{") > _DEPTH:
+        text = _flattened(text)
+    return _DECODER.decode(text)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= 18 else float(digits)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_int=_integer)
+
+
+def _flattened(text: str) -> str:
+    """Empty the containers inside the outermost one, having seen that all of it is JSON."""
+    kept: list[str] = []
+    closers: list[str] = []
+    wanted = "value"
+    at = _after_blank(text, 0)
+    while at < len(text):
+        found = _TOKEN.match(text, at)
+        if found is None:
+            raise ValueError(f"no JSON at character {at}")
+        string, _, sign = found.groups()
+        depth = len(closers)
+        if sign is None:
+            wanted = _after_scalar(wanted, closers, is_string=string is not None)
+        elif sign in _CLOSES and wanted in ("value", "value or end"):
+            closers.append(_CLOSES[sign])
+            wanted = "value or end" if sign == "[" else "key or end"
+        elif closers and sign == closers[-1] and wanted in ("comma", f"{_kind(sign)} or end"):
+            closers.pop()
+            depth = len(closers)
+            wanted = "comma"
+        elif closers and sign == "," and wanted == "comma":
+            wanted = _kind(closers[-1])
+        elif sign == ":" and wanted == "colon":
+            wanted = "value"
+        else:
+            raise ValueError(f"{sign!r} out of place at character {at}")
+        if depth < 2:
+            kept.append(found[0])
+        at = _after_blank(text, found.end())
+    if closers or wanted != "comma":
+        raise ValueError("ends too early")
+    return "".join(kept)
+
+
+def _kind(closer: str) -> str:
+    return "value" if closer == "]" else "key"
+
+
+def _after_scalar(wanted: str, closers: list[str], *, is_string: bool) -> str:
+    """What is wanted after a string, a number or a constant."""
+    if is_string and wanted in ("key", "key or end"):
+        return "colon"
+    if wanted not in ("value", "value or end"):
+        raise ValueError("a value out of place")
+    return "comma"
+
+
+def _after_blank(text: str, at: int) -> int:
+    found = _BLANK.match(text, at)
+    return at if found is None else found.end()
