@@ -28,7 +28,7 @@ from daskbinder.store import (
     REPOSITORIES,
     Rollups,
     federation_name,
-    open_rollups,
+    open_place,
     parse_table,
 )
 
@@ -135,7 +135,7 @@ def check(
     notes: list[str] = []
     rows: list[dict[str, Any]] = []
     try:
-        rollups = open_rollups(place.url, storage_options=storage_options)
+        rollups = open_place(place)
         files = len(rollups.manifest["files"])
     except InputError as error:
         if not faults and not place.stamp(MANIFEST):
@@ -151,8 +151,8 @@ def check(
             if archive is not None:
                 faults += _differences(archive, rollups.manifest["source"], rows, start, end)
     return Audit(
-        dest=place.url,
-        source=None if archive is None else archive.place.url,
+        dest=place.address,
+        source=None if archive is None else archive.place.address,
         files=files,
         days=len(rows),
         launches=sum(row["accepted"] for row in rows),
@@ -355,7 +355,7 @@ def _differences(
     Fingerprints say nothing from one place to another; there the size must do.
     """
     facts = ["name", "bytes"]
-    if archive.place.url.rstrip("/") == counted_from.rstrip("/"):
+    if archive.place.address.rstrip("/") == counted_from.rstrip("/"):
         facts.append("fingerprint")
     first, last = start or date.min, end or date.max
     before = {

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from daskbinder.errors import InputError
 from daskbinder.instance import MYBINDER
 from daskbinder.place import Place
+from daskbinder.redaction import address_of, scrub
 from daskbinder.windows import GRAINS, KINDS, Window
 
 if TYPE_CHECKING:
@@ -174,6 +175,17 @@ def read_manifest(place: Place) -> dict[str, Any] | None:
         raise InputError(
             f"{place}/{MANIFEST} is not a manifest of daskbinder; run again with --full"
         )
+    return _without_secrets(manifest)
+
+
+def _without_secrets(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Cut what runs of an earlier version let stand: the password of an address."""
+    if isinstance(manifest.get("source"), str):
+        manifest["source"] = address_of(manifest["source"])
+    if isinstance(options := manifest.get("options"), dict) and "source" in options:
+        options["source"] = address_of(str(options["source"]))
+    if isinstance(manifest.get("lost"), dict):
+        manifest["lost"] = {name: scrub(str(why)) for name, why in manifest["lost"].items()}
     return manifest
 
 
@@ -338,7 +350,11 @@ def open_rollups(dest: str, *, storage_options: Mapping[str, Any] | None = None)
     >>> list(rollups.federation("day", wide=True).columns[:2])
     ['binderhub', 'gesis']
     """
-    place = Place.at(dest, storage_options)
+    return open_place(Place.at(dest, storage_options))
+
+
+def open_place(place: Place) -> Rollups:
+    """Open what a run left at a place, as `open_rollups` does."""
     manifest = read_manifest(place)
     if manifest is None:
         raise InputError(

@@ -156,7 +156,7 @@ def demo(folder: Path | None) -> None:
     folder = folder or Path(tempfile.mkdtemp(prefix="daskbinder-"))
     source, dest = folder / "archive", folder / "rollups"
     before = read_manifest(Place.at(dest))
-    if before is not None and before.get("source") != Place.at(source).url:
+    if before is not None and before.get("source") != Place.at(source).address:
         raise InputError(f"{dest} holds the results of {before.get('source')}; name another DIR")
     if not source.exists():
         _make_sample(source)
