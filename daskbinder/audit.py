@@ -30,6 +30,7 @@ from daskbinder.store import (
     federation_name,
     open_place,
     parse_table,
+    secret_launches,
 )
 
 _PARTS = {
@@ -148,6 +149,7 @@ def check(
             rows = _check_data(rollups, faults, notes)
             faults += _lost(rollups.manifest)
             notes += remarks.gaps(rows, today)
+            notes += remarks.secrets(secret_launches(rollups.manifest))
             if archive is not None:
                 faults += _differences(archive, rollups.manifest["source"], rows, start, end)
     return Audit(

@@ -250,5 +250,31 @@ def without_secrets(text: str) -> str:
 
 
 def _cut_by_looks(text: str) -> str:
-    cut = _PARAMETER.sub("", _USER_WITHOUT_SCHEME.sub("", _USER.sub(r"\1", text)))
-    return text if cut == text and not _TOKEN.search(cut) else _TOKEN.sub(HIDDEN, cut).rstrip("?&;")
+    cut = _PARAMETER.sub("", _USER_WITHOUT_SCHEME.sub(_nothing, _USER.sub(_nothing, text)))
+    if cut != text:
+        cut = cut.rstrip("?&;")
+    return _TOKEN.sub(HIDDEN, cut)
+
+
+def _nothing(found: re.Match[str]) -> str:
+    """What is left of a user and a password; all of it if both are empty."""
+    scheme = (found[1] or "") if found.re is _USER else ""
+    return scheme if found[0][len(scheme) :].strip(":@") else found[0]
+
+
+_WORD = re.compile(r"[^\s\"',{}]+")
+_JSON_ESCAPE = re.compile(r"\\(?:u00([2-7][0-9a-fA-F])|(/))")
+
+
+def line_without_secrets(text: str, *, cut: bool) -> str:
+    """Cut secrets from a line of an archive, which need not be JSON; `cut` off, it may end in one.
+
+    Examples
+    --------
+    >>> line_without_secrets('{"spec": "https://me:secret@example.org/a", "version"', cut=True)
+    '{"spec": "https://example.org/a", "'
+    """
+    text = _JSON_ESCAPE.sub(lambda sign: chr(int(sign[1] or "2f", 16)), text)
+    if cut:
+        text = text[: max(text.rfind(sign) for sign in "\"', \t") + 1]
+    return _WORD.sub(lambda word: without_secrets(word[0]), text)

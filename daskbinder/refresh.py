@@ -16,7 +16,7 @@ from daskbinder.ledger import ASIDE
 from daskbinder.place import Place
 from daskbinder.store import DAYS, is_whole, read_manifest, read_table
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever the same archive would give other results than before."""
 
 

@@ -252,6 +252,9 @@ def _show_summary(result: "Result") -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from daskbinder.remarks import secrets
+    from daskbinder.store import secret_launches
+
     manifest, totals = result.rollups.manifest, result.rollups.manifest["totals"]
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold")
@@ -275,6 +278,8 @@ def _show_summary(result: "Result") -> None:
     Console().print(table)
     for name, why in manifest["lost"].items():
         click.echo(f"left out: {name}: {printable(why)}")
+    for sentence in secrets(secret_launches(manifest)):
+        click.echo(f"note: {sentence}")
     if manifest["unknown_origins"]:
         click.echo(f"hosts of no known member: {shown(manifest['unknown_origins'])}")
 
