@@ -34,7 +34,7 @@ from daskbinder.layout import (
     federation_name,
 )
 from daskbinder.place import Place
-from daskbinder.store import Rollups, open_rollups, parse_table
+from daskbinder.store import Rollups, open_place, parse_table, secret_launches
 
 _ROW = {"date", "name", "bytes", "fingerprint", "lines", "accepted", "rejected", "indexed"}
 _ROW |= {"hours_present", "provisional"}
@@ -129,7 +129,7 @@ def check(
     notes: list[str] = []
     rows: list[dict[str, Any]] = []
     try:
-        rollups = open_rollups(place.url, storage_options=storage_options)
+        rollups = open_place(place)
         files = len(rollups.manifest["files"])
     except InputError as error:
         if not faults and not place.stamp(MANIFEST):
@@ -141,11 +141,12 @@ def check(
         rows = _check_data(rollups, faults, notes)
         faults += _lost(rollups.manifest)
         notes += remarks.gaps(rows, today)
+        notes += remarks.secrets(secret_launches(rollups.manifest))
         if archive is not None:
             faults += _differences(archive, rollups.manifest["source"], rows, start, end)
     return Audit(
-        dest=place.url,
-        source=None if archive is None else archive.place.url,
+        dest=place.address,
+        source=None if archive is None else archive.place.address,
         files=files,
         days=len(rows),
         launches=sum(row["accepted"] for row in rows),
@@ -346,7 +347,7 @@ def _differences(
     Fingerprints say nothing from one place to another; there the size must do.
     """
     facts = ["name", "bytes"]
-    if archive.place.url.rstrip("/") == counted_from.rstrip("/"):
+    if archive.place.address.rstrip("/") == counted_from.rstrip("/"):
         facts.append("fingerprint")
     first, last = start or date.min, end or date.max
     before = {

@@ -21,6 +21,7 @@ from daskbinder.commands.look import explore, report
 from daskbinder.commands.options import show_versions, verbose
 from daskbinder.commands.run import demo, run
 from daskbinder.errors import InputError, JobError
+from daskbinder.redaction import scrub
 
 _LAST_SECONDS = 2.0
 """Seconds that a stopped command has to end."""
@@ -43,6 +44,8 @@ class _Commands(click.Group):
                 status = 2
             click.echo(f"daskbinder: {said}", err=True)
             ctx.exit(status)
+        except click.UsageError as error:  # it quotes what was given
+            raise click.UsageError(scrub(error.format_message()), error.ctx) from None
         except _Stopped as stopped:
             click.echo("daskbinder: stopped; run again to finish", err=True)
             code = 128 + stopped.signal

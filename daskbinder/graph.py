@@ -65,7 +65,8 @@ class Builder:
         )
         self.dates = None if scope.dates is None else frozenset(map(day_number, scope.dates))
         # A cluster may still hold results of these names from a run before: files since replaced.
-        self.run = tokenize(token, digest(scope.files), scope.dates)[:8]
+        places = wish.archive.place, wish.dest
+        self.run = tokenize(token, digest(scope.files), scope.dates, *places)[:8]
         self.months = months_together(scope.files)
         self.by_span: dict[Span, list[tuple[Part, ...]]] = {}
         held = wish.rules.blocksize
@@ -76,7 +77,7 @@ class Builder:
         reach = Days.of(file.date for file in scope.files).widened(margin, margin)
         self.spans = self.spans_of(reach if scope.dates is None else Days.of(scope.dates))
         rules = replace(wish.rules, blocksize=0, keep_going=False)
-        self.salt = tokenize(wish.archive.place, wish.dest, rules, FORMAT)
+        self.salt = tokenize(*(place.address for place in places), rules, FORMAT)
         self.keys: dict[Span | Start, str] = {}
         self.counted: dict[Start, Delayed] = {}
         self.read: list[tuple[Part, ...]] = []

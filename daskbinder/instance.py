@@ -7,7 +7,7 @@ small file. Every fact that is of one archive and not of all is here or in a tab
 import os
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 
 from daskbinder.errors import InputError
 from daskbinder.federation import Federation
+from daskbinder.redaction import address_of
 
 _DATE = "{date}"
 _KEYS = {
@@ -52,7 +53,7 @@ class Instance:
         When day files cannot be called so.
     """
 
-    archive: str = "gs://binder-events-archive"
+    archive: str = field(default="gs://binder-events-archive", repr=False)
     files: str = "events-{date}.jsonl"
     first: date = date(2018, 11, 3)
     origin: str = "gke.mybinder.org"
@@ -123,7 +124,7 @@ def _facts(path: Path, table: dict[str, Any]) -> dict[str, Any]:
     archive = table.get("archive")
     if not archive:
         raise ValueError("'archive', the address of the day files, is missing")
-    name = table.get("name") or (archive if "://" in archive else "a local archive")
+    name = table.get("name") or (address_of(archive) if "://" in archive else "a local archive")
     members = table.get("federation")
     federation = Federation(()) if members is None else Federation.load(path.parent / members)
     return {**table, "federation": federation, "name": name}

@@ -222,7 +222,7 @@ def _describe(plan: Plan, written: Container[str]) -> Mapping[str, Any]:
     return {
         "daskbinder": __version__,
         "instance": plan.archive.instance.name,
-        "source": plan.archive.place.url,
+        "source": plan.archive.place.address,
         "start": plan.files[0].date.isoformat(),
         "end": plan.files[-1].date.isoformat(),
         "options": plan.wish.options,

@@ -15,9 +15,10 @@ import orjson
 from daskbinder.errors import InputError
 from daskbinder.layout import MANIFEST, is_output
 from daskbinder.place import Place
+from daskbinder.redaction import address_of, scrub
 from daskbinder.windows import GRAINS, KINDS
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever the same archive would give other results than before."""
 
 _Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -32,6 +33,7 @@ class _File(msgspec.Struct):
     rows: _Count
     n: _Count | None
     crc32: _Count
+    secret: _Count = 0
 
 
 class _Options(msgspec.Struct):
@@ -132,7 +134,7 @@ def _read(where: str, data: bytes) -> dict[str, Any]:
             )
     if flaw := _flaw(manifest):
         raise BrokenManifest(f"{where} {flaw}; run again with --full")
-    return manifest
+    return _without_secrets(manifest)
 
 
 def _refuse_newer(where: str, manifest: Mapping[str, Any]) -> None:
@@ -160,6 +162,14 @@ def _flaw(manifest: Mapping[str, Any]) -> str | None:
     except msgspec.ValidationError as error:
         return f"does not state what a run leaves ({error})"
     return None
+
+
+def _without_secrets(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Cut what runs of an earlier version let stand: the password of an address."""
+    manifest["source"] = address_of(manifest["source"])
+    manifest["options"]["source"] = address_of(manifest["options"]["source"])
+    manifest["lost"] = {name: scrub(why) for name, why in manifest.get("lost", {}).items()}
+    return manifest
 
 
 def write_manifest(place: Place, manifest: Mapping[str, Any], stamp: str | None = None) -> None:

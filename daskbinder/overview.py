@@ -86,7 +86,7 @@ class Overview:
         today = today or datetime.now(UTC).date()
         dates = [file.date for file in archive.files]
         return cls(
-            source=archive.place.url,
+            source=archive.place.address,
             days=len(dates),
             first=dates[0] if dates else None,
             last=dates[-1] if dates else None,
@@ -198,7 +198,7 @@ class Holdings:
             totals = manifest["totals"]
             files: dict[str, dict[str, Any]] = manifest["files"]
             return cls(
-                dest=place.url,
+                dest=place.address,
                 instance=rollups.instance,
                 source=str(manifest["source"]),
                 version=str(manifest["daskbinder"]),

@@ -8,6 +8,8 @@ import hashlib
 import logging
 import os
 import random
+import re
+import secrets
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
@@ -22,6 +24,7 @@ import google_crc32c
 from fsspec.implementations.local import LocalFileSystem
 
 from daskbinder.errors import InputError, JobError
+from daskbinder.redaction import StorageOptions, address_of, has_port, scrub, secrets_of
 from daskbinder.storage import LISTED, Changed, Entry, Folder, Storage
 
 T = TypeVar("T")
@@ -43,20 +46,27 @@ class _Damaged(Exception):
     """Bytes that are not those listed; a second transfer may bring the right ones."""
 
 
-@dataclass(frozen=True)
+_OWN = secrets.token_bytes(16)
+"""By this, names that Dask gives to places tell them apart in this process and reveal nothing."""
+
+
+@dataclass(frozen=True, repr=False)
 class Place:
     """Files below one URL.
 
+    Whatever shows a place shows its `address`, and of its options the names.
+
     Parameters
     ----------
-    url : str
-        A local folder or any fsspec URL.
-    options : tuple of (str, Any)
+    secret_url : str
+        A local folder or any fsspec URL, with the password that may be in it: to be opened, never
+        to be shown.
+    options : StorageOptions
         Arguments of the file system, as fsspec takes them.
     """
 
-    url: str
-    options: tuple[tuple[str, Any], ...] = ()
+    secret_url: str
+    options: StorageOptions
 
     @classmethod
     def at(
@@ -75,31 +85,48 @@ class Place:
             raise InputError("an empty name is no place; give a folder or a URL")
         if "://" not in url and "::" not in url:
             url = str(Path(url).expanduser().absolute())
+        if not has_port(url):
+            raise InputError(
+                f"{address_of(url)} has another port than a number, or a password with signs in it "
+                "that end there; write these as %2F for / and %3F for ?"
+            )
         options = dict(options or {})
         if public and _protocol(url) in _BUCKETS:
             options.setdefault("token", "anon")
-        return cls(url, tuple(sorted(options.items())))
+        return cls(url, StorageOptions(options))
+
+    @cached_property
+    def address(self) -> str:
+        """Where it is, without user, password, query and tokens."""
+        return address_of(self.secret_url)
 
     @cached_property
     def storage(self) -> Storage:
         """The storage behind it, opened when first needed."""
-        options = dict(self.options)
+        url, options = self.secret_url, dict(self.options)
         try:
-            if _protocol(self.url) in _BUCKETS:
+            if _protocol(url) in _BUCKETS:
                 from daskbinder.bucket import Bucket
 
-                return Bucket(self.url, options)
-            if _protocol(self.url) in _SITES:
+                return Bucket(url, options)
+            if _protocol(url) in _SITES:
                 from daskbinder.site import Site
 
-                return Site(self.url, options)
-            fs, root = fsspec.core.url_to_fs(self.url, **options)
-        except (ImportError, ValueError, TypeError, OSError) as error:
-            raise InputError(f"cannot open {self.url}: {error}") from error
+                return Site(url, options)
+            fs, root = fsspec.core.url_to_fs(url, **options)
+        except Exception as error:
+            raise self._unusable(error) from self._safe(error)
         return (Folder if isinstance(fs, LocalFileSystem) else Storage)(fs, root)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"url": self.url, "options": self.options}
+        return {"secret_url": self.secret_url, "options": self.options}
+
+    def __repr__(self) -> str:
+        return f"Place({self.address!r}, {self.options})"
+
+    def __dask_tokenize__(self) -> tuple[str, str]:
+        given = repr((self.secret_url, dict(self.options))).encode()
+        return self.address, hashlib.blake2b(given, key=_OWN, digest_size=16).hexdigest()
 
     @property
     def is_local(self) -> bool:
@@ -229,7 +256,9 @@ class Place:
         try:
             self._try(name, lambda: self.storage.write(name, data, stamp))
         except FileNotFoundError as error:
-            raise InputError(f"cannot write to {self}: {error}; make the bucket first") from error
+            raise InputError(
+                f"cannot write to {self}: {self.scrub(str(error))}; make the bucket first"
+            ) from error
 
     def stamp(self, name: str) -> str:
         """What tells this content of a file from the next; empty if there is no file."""
@@ -257,22 +286,27 @@ class Place:
         for tried in range(1, ATTEMPTS + 1):
             try:
                 return attempt()
-            except (FileNotFoundError, NotADirectoryError):
+            except (InputError, JobError):
                 raise
+            except (FileNotFoundError, NotADirectoryError) as error:
+                raise self._safe(error) from None
             except Changed as error:
                 raise JobError(f"{where} {error}; run again") from error
             except Exception as error:
+                safe = self._safe(error)
                 if self.storage.is_refusal(error):
-                    raise InputError(f"{where} is not open to us; {_ADVICE}") from error
+                    raise InputError(f"{where} is not open to us; {_ADVICE}") from safe
                 if isinstance(error, _Damaged) and self.is_local:
                     raise JobError(f"{where} {LISTED}; run again") from error
+                seen = self._seen(error)
                 if not (isinstance(error, _Damaged) or self.storage.is_transient(error)):
-                    raise
-                seen = f"{type(error).__name__.lstrip('_')}: {error}".rstrip(": ")
+                    if isinstance(error, OSError | MemoryError):
+                        raise safe from None
+                    raise self._unusable(error, where) from safe
                 if tried == ATTEMPTS:
                     raise JobError(
                         f"{where} could not be had in {tried} attempts ({seen}); run again later"
-                    ) from error
+                    ) from safe
             wait = FIRST_WAIT * 2 ** (tried - 1) * random.uniform(0.5, 1.5)
             log.warning(
                 "%s: attempt %d of %d failed (%s), again in %.1f s",
@@ -282,7 +316,58 @@ class Place:
         raise AssertionError
 
     def __str__(self) -> str:
-        return self.url
+        return self.address
+
+    def scrub(self, text: str) -> str:
+        """Cut from somebody else's sentence what is secret of this place, and of any URL in it."""
+        return scrub(text.replace(self.secret_url, self.address), self._secrets)
+
+    @cached_property
+    def _secrets(self) -> frozenset[str]:
+        return secrets_of(self.secret_url, self.options)
+
+    def _seen(self, error: BaseException) -> str:
+        return self.scrub(f"{type(error).__name__.lstrip('_')}: {error}".rstrip(": "))
+
+    def _safe(self, error: BaseException) -> BaseException:
+        """Make an error that says the same without secrets; itself where there are none.
+
+        A traceback shows what an error came from, and so would a notebook that is published.
+        """
+        if not self._secrets and self.address == self.secret_url:
+            return error
+        if not isinstance(error, OSError):
+            return RuntimeError(self._seen(error))
+        kind = type(error) if type(error).__module__ == "builtins" else OSError
+        if error.errno is None:
+            return kind(self.scrub(str(error)))
+        names = (error.filename, None, error.filename2)
+        told = (name if name is None else self.scrub(str(name)) for name in names)
+        return kind(error.errno, self.scrub(error.strerror or ""), *told)
+
+    def _unusable(self, error: Exception, where: str = "") -> InputError | JobError:
+        """Say what does not work here, and which options are at fault if some may be."""
+        seen = self._seen(error)
+        given = [key for key, value in self.options.items() if value != "anon"]
+        if given and isinstance(error, _MISUSED):
+            words = set(re.findall(r"\w+", str(error)))
+            named = [key for key in given if words & {key, *_keys(self.options[key])}]
+            keys = ", ".join(named or given)
+            return InputError(
+                f"cannot use {where or self} with the storage option {keys} as it is given "
+                f"({seen}); see what its file system takes"
+            )
+        if where:
+            return JobError(f"{where} could not be had ({seen})")
+        return InputError(f"cannot open {self}: {self.scrub(str(error))}")
+
+
+_MISUSED = (TypeError, ValueError, AttributeError, LookupError, RuntimeError, AssertionError)
+"""What a file system raises when it is given what it does not know."""
+
+
+def _keys(value: Any) -> Iterable[str]:
+    return value if isinstance(value, Mapping) else ()
 
 
 _ADVICE = (

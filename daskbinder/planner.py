@@ -1,6 +1,6 @@
 """Day files in, a plan out: what a run will read, compute and write, known before it begins."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -225,7 +225,7 @@ def plan(
     blocksize: int | Literal["auto"] = "auto",
     full: bool = False,
     keep_going: bool = False,
-    storage_options: dict[str, Any] | None = None,
+    storage_options: Mapping[str, Any] | None = None,
 ) -> Plan:
     """Plan a run: one graph for all rollups, the federation series, the day table and the rejects.
 
@@ -257,7 +257,7 @@ def plan(
     keep_going : bool
         Leave out day files that cannot be read, also those that an earlier run could, and say so in
         the manifest; the next run tries them again. Otherwise they end the run.
-    storage_options : dict, optional
+    storage_options : mapping, optional
         Arguments of the file system of `dest`, as fsspec takes them.
 
     Returns

@@ -44,6 +44,16 @@ def gaps(rows: Sequence[Mapping[str, Any]], today: date) -> Iterator[str]:
         yield f"the newest day, {newest}, is {(today - newest).days:,} days old"
 
 
+def secrets(launches: int) -> Iterator[str]:
+    """What to know of the specs before rollups are published."""
+    if launches:
+        yield (
+            f"{launches:,} {'launch has' if launches == 1 else 'launches have'} a password, a user "
+            "or a token in the spec, which rollups keep; "
+            "docs/results.md says what to do before you publish them"
+        )
+
+
 def mismatches(rows: Iterable[Mapping[str, Any]]) -> list[date]:
     """Days of which the archive's index counts other lines than there are."""
     return [row["date"] for row in rows if row["indexed"] not in (None, row["lines"])]

@@ -7,6 +7,7 @@ file, and nothing here knows of Dask.
 
 from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from daskbinder.events import FIELDS, HOUR, TIMESTAMP
 from daskbinder.groups import Ints, distinct, in_order, numbered, one_of_each
 from daskbinder.instance import MYBINDER
 from daskbinder.scan import Scan
+from daskbinder.spec import hold_secrets
 
 KEY = {name: dtype for name, dtype in FIELDS.items() if name != "ref"}
 """The columns that tell one row of a rollup from another, beside its timestamp, and their types."""
@@ -59,6 +61,13 @@ class Keys:
     def __len__(self) -> int:
         return len(self.codes)
 
+    @cached_property
+    def secret(self) -> Ints:
+        """Whether each key has a spec that holds a password, a user or a token."""
+        place = list(KEY).index("spec")
+        found = hold_secrets(self.values[place]).to_numpy(zero_copy_only=False)
+        return np.asarray(found, np.bool_)[self.codes[:, place]]
+
     def __sizeof__(self) -> int:
         return self.codes.nbytes + sum(values.nbytes for values in self.values)
 
@@ -95,6 +104,11 @@ class Counts:
         # by this Dask decides where to compute; without it, tables would be thought of as nothing
         rows = sum(column.nbytes for column in (self.day, self.hour, self.key, self.n))
         return rows + self.keys.__sizeof__()
+
+    @property
+    def secret(self) -> int:
+        """Launches by specs that hold a password, a user or a token."""
+        return int(self.n[self.keys.secret[self.key]].sum()) if self.keys.secret.any() else 0
 
     def between(self, first: int, last: int) -> "Counts":
         """Only the rows of the days from `first` to `last`, both included."""
@@ -288,6 +302,14 @@ def table(counts: Counts) -> pa.Table:
         with them.
     """
     return next(tables([(None, counts)]))
+
+
+def secret_in(rows: pa.Table) -> int:
+    """Launches, among rows of a table, by specs that hold a password, a user or a token."""
+    if not len(rows):  # then it may have no column either
+        return 0
+    spec = rows["spec"].combine_chunks()
+    return pc.sum(pc.if_else(hold_secrets(spec), rows["n"].combine_chunks(), 0)).as_py() or 0
 
 
 def tables(rollups: Iterable[tuple[Hashable, Counts]]) -> Iterator[pa.Table]:

@@ -9,6 +9,7 @@ import fsspec
 from fsspec.asyn import sync
 
 from daskbinder._version import __version__
+from daskbinder.redaction import address_of
 from daskbinder.storage import LISTED, Changed, Entry, Storage
 
 _WAIT = aiohttp.ClientTimeout(total=None, sock_connect=15, sock_read=30)
@@ -25,7 +26,13 @@ class Site(Storage):
     def __init__(self, url: str, options: dict[str, Any]) -> None:
         client = {"timeout": _WAIT} | options.get("client_kwargs", {})
         fs, root = fsspec.core.url_to_fs(url, **options | {"client_kwargs": client})
+        root, _, query = root.partition("#")[0].partition("?")
+        self.query = query and f"?{query}"
         super().__init__(fs, root)
+
+    def path(self, name: str = "") -> str:
+        """Address of a file; the query of a signed address goes with each."""
+        return super().path(name) + self.query
 
     def entries(self, folder: str = "") -> Iterator[Entry]:
         """Refuse: there is no listing."""
@@ -77,10 +84,10 @@ class Site(Storage):
             method, self.fs.encode_url(url), headers=headers, **options
         ) as answer:
             if answer.status in _GONE:
-                raise FileNotFoundError(url)
+                raise FileNotFoundError(address_of(url))
             if answer.status not in (_OK, _PARTIAL, _UNSATISFIABLE):
                 answer.raise_for_status()
-                raise OSError(f"{url} answers with status {answer.status}")
+                raise OSError(f"{address_of(url)} answers with status {answer.status}")
             return answer.status, answer.headers, await answer.read()
 
 

@@ -14,7 +14,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["GIST_SINCE", "Target", "candidates", "keys", "resolve", "resolve_one"]
+from daskbinder.redaction import MAY_HOLD, without_secrets
+
+__all__ = [
+    "GIST_SINCE",
+    "Target",
+    "candidates",
+    "hold_secrets",
+    "keys",
+    "resolve",
+    "resolve_one",
+]
 
 GIST_SINCE = 2
 """The first schema version that knows Gists; before, they were filed under GitHub.
@@ -31,7 +41,8 @@ class Target(NamedTuple):
     provider : str
         Who holds it: as in the event, but for a Gist filed under GitHub.
     repository : str
-        Its name; the spec as it stands if that fits nothing the provider knows.
+        Its name; the spec as it stands if that fits nothing the provider knows. Neither holds a
+        password, a user or a token: names are made to be shown.
     org : str or None
         Whose it is; None if the spec fits nothing.
     ref : str or None
@@ -89,7 +100,8 @@ _GITLAB = _Rule(
 # Git: an escaped URL. Who fetches it, and by which password, is no part of what it names.
 _GIT = _Rule(
     _ESCAPED,
-    r"^(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?:[^/@]*@)*(?P<host>[^/@]+)/+"
+    r"^(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?:[^/@]*@)*"
+    r"(?P<host>(?:[^/@:]+|\[[^/@]*\])(?::[0-9]*)?)/+"
     r"(?P<path>(?:(?P<owner>[^/]+)/)?[^/].*)$",
     ("scheme", "://", "host", "/", "path"),
     ("host", "/", "owner"),
@@ -188,7 +200,24 @@ def resolve(provider: pa.Array, spec: pa.Array, version: pa.Array) -> pa.Table:
     )
     order = np.empty(len(spec), np.int64)
     order[np.concatenate(places)] = np.arange(len(spec))
-    return pa.concat_tables(found).combine_chunks().take(pa.array(order))
+    targets = pa.concat_tables(found).combine_chunks()
+    for at, name in enumerate(Target._fields[1:], 1):
+        targets = targets.set_column(at, name, _cut(targets[name].combine_chunks()))
+    return targets.take(pa.array(order))
+
+
+def hold_secrets(spec: pa.Array) -> pa.Array:
+    """Tell which specs hold a password, a user or a token, as truth values."""
+    return pc.fill_null(pc.not_equal(_cut(spec), spec), False)
+
+
+def _cut(texts: pa.Array) -> pa.Array:
+    """Cut what is secret from texts, nearly all of which hold nothing of the kind."""
+    suspect = pc.fill_null(pc.match_substring_regex(texts, MAY_HOLD), False)
+    if not pc.any(suspect).as_py():
+        return texts
+    cut = [without_secrets(text) for text in texts.filter(suspect).to_pylist()]
+    return pc.replace_with_mask(texts, suspect, pa.array(cut, pa.string()))
 
 
 def resolve_one(provider: str, spec: str, version: int = GIST_SINCE) -> Target:
@@ -225,7 +254,7 @@ def candidates(text: str) -> list[tuple[str, str]]:
         Providers, and the names that the text is read as by each; likely ones first. The text
         itself comes last, for what fits nothing.
     """
-    text = text.strip()
+    text = without_secrets(text.strip())
     found: list[tuple[str, str]] = []
     url = urlsplit(text) if "://" in text else None
     if url is not None:

@@ -4,6 +4,7 @@ Knows the layout below DEST; never counts anything.
 """
 
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -57,6 +58,8 @@ class Written:
         Launches in it, None where it has no such column.
     crc32 : int
         CRC-32 of its bytes.
+    secret : int or None
+        Launches in it by specs that hold a password, a user or a token; None where it has no specs.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Written:
     rows: int
     n: int | None
     crc32: int
+    secret: int | None = None
 
 
 def write_table(place: Place, name: str, table: pa.Table) -> Written:
@@ -129,7 +133,20 @@ def write_tables(place: Place, tables: Iterable[tuple[str, pa.Table]]) -> list[W
 
 def describe(written: Written) -> dict[str, Any]:
     """Entry of a file in the manifest."""
-    return {key: value for key, value in vars(written).items() if key != "name"}
+    left_out = {"name"} if written.secret is not None else {"name", "secret"}
+    return {key: value for key, value in vars(written).items() if key not in left_out}
+
+
+def secret_launches(manifest: Mapping[str, Any]) -> int:
+    """Launches in the rollups by specs that hold a password, a user or a token.
+
+    The windows of a kind, by hour or by day, hold every launch once.
+    """
+    found: Counter[str] = Counter()
+    for name, entry in manifest["files"].items():
+        if isinstance(entry, dict) and isinstance(entry.get("secret"), int):
+            found[name.rpartition("/")[0]] += entry["secret"]
+    return max(found.values(), default=0)
 
 
 @dataclass(frozen=True)
@@ -288,7 +305,11 @@ def open_rollups(dest: str, *, storage_options: Mapping[str, Any] | None = None)
     >>> list(rollups.federation("day", wide=True).columns[:2])
     ['binderhub', 'gesis']
     """
-    place = Place.at(dest, storage_options)
+    return open_place(Place.at(dest, storage_options))
+
+
+def open_place(place: Place) -> Rollups:
+    """Open what a run left at a place, as `open_rollups` does."""
     manifest = read_manifest(place)
     if manifest is None:
         raise InputError(

@@ -17,6 +17,7 @@ from daskbinder import lookup, spec
 from daskbinder.errors import InputError
 from daskbinder.groups import Ints, distinct, one_of_each, sums
 from daskbinder.lookup import Span
+from daskbinder.redaction import without_secrets
 from daskbinder.repositories import array_of, identities, ranking
 from daskbinder.store import Rollups
 
@@ -258,10 +259,11 @@ def _row_of(known: pa.Table, text: str, provider: str | None) -> int:
     """Find the most launched row of the directory that a text may mean."""
     meant = [pair for pair in spec.candidates(text) if provider in (None, pair[0])]
     if provider is not None:
-        meant.append((provider, text))
+        meant.append((provider, without_secrets(text)))
     columns = (pa.array(column, pa.string()) for column in zip(*meant, strict=True))
     there = identities(known["provider"].cast(pa.string()), known["repository"])
     rows = pc.index_in(identities(*columns), there).drop_null().to_pylist()
     if not rows:
+        text = without_secrets(text)
         raise InputError(f"{text!r} was never launched; give owner/name, a DOI or a URL")
     return int(min(rows))

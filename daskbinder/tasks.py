@@ -31,6 +31,7 @@ from daskbinder.layout import (
     rollup_name,
 )
 from daskbinder.place import Place
+from daskbinder.redaction import line_without_secrets
 from daskbinder.repositories import (
     Directory,
     Visits,
@@ -39,9 +40,19 @@ from daskbinder.repositories import (
     count_repositories,
     without,
 )
-from daskbinder.rollup import EMPTY, KEY, Counts, count, count_rounded, merge, table, tables
+from daskbinder.rollup import (
+    EMPTY,
+    KEY,
+    Counts,
+    count,
+    count_rounded,
+    merge,
+    secret_in,
+    table,
+    tables,
+)
 from daskbinder.rollup import read_table as rows_of
-from daskbinder.scan import REJECTS_KEPT, Body, Tally, scan
+from daskbinder.scan import REJECTS_KEPT, TEXT_KEPT, Body, Tally, scan
 from daskbinder.series import MemberCounts, member_series, read_members
 from daskbinder.store import Written, parse_table, read_table, write_table, write_tables
 from daskbinder.windows import Window, windows_of
@@ -182,6 +193,7 @@ def _raise_first(part: Part, tally: Tally) -> None:
     if tally.records:
         index, reason, text = min(tally.records)
         where = f"line {index + 1}" + ("" if part.whole else f" after byte {part.start}")
+        text = line_without_secrets(text, cut=len(text) >= TEXT_KEPT)
         raise InputError(f"{tally.name}, {where}: {reason}: {text!r}")
 
 
@@ -255,7 +267,15 @@ def write_rollups(
         Counts of the days of these windows, by grain.
     """
     windows = windows_in(kind, days, present, compat)
-    return write_tables(dest, _rollups(dest, windows, grains, compat, renewal, partitions))
+    counted = _rollups(dest, windows, grains, compat, renewal, partitions)
+    if compat:
+        rows = [_as_notebook(counts) for _, counts in counted.values()]
+        secret = list(map(secret_in, rows))
+        written = write_tables(dest, zip(counted, rows, strict=True))
+    else:
+        written = write_tables(dest, zip(counted, tables(counted.values()), strict=True))
+        secret = [counts.secret for _, counts in counted.values()]
+    return [replace(file, secret=n) for file, n in zip(written, secret, strict=True)]
 
 
 def _rollups(
@@ -265,8 +285,8 @@ def _rollups(
     compat: str | None,
     renewal: Renewal,
     partitions: Sequence[dict[str, Counts]],
-) -> Iterator[tuple[str, pa.Table]]:
-    """Names and rows of the rollups of some windows."""
+) -> dict[str, tuple[Window, Counts]]:
+    """Names of the rollups of some windows, and what is in them."""
     counted: dict[str, tuple[Window, Counts]] = {}
     for window, always in windows:
         days = range(day_number(window.first), day_number(window.last) + 1)
@@ -284,12 +304,7 @@ def _rollups(
                 counts = hours.by_day()
             if always or len(counts.n):
                 counted[name] = window, counts
-    rows = (
-        (_as_notebook(counts) for _, counts in counted.values())
-        if compat
-        else tables(counted.values())
-    )
-    yield from zip(counted, rows, strict=True)
+    return counted
 
 
 def windows_in(

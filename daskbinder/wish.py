@@ -108,7 +108,7 @@ class Wish:
         """What makes results comparable: a run builds only on one with the same options."""
         return {
             "format": FORMAT,
-            "source": self.archive.place.url,
+            "source": self.archive.place.address,
             "windows": list(self.kinds),
             "grains": list(self.grains),
             "errors": self.rules.errors,

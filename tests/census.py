@@ -1,4 +1,7 @@
-"""A slow count of repositories in plain Python; shares no code with what it judges."""
+"""A slow count of repositories in plain Python; shares no code with what it judges.
+
+Except for one question, which it does not judge: what of a spec is secret.
+"""
 
 import re
 from collections import Counter, defaultdict
@@ -8,6 +11,8 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from oracle import DAY, Oracle, dates, label, member_of
+
+from daskbinder.redaction import without_secrets
 
 WORD = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 HEX = "0123456789abcdef"
@@ -24,6 +29,12 @@ class Named(NamedTuple):
 
 
 def named(provider: str, spec: str, version: int) -> Named:
+    """Return what a spec names, without secrets; which those are is not judged here."""
+    provider, *texts = read(provider, spec, version)
+    return Named(provider, *(text and without_secrets(text) for text in texts))
+
+
+def read(provider: str, spec: str, version: int) -> Named:
     """Return what a spec names, one rule after the other."""
     if provider == "GitHub":
         owner, name, rest = three(spec)
@@ -56,7 +67,8 @@ def named(provider: str, spec: str, version: int) -> Named:
         scheme, separator, address = trimmed(url).partition("://")
         host, slash, path = without_user(address).partition("/")
         path = path.lstrip("/")
-        if separator and is_scheme(scheme) and host and slash and path and "\n" not in path:
+        valid = separator and is_scheme(scheme) and is_host(host) and slash
+        if valid and path and "\n" not in path:
             owner, deeper, below = path.partition("/")
             org = lower(host)
             if deeper and below and not below.startswith("/"):
@@ -133,6 +145,14 @@ def is_scheme(text: str) -> bool:
     return (
         text[:1].isascii() and text[:1].isalpha() and not text.strip(WORD.replace("_", "") + "+.")
     )
+
+
+def is_host(text: str) -> bool:
+    host, colon, port = text.rpartition(":")
+    if not colon or text.endswith("]"):
+        host, port = text, ""
+    within = host[1:-1] if host[:1] == "[" and host[-1:] == "]" and len(host) > 1 else None
+    return not port.strip("0123456789") and ((":" not in host and host != "") or within is not None)
 
 
 def lower(text: str) -> str:

@@ -9,7 +9,7 @@ import structure
 import daskbinder
 
 RANKS = [
-    ["errors", "memory", "_version"],
+    ["errors", "memory", "redaction", "_version"],
     ["annotations", "local", "jsontext"],
     [
         "events",

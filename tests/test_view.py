@@ -89,7 +89,7 @@ def test_headlines_and_table_are_what_was_counted(
 def test_the_change_is_against_as_many_days_before(rollups: db.Rollups, tables: Tables) -> None:
     state = chosen(tables, **{"range": "own", "from": "2021-03-01", "to": "2021-03-03"})
     before = chosen(tables, **{"range": "own", "from": "2021-02-26", "to": "2021-02-28"})
-    present = [set(db.open(str(rollups.place.url)).days["date"])] * 2
+    present = [set(db.open(str(rollups.place.address)).days["date"])] * 2
     rates = [
         sum(launches(rollups, one).values()) / sum(one.first <= day <= one.last for day in days)
         for one, days in zip((state, before), present, strict=True)

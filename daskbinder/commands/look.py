@@ -1,10 +1,9 @@
 """The commands that show a data set: explore and report."""
 
-from typing import Any
-
 import click
 
 from daskbinder.commands.options import storage_options
+from daskbinder.redaction import StorageOptions, address_of
 
 
 @click.command(short_help="Explore DEST in the browser.")
@@ -18,7 +17,7 @@ from daskbinder.commands.options import storage_options
 )
 @click.option("--no-browser", is_flag=True, help="Say the address, and open no browser.")
 @storage_options("DEST")
-def explore(dest: str, port: int, no_browser: bool, storage_options: dict[str, Any]) -> None:
+def explore(dest: str, port: int, no_browser: bool, storage_options: StorageOptions) -> None:
     """Explore what a run left in DEST: in the browser, until Ctrl-C.
 
     Nobody else can look: the server answers this machine only, and the page asks nothing of the
@@ -53,7 +52,7 @@ def explore(dest: str, port: int, no_browser: bool, storage_options: dict[str, A
     help="Where to write it: a path or a URL.",
 )
 @storage_options("DEST")
-def report(dest: str, output: str, storage_options: dict[str, Any]) -> None:
+def report(dest: str, output: str, storage_options: StorageOptions) -> None:
     """Write what a run left in DEST as one HTML page, to be published.
 
     Figures that can be zoomed, tables by month, the top repositories: all in one file, which asks
@@ -66,4 +65,4 @@ def report(dest: str, output: str, storage_options: dict[str, Any]) -> None:
     from daskbinder.report import write
 
     size = write(rollups, output)
-    click.echo(f"{size:,} bytes in {output}")
+    click.echo(f"{size:,} bytes in {address_of(output)}")

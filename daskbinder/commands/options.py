@@ -1,6 +1,8 @@
 """Options that several commands share, and what they accept."""
 
+import json
 import logging
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +10,7 @@ import click
 
 from daskbinder._version import __version__
 from daskbinder.commands.show import printable
+from daskbinder.redaction import StorageOptions
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -26,14 +29,35 @@ FILE = click.Path(exists=True, dir_okay=False)
 
 def _read_storage_options(
     _ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]
-) -> dict[str, str]:
+) -> StorageOptions:
     options = {}
     for pair in given:
         key, equals, value = pair.partition("=")
-        if not (key and equals):
-            raise click.BadParameter(f"write KEY=VALUE, not {pair!r}")
-        options[key] = value
-    return options
+        if not (key.isidentifier() and equals):  # not said what: it may be a secret
+            raise click.BadParameter("write KEY=VALUE")
+        options[key] = read_value(key, value)
+    return StorageOptions(options)
+
+
+_SECRET = re.compile(r"token|key|secret|pass|pwd|user|auth|account|credential|sas|sig")
+_OF_PYTHON = {"True": True, "False": False, "None": None}
+
+
+def read_value(key: str, text: str) -> Any:
+    """Read the value of a storage option: JSON or a constant of Python's if it is, else text.
+
+    What a name says is a secret stays text though it looks like a number or ``true``, so that
+    ``key=12345`` is no number; text in quotes is text, whatever the name.
+    """
+    if text in _OF_PYTHON:
+        value = _OF_PYTHON[text]
+    else:
+        try:
+            value = json.loads(text, parse_constant=str)
+        except (ValueError, RecursionError):
+            return text
+    is_number = isinstance(value, int | float)  # True and False too
+    return text if is_number and _SECRET.search(key.lower()) else value
 
 
 _LEVELS = logging.WARNING, logging.INFO, logging.DEBUG
@@ -106,7 +130,7 @@ def storage_options(of: str) -> Decorator:
         multiple=True,
         metavar="KEY=VALUE",
         callback=_read_storage_options,
-        help=f"For the file system of {of}; may be repeated.",
+        help=f"For the file system of {of}; VALUE is text or JSON; may be repeated.",
     )
 
 

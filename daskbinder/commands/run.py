@@ -156,7 +156,7 @@ def demo(folder: Path | None) -> None:
     folder = folder or Path(tempfile.mkdtemp(prefix="daskbinder-"))
     source, dest = folder / "archive", folder / "rollups"
     before = read_manifest(Place.at(dest))
-    if before is not None and before.get("source") != Place.at(source).url:
+    if before is not None and before.get("source") != Place.at(source).address:
         raise InputError(f"{dest} holds the results of {before.get('source')}; name another DIR")
     if not source.exists():
         _make_sample(source)
@@ -252,6 +252,9 @@ def _show_summary(result: "Result") -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from daskbinder.remarks import secrets
+    from daskbinder.store import secret_launches
+
     manifest, totals = result.rollups.manifest, result.rollups.manifest["totals"]
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold")
@@ -275,6 +278,8 @@ def _show_summary(result: "Result") -> None:
     Console().print(table)
     for name, why in manifest["lost"].items():
         click.echo(f"left out: {name}: {printable(why)}")
+    for sentence in secrets(secret_launches(manifest)):
+        click.echo(f"note: {sentence}")
     if manifest["unknown_origins"]:
         click.echo(f"hosts of no known member: {shown(manifest['unknown_origins'])}")
 

@@ -1,0 +1,280 @@
+"""What must not be shown: passwords, tokens and the like, in addresses, options, specs and errors.
+
+Text in, text out; nothing is read, and nothing here knows of the job. What is cut is cut by its
+shape, and in the errors of a file system also by what was given to it.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import quote, unquote, unquote_plus
+
+HIDDEN = "***"
+"""Stands for a secret in a sentence."""
+
+_SHORTEST = 4
+"""Signs from which a value is looked for in errors; shorter ones stand in any word."""
+
+_WORDS = {"anon", "browser", "cache", "cloud", "google_default", "true", "false", "none", "null"}
+"""Values of options that are no secrets."""
+
+_PATHS = {"file", "local", "memory", "zip", "tar", "libarchive"}
+"""Protocols whose addresses are a path and nothing else."""
+
+_CONTAINERS = {"abfs", "abfss", "wasb", "wasbs", "az", "adl"}
+"""Protocols that write CONTAINER@ACCOUNT."""
+
+_NAMED = {"github"}
+"""Protocols that write ORGANISATION:REPOSITORY@REF."""
+
+_PORT = re.compile(r"[^:\[]*(?::\d*)?|\[[^\]]*\](?::\d*)?")
+_CHAIN = re.compile(r"::(?![^\[]*\])")  # not within an IPv6 address
+
+
+def address_of(url: str) -> str:
+    """Write a URL as it is stored and shown: without user, password, query and fragment.
+
+    Two places are one for us if their addresses are one. So what a query selects is no part of a
+    place's identity, only its path is: a signature that is renewed every hour would make it another
+    place each time, and a digest in its stead could be guessed where the secret is short. Of two
+    archives that differ in their query alone, sizes and fingerprints tell which days to read again.
+    What names a container (``abfs://CONTAINER@ACCOUNT``) or a repository (``github://``) stays, and
+    so do paths of this machine.
+
+    Examples
+    --------
+    >>> address_of("filecache::https://me:secret@example.org/archive?sig=secret#x")
+    'filecache::https://example.org/archive'
+    >>> address_of("/data/me@home?")
+    '/data/me@home?'
+    """
+    return "::".join(map(_address, _CHAIN.split(url)))
+
+
+def _address(url: str) -> str:
+    scheme, found, rest = url.partition("://")
+    if not found or scheme.lower() in _PATHS:
+        return url
+    user, rest = _cut(scheme.lower(), rest)
+    if user is None and not has_port(f"{scheme}://{rest}"):
+        rest = rest.partition(":")[0]
+    return f"{scheme}://{re.split('[?#]', rest, maxsplit=1)[0]}"
+
+
+def _cut(scheme: str, rest: str) -> tuple[str | None, str]:
+    """Cut user and password from what follows ``://``; None if there are none."""
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    before = authority.rpartition("@")[0]
+    if scheme in _NAMED or (scheme in _CONTAINERS and ":" not in before):
+        return None, rest
+    if "@" in authority:
+        return before, rest[len(before) + 1 :]
+    if "@" in unquote(authority):
+        user, _, host = unquote(authority).rpartition("@")
+        return user, host + rest[len(authority) :]
+    if not _PORT.fullmatch(authority) and "@" in rest:  # a slash in the password
+        user, _, host = rest.rpartition("@")
+        return user, host
+    return None, rest
+
+
+def has_port(url: str) -> bool:
+    """Whether what stands where a port may stand is one, in each part of a URL.
+
+    A password with a slash or a question mark in it puts itself there.
+    """
+    for part in _CHAIN.split(url):
+        scheme, found, rest = part.partition("://")
+        if not found or scheme.lower() in _PATHS | _NAMED:
+            continue
+        authority = re.split("[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
+        if not _PORT.fullmatch(authority):
+            return False
+    return True
+
+
+class StorageOptions(Mapping[str, Any]):
+    """Arguments of a file system, of which only the names are shown.
+
+    Examples
+    --------
+    >>> options = StorageOptions({"token": "secret"})
+    >>> options, options["token"] == "secret"
+    (StorageOptions(token), True)
+    """
+
+    def __init__(self, values: Mapping[str, Any] | None = None) -> None:
+        self._values = dict(sorted((values or {}).items()))
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._values))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(self._values)})"
+
+
+def secrets_of(url: str, options: Mapping[str, Any]) -> frozenset[str]:
+    """Secrets that an error of a file system may quote: of its URL, and values of its options."""
+    found = [text for part in _CHAIN.split(url) for text in _secrets_in(part)]
+    found += _texts(options)
+    return frozenset(
+        text for text in found if len(text) >= _SHORTEST and text.lower() not in _WORDS
+    )
+
+
+def _secrets_in(url: str) -> Iterator[str]:
+    scheme, found, rest = url.partition("://")
+    if not found or scheme.lower() in _PATHS:
+        return
+    user, rest = _cut(scheme.lower(), rest)
+    if user:
+        yield user
+        yield unquote(user)
+        password = user.partition(":")[2]
+        yield password
+        yield unquote(password)
+    for query in re.split("[?#]", rest)[1:]:
+        yield query
+        for pair in re.split("[&;]", query):
+            value = pair.partition("=")[2]
+            yield value
+            yield unquote_plus(value)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Texts and numbers in a value, however deep."""
+    if isinstance(value, Mapping):
+        for one in value.values():
+            yield from _texts(one)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for one in value:
+            yield from _texts(one)
+    elif isinstance(value, bytes):
+        yield value.decode(errors="replace")
+    elif isinstance(value, str | int | float) and not isinstance(value, bool):
+        yield str(value)
+
+
+_IN_TEXT = r"[^\s'\"<>]"
+_USER_IN_TEXT = re.compile(
+    rf"(?<![A-Za-z0-9+.-])(?!(?:{'|'.join(_CONTAINERS | _NAMED)})://)([A-Za-z][A-Za-z0-9+.-]*://)"
+    r"(?:[^\s'\"<>/]*@|[^\s'\"<>/@:\[]*:(?!\d*(?:[/?#\s'\"<>),]|$))[^\s'\"<>]*@)"
+)
+_QUERY_IN_TEXT = re.compile(
+    rf"((?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>?#]*)[?#]{_IN_TEXT}*"
+)
+
+
+def scrub(text: str, secrets: Iterable[str] = ()) -> str:
+    """Cut secrets from a sentence of somebody else: those given, and those of URLs in it.
+
+    Examples
+    --------
+    >>> scrub("cannot open 'https://me:secret@example.org/a?token=secret'")
+    "cannot open 'https://example.org/a'"
+    """
+    ways = {way for secret in secrets for way in _ways(secret)}
+    for way in sorted(ways, key=len, reverse=True):
+        text = text.replace(way, HIDDEN)
+    return _QUERY_IN_TEXT.sub(r"\1", _USER_IN_TEXT.sub(r"\1", text))
+
+
+def _ways(text: str) -> set[str]:
+    """How a text may be quoted."""
+    return {text, quote(text), quote(text, safe=""), repr(text)[1:-1], json.dumps(text)[1:-1]}
+
+
+_USER = re.compile(
+    r"((?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*:/+)(?!git@[^/@]*(?:/|$))"
+    r"(?:[^/]*@|[^/@:\[]*:(?!\d*(?:[/?#]|$)).*@)",
+    re.DOTALL,
+)
+_USER_WITHOUT_SCHEME = re.compile(
+    r"(?i)^(?!doi:)[^/@:\s]*:(?!/|\d*(?:/|$)).*@"  # me:secret@host
+    r"|(?<=/)[^/:@]*:[^/]*@"
+    r"|^(?!git@)[^/@:\s]+@(?=[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}(?:[/:]|$))",  # token@host
+    re.DOTALL,
+)
+_PARAMETER = re.compile(
+    r"(?i)(?<=[?&;])[^=&;?/]*(?:token|secret|passw|pwd|auth|sig|key|credential|private)[^=&;?/]*"
+    r"=[^&;]*&?"
+)
+_TOKEN = re.compile(r"gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{20,}")
+
+MAY_HOLD = (
+    r"(?i)@|%(?:25)*40|gh[pousr]_|github_pat_|glpat-"
+    r"|(?:[?&;]|%(?:25)*(?:3f|26|3b)).*(?:=|%(?:25)*3d)"
+)
+"""What a spec matches that holds a secret (in RE2, for columns); few others do."""
+
+_MOST_TIMES = 4
+"""How often specs are percent-encoded; once is right."""
+
+_LONGEST = 8192
+"""Signs of a spec that are looked at; no URL has more."""
+
+
+def without_secrets(text: str) -> str:
+    """Cut user, password and tokens from a spec or a name, also where these are percent-encoded.
+
+    A spec is not always a URL, so this goes by looks: what stands before an ``@`` that ends where a
+    host begins, a parameter whose name speaks of a secret, a token of GitHub's or GitLab's form.
+    The user ``git``, by whom everybody clones, stays. Text with nothing to hide stays as it is; of
+    other text the secret's own level of encoding is undone.
+
+    Examples
+    --------
+    >>> without_secrets("https%3A%2F%2Fme%3Asecret%40example.org%2Fa%2Fb/main")
+    'https://example.org/a/b/main'
+    >>> without_secrets("owner/name@v1.0")
+    'owner/name@v1.0'
+    """
+    if len(text) > _LONGEST:
+        text = text[:_LONGEST].rpartition("/")[0]
+    found = text
+    for _ in range(_MOST_TIMES):
+        if (cut := _cut_by_looks(found)) != found:
+            return without_secrets(cut)
+        found = unquote(found)
+    return text
+
+
+def _cut_by_looks(text: str) -> str:
+    cut = _PARAMETER.sub("", _USER_WITHOUT_SCHEME.sub(_nothing, _USER.sub(_nothing, text)))
+    if cut != text:
+        cut = cut.rstrip("?&;")
+    return _TOKEN.sub(HIDDEN, cut)
+
+
+def _nothing(found: re.Match[str]) -> str:
+    """What is left of a user and a password; all of it if both are empty."""
+    scheme = (found[1] or "") if found.re is _USER else ""
+    return scheme if found[0][len(scheme) :].strip(":@") else found[0]
+
+
+_WORD = re.compile(r"[^\s\"',{}]+")
+_JSON_ESCAPE = re.compile(r"\\(?:u00([2-7][0-9a-fA-F])|(/))")
+
+
+def line_without_secrets(text: str, *, cut: bool) -> str:
+    """Cut secrets from a line of an archive, which need not be JSON; `cut` off, it may end in one.
+
+    Examples
+    --------
+    >>> line_without_secrets('{"spec": "https://me:secret@example.org/a", "version"', cut=True)
+    '{"spec": "https://example.org/a", "'
+    """
+    text = _JSON_ESCAPE.sub(lambda sign: chr(int(sign[1] or "2f", 16)), text)
+    if cut:
+        text = text[: max(text.rfind(sign) for sign in "\"', \t") + 1]
+    return _WORD.sub(lambda word: without_secrets(word[0]), text)
