@@ -271,7 +271,7 @@ def line_without_secrets(text: str, *, cut: bool) -> str:
 
     Examples
     --------
-    >>> line_without_secrets('{"spec": "https://me:secret@example.org/a", "version"', cut=True)
+    >>> line_without_secrets('{"spec": "https://me:secret@example.org/a", "vers', cut=True)
     '{"spec": "https://example.org/a", "'
     """
     text = _JSON_ESCAPE.sub(lambda sign: chr(int(sign[1] or "2f", 16)), text)
