@@ -141,6 +141,7 @@ def check(
         rows = _check_data(rollups, faults, notes)
         faults += _lost(rollups.manifest)
         notes += remarks.gaps(rows, today)
+        notes += remarks.shrunk(rollups.manifest.get("shrunk", {}))
         notes += remarks.secrets(secret_launches(rollups.manifest))
         if archive is not None:
             faults += _differences(archive, rollups.manifest["source"], rows, start, end)

@@ -3,27 +3,33 @@
 Knows names, dates, sizes and line ends; never what a line says.
 """
 
-import gzip
-import zlib
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
-from io import BytesIO
 
 import orjson
 
 from daskbinder.errors import InputError, JobError, LostFiles
 from daskbinder.instance import MYBINDER, Instance
+from daskbinder.packed import MAGIC, NotWhole, is_packed, unpack
 from daskbinder.place import Place
-from daskbinder.storage import Entry
+from daskbinder.storage import REFUSED, Entry
 
 INDEX = "index.jsonl"
 
 _STEP = 1 << 20
 _LOOK = 1 << 14
+
+_TICK = 0.02
+"""Seconds in which two changes of a file may get the same time: kernels count in steps of up to 10
+ms."""
+
+_LOOKS = 10
+"""How often a file is looked at that changes all the time."""
 
 
 @dataclass(frozen=True, order=True)
@@ -35,13 +41,15 @@ class DayFile:
     date : datetime.date
         The UTC date in its name.
     name : str
-        Its name, in which the date stands; one that ends in ``.gz`` is compressed.
+        Its name, in which the date stands.
     size : int
         Bytes, compressed if it is.
     fingerprint : str
         What the place gave that changes with the content.
     modified : float or None
         When it was last written, in seconds since 1970, None where the place does not say.
+    ctime_ns : int or None
+        When anything of it was last changed, in nanoseconds since 1970; only folders say.
     """
 
     date: date
@@ -49,6 +57,7 @@ class DayFile:
     size: int
     fingerprint: str
     modified: float | None = field(default=None, compare=False, repr=False)
+    ctime_ns: int | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.date.isoformat() not in self.name:
@@ -58,13 +67,18 @@ class DayFile:
 
     @property
     def compressed(self) -> bool:
-        """Whether the file is a gzip archive."""
+        """Whether the file is called a gzip file; what its first bytes say is what counts."""
         return self.name.endswith(".gz")
+
+    @property
+    def refused(self) -> bool:
+        """Whether the place told that there is such a file and that we may not read it."""
+        return REFUSED in self.entry.known
 
     @property
     def entry(self) -> Entry:
         """The file as the place listed it."""
-        return Entry(self.name, self.size, self.fingerprint, self.modified)
+        return Entry(self.name, self.size, self.fingerprint, self.modified, ctime_ns=self.ctime_ns)
 
 
 @dataclass(frozen=True)
@@ -82,7 +96,7 @@ class Part:
 
 
 def parts_of(files: Iterable[DayFile], size: int) -> Iterator[Part]:
-    """Cut files larger than `size` bytes into parts, those of gzip excepted."""
+    """Cut files larger than `size` bytes into parts, those called gzip excepted."""
     for file in files:
         step = file.size if file.compressed or file.size <= size else size
         for start in range(0, max(file.size, 1), max(step, 1)):
@@ -131,13 +145,27 @@ def list_day_files(
             raise InputError(
                 f"{place} has two files for {day}, {files[day].name} and {entry.name}; remove one"
             )
-        if entry.size is None:
+        if (entry := _at_rest(place, entry)).size is None:
             raise InputError(
                 f"{place} does not say how many bytes {entry.name} has; "
                 "fetch the archive into a folder first"
             )
-        files[day] = DayFile(day, entry.name, entry.size, entry.fingerprint, entry.modified)
+        files[day] = DayFile(
+            day, entry.name, entry.size, entry.fingerprint, entry.modified, entry.ctime_ns
+        )
     return tuple(sorted(files.values()))
+
+
+def _at_rest(place: Place, entry: Entry) -> Entry:
+    """Describe a file so that any later change of it shows in its times."""
+    for _ in range(_LOOKS):
+        if entry.ctime_ns is None or abs(time.time() - entry.ctime_ns / 1e9) > _TICK:
+            break
+        time.sleep(_TICK)
+        before, entry = entry, place.entry(entry.name)
+        if entry.ctime_ns == before.ctime_ns:
+            break
+    return entry
 
 
 def _expected(place: Place, instance: Instance, today: date) -> list[str]:
@@ -158,11 +186,16 @@ def read_index(place: Place, instance: Instance = MYBINDER) -> dict[date, int]:
 
 
 def _index(place: Place, instance: Instance) -> Iterator[tuple[date, str, int]]:
-    """Dates, names and counts of day files, as the index gives them."""
+    """Dates, names and counts of day files, as the index of a place gives them."""
     try:
         data = place.read(INDEX)
     except FileNotFoundError:
         return
+    yield from entries_of_index(data, instance)
+
+
+def entries_of_index(data: bytes, instance: Instance) -> Iterator[tuple[date, str, int]]:
+    """Dates, names and counts of day files in the bytes of an index."""
     for line in data.splitlines():
         try:
             entry = orjson.loads(line)
@@ -195,7 +228,7 @@ def read_groups(
         if group and not coming.done():
             yield group
             group, held = [], 0
-        for piece in _pieces(part, coming.result(), size):
+        for piece in pieces(part, coming.result(), size):
             if group and held + len(piece) > size:
                 yield group
                 group, held = [], 0
@@ -255,7 +288,7 @@ def read_part(place: Place, part: Part, size: int) -> Iterator[bytes | memoryvie
     LostFiles
         When what was read is not what was listed, even after reading again.
     """
-    return _pieces(part, _fetch(place, part), size)
+    return pieces(part, _fetch(place, part), size)
 
 
 def lost(place: Place, parts: Sequence[Part]) -> dict[str, str]:
@@ -273,15 +306,38 @@ def lost(place: Place, parts: Sequence[Part]) -> dict[str, str]:
         return {name: why for found in pool.map(reason, parts) for name, why in found.items()}
 
 
-def _pieces(part: Part, data: bytes | memoryview, size: int) -> Iterator[bytes | memoryview]:
-    return _decompress(part.file, data, size) if part.file.compressed else iter([data])
+def pieces(part: Part, data: bytes | memoryview, size: int) -> Iterator[bytes | memoryview]:
+    """Lines of a part in pieces of whole lines, out of gzip if the file is that.
+
+    Raises
+    ------
+    LostFiles
+        When it is gzip and not whole.
+    """
+    name = part.file.name
+    if part.start or not (is_packed(data) or (part.file.compressed and not data)):
+        yield data
+        return
+    try:
+        yield from unpack(data, size)
+    except NotWhole as error:
+        reason = f"{name} is not a whole gzip file ({error}); fetch it again"
+        raise LostFiles({name: reason}) from error
 
 
 def _fetch(place: Place, part: Part) -> bytes | memoryview:
-    """Bytes of a part: of a whole file as they are, else from line end to line end."""
+    """Bytes of a part: of a whole file as they are, else from line end to line end.
+
+    All lines of a gzip file are in its first part.
+    """
+    entry = part.file.entry
     try:
-        if part.whole or part.file.compressed:
-            return place.fetch(part.file.entry)
+        if part.file.refused:
+            raise place.refusal(part.file.name)
+        if part.whole:
+            return place.fetch(entry)
+        if is_packed(place.fetch_range(entry, 0, len(MAGIC))):
+            return b"" if part.start else place.fetch(entry)
         return _fetch_lines(place, part)
     except (InputError, JobError) as error:
         raise LostFiles({part.file.name: str(error)}) from error
@@ -320,20 +376,3 @@ def _line_end(data: memoryview, start: int, stop: int) -> int:
         if found >= 0:
             return at + found + 1
     return 0
-
-
-def _decompress(file: DayFile, data: bytes | memoryview, size: int) -> Iterator[bytes]:
-    rest = b""
-    try:
-        with gzip.GzipFile(fileobj=BytesIO(data)) as stream:
-            while piece := stream.read(size):
-                end = piece.rfind(b"\n") + 1
-                if end:
-                    yield rest + piece[:end]
-                    rest = piece[end:]
-                else:
-                    rest += piece
-    except (EOFError, OSError, zlib.error) as error:
-        reason = f"{file.name} is not a whole gzip file ({error}); fetch it again"
-        raise LostFiles({file.name: reason}) from error
-    yield rest

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from daskbinder.dayfile import DayFile, Part, read_part
 from daskbinder.events import TIMESTAMP, day_number
+from daskbinder.losses import refuse_losses
 from daskbinder.place import Place
 from daskbinder.scan import Body, scan
 
@@ -33,10 +34,19 @@ META = pd.DataFrame(
 
 
 def read_day(place: Place, file: DayFile) -> pd.DataFrame:
-    """Launches of a day file, sorted by time; those of the days beside it included."""
+    """Launches of a day file, sorted by time; those of the days beside it included.
+
+    Raises
+    ------
+    LostFiles
+        When it cannot be read, or has no launch in it.
+    """
     frames = []
-    for data in read_part(place, Part(file, 0, file.size), _PIECE):
+    whole = Part(file, 0, file.size)
+    tallies = []
+    for data in read_part(place, whole, _PIECE):
         read = scan([Body(file.name, day_number(file.date), data)])
+        tallies += [(whole, tally) for tally in read.tallies]
         table = read.launches.take(pa.array(read.launch))
         columns = {
             name: table[name].cast(pa.string()) if dtype is _TEXT else table[name]
@@ -47,6 +57,7 @@ def read_day(place: Place, file: DayFile) -> pd.DataFrame:
             pa.array(read.times[read.time], TIMESTAMP).to_pandas(), name="timestamp"
         )
         frames.append(frame.astype({"build_token": "boolean"}))
+    refuse_losses([tallies])
     return pd.concat(frames).sort_index(kind="stable").astype(_DTYPES)
 
 

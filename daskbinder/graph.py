@@ -27,6 +27,7 @@ from daskbinder.cut import (
 )
 from daskbinder.dayfile import Part, parts_of, read_index
 from daskbinder.days import Days
+from daskbinder.errors import InputError, JobError
 from daskbinder.events import day_number
 from daskbinder.federation import Federation
 from daskbinder.layout import ACTIVE, DIRECTORY, REPOSITORIES, repositories_name
@@ -314,7 +315,13 @@ def _some(items: Sequence[T], size: int) -> list[Sequence[T]]:
 def _fold(task: Any, sizes: Sequence[int | None], *inputs: Any) -> Any:
     """Do a task on inputs of which some are lists, so many of `inputs` each."""
     rest = iter(inputs)
-    return task(*(next(rest) if size is None else [*islice(rest, size)] for size in sizes))
+    try:
+        return task(*(next(rest) if size is None else [*islice(rest, size)] for size in sizes))
+    except (InputError, JobError) as error:
+        failed = error
+    # what it came from may be of a kind that cannot be sent; the sentence says it all
+    failed.__cause__ = failed.__context__ = None
+    raise failed.with_traceback(None)
 
 
 def _is_there(dest: Place, result: Any) -> bool:

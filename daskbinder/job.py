@@ -24,6 +24,7 @@ from daskbinder.lock import StillHeld, locked
 from daskbinder.manifest import read_manifest, write_manifest
 from daskbinder.planner import Plan, fit, leave_out, widen
 from daskbinder.readiness import LEAST_BLOCK, Tell, block_for, check_places, silent
+from daskbinder.refresh import launches_in, launches_of_days
 from daskbinder.store import Rollups, Written, describe
 from daskbinder.tasks import TOPIC
 
@@ -126,12 +127,14 @@ def _publish(
 ) -> dict[str, Any]:
     """Compute a plan and replace the manifest; what no manifest names any more goes after that."""
     stamp = plan.dest.stamp(MANIFEST)
+    before = read_manifest(plan.dest, broken_is_none=plan.earlier is None)
     if plan.earlier is not None and stamp != plan.stamp:
         raise JobError(f"{plan.dest} was written to since this run was planned; plan it again")
+    launches = _launches_before(plan, before)
     target = ledger.begin(plan.dest, plan.token, plan.names, anew=plan.earlier is None)
-    manifest, target = _compute_all(plan, client, progress, target)
-    before = read_manifest(plan.dest, broken_is_none=plan.earlier is None) or {"files": {}}
-    stale = frozenset({*before["files"], *target.left} - manifest["files"].keys())
+    manifest, target = _compute_all(plan, client, progress, target, launches)
+    standing = before["files"] if before else {}
+    stale = frozenset({*standing, *target.left} - manifest["files"].keys())
     if stale:  # the next run removes them if this one cannot
         ledger.aim(plan.dest, replace(target, left=stale))
     still_held()
@@ -144,8 +147,23 @@ def _publish(
     return manifest
 
 
+def _launches_before(plan: Plan, manifest: Mapping[str, Any] | None) -> Mapping[date, int]:
+    """Launches that days had; of a day that shrank and is still small, those it once had.
+
+    A full run compares with what was counted last: so a day that is rightly small is named once.
+    """
+    if manifest is None or manifest.get("instance") != plan.archive.instance.name:
+        return {}
+    shrunk = plan.earlier.shrunk if plan.earlier else {}
+    return {**launches_of_days(plan.dest, manifest), **shrunk}
+
+
 def _compute_all(
-    plan: Plan, client: Client, progress: Progress | None, target: ledger.Target
+    plan: Plan,
+    client: Client,
+    progress: Progress | None,
+    target: ledger.Target,
+    before: Mapping[date, int],
 ) -> tuple[dict[str, Any], ledger.Target]:
     """Compute a plan and what turns out to be needed in its place; return also the target then.
 
@@ -158,7 +176,8 @@ def _compute_all(
             results = _compute(plan, client, progress)
             beyond = _beyond(plan, results)
             if not beyond:
-                return {**_manifest(plan, results), "lost": dict(sorted(lost.items()))}, target
+                found = _manifest(plan, results, before)
+                return {**found, "lost": dict(sorted(lost.items()))}, target
             log.info("launches strayed to %d days that were not counted; these too", len(beyond))
             plan = widen(plan, beyond)
         except LostFiles as error:
@@ -176,13 +195,13 @@ def _beyond(plan: Plan, results: list[Any]) -> set[date]:
     """Dates that a file read now holds launches of, but that were not counted anew."""
     if plan.scope.dates is None:
         return set()
-    (_, _, strays), _ = results[-2:]
+    (_, _, strays, _), _ = results[-2:]
     near = {day + timedelta(days=by) for day in strays for by in (-1, 1)}
     return near - plan.scope.dates
 
 
-def _manifest(plan: Plan, results: list[Any]) -> dict[str, Any]:
-    """State what the data set holds now."""
+def _manifest(plan: Plan, results: list[Any], before: Mapping[date, int]) -> dict[str, Any]:
+    """State what the data set holds now, and which days have far less than `before`."""
     *rollups, days, rejects = results
     written: list[Written] = []
     unknown: list[str] = []
@@ -190,7 +209,7 @@ def _manifest(plan: Plan, results: list[Any]) -> dict[str, Any]:
         files, unknown = rollups.pop()
         written += files
     written += [file for files in rollups for file in files]
-    (day_file, totals, strays), (reject_file, reasons) = days, rejects
+    (day_file, totals, strays, launches), (reject_file, reasons) = days, rejects
     written += [day_file, reject_file]
     if totals.accepted + totals.rejected != totals.lines:
         raise JobError("accepted and rejected lines do not add up; please report this")
@@ -208,7 +227,27 @@ def _manifest(plan: Plan, results: list[Any]) -> dict[str, Any]:
         "totals": {**asdict(totals), "reasons": reasons},
         "unknown_origins": unknown,
         "strays": sorted(day.isoformat() for day in strays),
+        "shrunk": _shrunk(plan, launches, before),
         "files": dict(sorted(files.items())),
+    }
+
+
+def _shrunk(
+    plan: Plan, launches: Mapping[date, int], before: Mapping[date, int]
+) -> dict[str, dict[str, int]]:
+    """Days with less than half of the launches they had, by date."""
+    now = dict(launches)
+    if plan.earlier is not None and plan.earlier.shrunk:
+        read, named = launches.keys(), plan.earlier.shrunk.keys() & set(plan.wish.present)
+        now |= {
+            day: n
+            for day, n in launches_in(plan.earlier.days).items()
+            if day in named and day not in read
+        }
+    return {
+        day.isoformat(): {"before": before[day], "now": n}
+        for day, n in sorted(now.items())
+        if 2 * n < before.get(day, 0)
     }
 
 

@@ -154,6 +154,11 @@ def open_lock(folder: int, name: str, path: str) -> int:
     return os.open(name, flags, 0o666, dir_fd=folder)
 
 
+def open_to_read(path: str, flags: int) -> int:
+    """Open a file as `open` asks for; what stands in its place may be a FIFO, and nobody writes."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def remove(folder: int, name: str) -> None:
     """Remove a file of a folder, if it is there; of a link, the link."""
     with suppress(FileNotFoundError):

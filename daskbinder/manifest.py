@@ -62,6 +62,13 @@ class _Totals(msgspec.Struct):
     reasons: dict[str, _Count]
 
 
+class _Shrunk(msgspec.Struct):
+    """Launches of a day that lost more than half of them."""
+
+    before: _Count
+    now: _Count
+
+
 class _Manifest(msgspec.Struct):
     """All parts of a manifest; those with a default were not there from the start."""
 
@@ -77,6 +84,7 @@ class _Manifest(msgspec.Struct):
     strays: list[date]
     files: dict[str, Any]
     lost: dict[str, str] = {}
+    shrunk: dict[date, _Shrunk] = {}
     instance: str = ""
 
 

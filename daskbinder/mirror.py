@@ -1,17 +1,21 @@
-"""A mirror of an archive in a folder: what is new comes, whole and verified, and nothing twice."""
+"""A mirror of an archive in a folder: what is new comes, whole and verified, and nothing twice.
+
+A day is taken if there is a launch in it, or nothing at all; what else a site may answer, such as a
+page that tells of maintenance, never gets in, and goes if it is there.
+"""
 
 import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from daskbinder.archive import Archive
-from daskbinder.dayfile import INDEX, DayFile
-from daskbinder.errors import InputError
+from daskbinder.dayfile import INDEX, DayFile, entries_of_index
+from daskbinder.errors import InputError, LostFiles
+from daskbinder.losses import loss_of
 from daskbinder.place import Place, flaw
 from daskbinder.storage import Entry
 
@@ -41,6 +45,11 @@ class Mirror:
         Day files that are smaller in the archive than in the folder.
     deleted : bool
         Whether those were removed and replaced, or kept.
+    lost : dict of str to str
+        Files that the archive gives and that were not taken, and why: days without a launch, days
+        that it does not let us read, an index that names no day.
+    removed : tuple of str
+        Day files of the folder that had no launch, and that the archive does not have.
     """
 
     fetched: tuple[str, ...]
@@ -49,6 +58,8 @@ class Mirror:
     gone: tuple[str, ...]
     shrunk: tuple[str, ...]
     deleted: bool
+    lost: dict[str, str]
+    removed: tuple[str, ...]
 
 
 def sync(
@@ -64,7 +75,7 @@ def sync(
 
     A file is taken for unchanged if it has the size and the time of the one listed, or else its
     checksum where the place gives one. Each comes whole or not at all, so a `sync` that was
-    stopped goes on where it was.
+    stopped goes on where it was. One that is not empty and has no launch in it is not taken.
 
     Parameters
     ----------
@@ -109,33 +120,52 @@ def sync(
     there = {entry.name: entry for entry in here.entries() if is_day(entry.name)}
 
     known = {file.name for file in archive.files}
-    gone = tuple(sorted(there.keys() - known))
+    beyond = sorted(there.keys() - known)
+    bad = [name for name in beyond if _is_bad(here, is_day(name), there[name])]
+    gone = tuple(name for name in beyond if name not in bad)
+    lost = {file.name: str(archive.place.refusal(file.name)) for file in files if file.refused}
+    files = tuple(file for file in files if not file.refused)
     shrunk = tuple(
         file.name
         for file in files
-        if file.name in there and (there[file.name].size or 0) > file.size
+        if file.name in there
+        and (there[file.name].size or 0) > file.size
+        and not _is_bad(here, file.date, there[file.name])
     )
     wanted = [file for file in files if delete or file.name not in shrunk]
-    fetched = _bring(archive.place, here, wanted, there, progress or (lambda *_: None))
-    _bring_index(archive.place, here)
-    if delete:
-        for name in gone:
-            here.remove(name)
+    fetched, without = _bring(archive.place, here, wanted, there, progress or (lambda *_: None))
+    lost |= without | _bring_index(archive, here)
+    for name in (*bad, *(gone if delete else ())):
+        here.remove(name)
     return Mirror(
         fetched=tuple(sorted(file.name for file in fetched)),
         bytes=sum(file.size for file in fetched),
-        unchanged=len(wanted) - len(fetched),
+        unchanged=len(wanted) - len(fetched) - len(without),
         gone=gone,
         shrunk=shrunk,
         deleted=delete,
+        lost=dict(sorted(lost.items())),
+        removed=tuple(bad),
     )
+
+
+def _is_bad(here: Place, day: date | None, entry: Entry) -> bool:
+    """Whether a day file of the folder is not empty and has no launch."""
+    if day is None or entry.size is None:
+        return False
+    file = DayFile(day, entry.name, entry.size, entry.fingerprint)
+    try:
+        return loss_of(file, here.read(file.name)) is not None
+    except LostFiles:
+        return True
 
 
 def _bring(
     source: Place, here: Place, files: list[DayFile], there: dict[str, Entry], progress: Progress
-) -> list[DayFile]:
-    """Fetch the files that are not there yet and return them."""
+) -> tuple[list[DayFile], dict[str, str]]:
+    """Fetch the files that are not there yet and return them, and why others were not taken."""
     fetched = []
+    lost: dict[str, str] = {}
     pool = ThreadPoolExecutor(source.concurrency, "daskbinder-sync")
     try:
         # the newest first: they are the ones that may be rewritten while this runs
@@ -145,16 +175,27 @@ def _bring(
         }
         for done in as_completed(coming):
             file = coming[done]
-            if done.result():
+            try:
+                came = done.result()
+            except LostFiles as error:
+                lost |= error.files
+                came = False
+            if came:
                 fetched.append(file)
-            progress(file.size, file.size if done.result() else 0)
+            progress(file.size, file.size if came else 0)
     finally:
         pool.shutdown(cancel_futures=True)
-    return fetched
+    return fetched, lost
 
 
 def _bring_one(source: Place, here: Place, file: DayFile, there: Entry | None) -> bool:
-    """Fetch a file unless it is there; return whether it was fetched."""
+    """Fetch a file unless it is there; return whether it was fetched.
+
+    Raises
+    ------
+    LostFiles
+        When it has no launch in it.
+    """
     entry = file.entry
     if there is not None and there.size == entry.size:
         if _same_time(there, entry):
@@ -162,7 +203,10 @@ def _bring_one(source: Place, here: Place, file: DayFile, there: Entry | None) -
         if _has_checksum(entry) and flaw(entry, here.read(file.name)) is None:
             _set_time(here, entry)
             return False
-    here.write(file.name, source.fetch(entry))
+    data = source.fetch(entry)
+    if why := loss_of(file, data):
+        raise LostFiles({file.name: why})
+    here.write(file.name, data)
     log.info("fetched %s, %d bytes", file.name, file.size)
     _set_time(here, entry)
     return True
@@ -183,6 +227,13 @@ def _set_time(here: Place, entry: Entry) -> None:
         os.utime(here.path(entry.name), (entry.modified, entry.modified))
 
 
-def _bring_index(source: Place, here: Place) -> None:
-    with suppress(FileNotFoundError):
-        here.write(INDEX, source.read(INDEX))
+def _bring_index(archive: Archive, here: Place) -> dict[str, str]:
+    """Bring the archive's index, unless it names no day; return why it was not taken."""
+    try:
+        data = archive.place.read(INDEX)
+    except FileNotFoundError:
+        return {}
+    if data and not any(True for _ in entries_of_index(data, archive.instance)):
+        return {INDEX: f"{INDEX} ({len(data):,} bytes) names no day"}
+    here.write(INDEX, data)
+    return {}

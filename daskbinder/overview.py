@@ -44,6 +44,8 @@ class Overview:
         Days that may still change: today's and yesterday's.
     empty : tuple of datetime.date
         Days whose file has no bytes.
+    refused : tuple of datetime.date
+        Days whose file the site does not let us read.
     unindexed : tuple of datetime.date
         Days that the archive's own index does not name.
     indexed_only : tuple of datetime.date
@@ -65,6 +67,7 @@ class Overview:
     gaps: tuple[tuple[date, date], ...]
     provisional: tuple[date, ...]
     empty: tuple[date, ...]
+    refused: tuple[date, ...]
     unindexed: tuple[date, ...]
     indexed_only: tuple[date, ...]
 
@@ -93,7 +96,8 @@ class Overview:
             bytes=sum(file.size for file in archive.files),
             gaps=Days.of(dates).gaps.spans,
             provisional=tuple(day for day in dates if day >= today - _DAY),
-            empty=tuple(file.date for file in archive.files if not file.size),
+            empty=tuple(file.date for file in archive.files if not (file.size or file.refused)),
+            refused=tuple(file.date for file in archive.files if file.refused),
             unindexed=tuple(day for day in dates if day not in archive.index),
             indexed_only=tuple(sorted(archive.index.keys() - set(dates))),
         )

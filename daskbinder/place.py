@@ -25,7 +25,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from daskbinder.errors import InputError, JobError
 from daskbinder.redaction import StorageOptions, address_of, has_port, scrub, secrets_of
-from daskbinder.storage import LISTED, Changed, Entry, Folder, Storage
+from daskbinder.storage import LISTED, REFUSED, Changed, Entry, Folder, Storage
 
 T = TypeVar("T")
 
@@ -160,11 +160,27 @@ class Place:
         return self._try(name, lambda: self.storage.entry(name))
 
     def entries_named(self, names: Iterable[str]) -> list[Entry]:
-        """Describe those of some files that exist, by asking for each, a few at a time."""
+        """Describe those of some files that exist, by asking for each, a few at a time.
+
+        One that we may not read is described by its refusal.
+
+        Raises
+        ------
+        InputError
+            When we may read none of them.
+        """
+
+        def look(name: str) -> Entry:
+            try:
+                return self.storage.entry(name)
+            except Exception as error:
+                if status := self.storage.refusal(error):
+                    return Entry(name, 0, f"{REFUSED}={status}")
+                raise
 
         def ask(name: str) -> Entry | None:
             try:
-                return self.entry(name)
+                return self._try(name, lambda: look(name))
             except FileNotFoundError:
                 return None
 
@@ -174,7 +190,17 @@ class Place:
                 found = [future.result() for future in futures]
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
-        return [entry for entry in found if entry is not None]
+        there = [entry for entry in found if entry is not None]
+        if there and all(REFUSED in entry.known for entry in there):
+            raise self.refusal()
+        return there
+
+    def refusal(self, name: str = "") -> InputError:
+        """Make the error that we may not read a file, or anything."""
+        return InputError(f"{self._where(name)} is not open to us; {_ADVICE}")
+
+    def _where(self, name: str) -> str:
+        return f"{self}/{name}" if name else str(self)
 
     def read(self, name: str) -> bytes:
         """Bytes of a file as it is now; raise FileNotFoundError if there is none."""
@@ -282,7 +308,7 @@ class Place:
 
     def _try(self, name: str, attempt: Callable[[], T]) -> T:
         """Do something, again if it may yet go well, and tell the user in one sentence if not."""
-        where = f"{self}/{name}" if name else str(self)
+        where = self._where(name)
         for tried in range(1, ATTEMPTS + 1):
             try:
                 return attempt()
@@ -295,7 +321,7 @@ class Place:
             except Exception as error:
                 safe = self._safe(error)
                 if self.storage.is_refusal(error):
-                    raise InputError(f"{where} is not open to us; {_ADVICE}") from safe
+                    raise self.refusal(name) from safe
                 if isinstance(error, _Damaged) and self.is_local:
                     raise JobError(f"{where} {LISTED}; run again") from error
                 seen = self._seen(error)

@@ -14,7 +14,7 @@ import pyarrow as pa
 from daskbinder.dayfile import DayFile
 from daskbinder.layout import DAYS, EARLIER_DAYS
 from daskbinder.place import Place
-from daskbinder.store import is_whole, read_table
+from daskbinder.store import DAYS_SCHEMA, is_whole, read_table
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,15 @@ class Earlier:
         Dates of the files that hold launches of another date.
     unknown : tuple of str
         Origins the federation table did not know.
+    shrunk : dict of datetime.date to int
+        Dates that have less than half of the launches they once had, and how many these were.
     """
 
     files: Mapping[str, Mapping[str, Any]] = field(repr=False)
     days: pa.Table = field(repr=False)
     strays: frozenset[date]
     unknown: tuple[str, ...]
+    shrunk: Mapping[date, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -92,15 +95,39 @@ def find_earlier(
     names = files if suspects is None else [name for name in suspects if name in files]
     if not all(is_whole(dest, name, files[name]) for name in names if name != DAYS):
         return None
-    days = next((name for name in (DAYS, EARLIER_DAYS) if is_whole(dest, name, files[DAYS])), None)
+    days = _day_table(dest, files[DAYS])
     if days is None:
         return None
     return Earlier(
         files,
-        read_table(dest, days),
+        days,
         frozenset(date.fromisoformat(day) for day in manifest["strays"]),
         tuple(manifest["unknown_origins"]),
+        {date.fromisoformat(day): n["before"] for day, n in manifest.get("shrunk", {}).items()},
     )
+
+
+def _day_table(dest: Place, entry: Mapping[str, Any]) -> pa.Table | None:
+    """Read the day table of an entry of the manifest; None if it is not there, or is none."""
+    for name in (DAYS, EARLIER_DAYS):
+        if is_whole(dest, name, entry):
+            with suppress(pa.ArrowException, OSError):
+                table = read_table(dest, name)
+                return table if table.schema.equals(DAYS_SCHEMA) else None
+    return None
+
+
+def launches_of_days(dest: Place, manifest: Mapping[str, Any] | None) -> dict[date, int]:
+    """Launches of each day file that a data set has counted, as far as it can be read."""
+    if manifest is None or DAYS not in manifest["files"]:
+        return {}
+    table = _day_table(dest, manifest["files"][DAYS])
+    return {} if table is None else launches_in(table)
+
+
+def launches_in(days: pa.Table) -> dict[date, int]:
+    """Launches of each day file of a day table."""
+    return dict(zip(days["date"].to_pylist(), days["accepted"].to_pylist(), strict=True))
 
 
 def find_damaged(

@@ -54,6 +54,18 @@ def secrets(launches: int) -> Iterator[str]:
         )
 
 
+def shrunk(days: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    """Days that lost more than half of their launches, as the manifest names them."""
+    if days:
+        told = [f"{day}: {n['now']:,} of {n['before']:,}" for day, n in sorted(days.items())]
+        have = "has" if len(days) == 1 else "have"
+        yield (
+            f"{counted(days, 'day')} {have} less than half of the launches counted before "
+            f"({listed(told)}); see whether the archive is whole, or take it as it is with "
+            "run --full"
+        )
+
+
 def mismatches(rows: Iterable[Mapping[str, Any]]) -> list[date]:
     """Days of which the archive's index counts other lines than there are."""
     return [row["date"] for row in rows if row["indexed"] not in (None, row["lines"])]

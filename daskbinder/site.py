@@ -15,6 +15,7 @@ from daskbinder.storage import LISTED, Changed, Entry, Storage
 _WAIT = aiohttp.ClientTimeout(total=None, sock_connect=15, sock_read=30)
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": f"daskbinder/{__version__}"}
 _GONE = {404, 410}
+_REFUSALS = {400, 401, 403}
 _OK, _PARTIAL, _UNSATISFIABLE = 200, 206, 416
 
 
@@ -68,6 +69,11 @@ class Site(Storage):
     def is_refusal(self, error: BaseException) -> bool:
         """Whether we may not do what we asked for."""
         return getattr(error, "status", None) in (401, 403)
+
+    def refusal(self, error: BaseException) -> int | None:
+        """Status by which a server refuses this one file, None if it does not."""
+        status = getattr(error, "status", None)
+        return status if status in _REFUSALS else None
 
     def _ask(
         self, method: str, name: str, headers: Mapping[str, str]

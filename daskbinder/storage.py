@@ -18,6 +18,8 @@ from daskbinder import local, memory
 
 LISTED = "was rewritten since it was listed"
 WRITTEN = "was written by another run meanwhile"
+REFUSED = "refused"
+"""In place of a fingerprint, with the status: a file that we may not read."""
 
 _KINDS = {"directory": "folder", "other": "special file"}
 
@@ -39,6 +41,9 @@ class Entry:
         When it was last written, in seconds since 1970, None where the place does not say.
     kind : str
         What it is: ``"file"``, or what stands in the place of one, such as ``"folder"``.
+    ctime_ns : int or None
+        When content or anything else of it was last changed, in nanoseconds since 1970, by the
+        clock of the file system. Only folders say, and nobody can set it.
     """
 
     name: str
@@ -46,6 +51,14 @@ class Entry:
     fingerprint: str
     modified: float | None = None
     kind: str = "file"
+    ctime_ns: int | None = None
+
+    def may_be(self, other: "Entry") -> bool:
+        """Whether the other may be of the same content, by what both of them know."""
+        known = other.known
+        same = all(known.get(key, value) == value for key, value in self.known.items())
+        facts = (self.size, other.size), (self.ctime_ns, other.ctime_ns)
+        return same and all(None in pair or pair[0] == pair[1] for pair in facts)
 
     @property
     def known(self) -> dict[str, str]:
@@ -96,7 +109,10 @@ class Storage:
 
     def read(self, path: str, entry: Entry, start: int | None, stop: int | None) -> Any:
         """Bytes of a file or of a range of it; raise `Changed` if it is not the one listed."""
-        return self.fs.cat_file(self.path(path), start=start, end=stop)
+        data = self.fs.cat_file(self.path(path), start=start, end=stop)
+        if not entry.may_be(self.entry(path)):
+            raise Changed(LISTED)
+        return data
 
     def write(self, name: str, data: Any, stamp: str | None) -> None:
         """Put a whole file in place, only over the one with this stamp if one is given."""
@@ -134,6 +150,10 @@ class Storage:
     def is_refusal(self, error: BaseException) -> bool:
         """Whether we may not do what we asked for."""
         return isinstance(error, PermissionError)
+
+    def refusal(self, error: BaseException) -> int | None:
+        """Status by which a server refuses this one file, None if it does not."""
+        return None
 
     def _entry(self, info: Mapping[str, Any]) -> Entry:
         known = [f"{key}={info[key]}" for key in self.fingerprints if info.get(key) is not None]
@@ -173,23 +193,31 @@ class Folder(Storage):
     def _seen(name: str, seen: os.stat_result) -> Entry:
         base = name.rpartition("/")[2]
         mtime = seen.st_mtime
-        return Entry(base, seen.st_size, f"mtime={mtime}", mtime, local.kind_of(seen))
+        kind = local.kind_of(seen)
+        return Entry(base, seen.st_size, f"mtime={mtime}", mtime, kind, seen.st_ctime_ns)
 
     def read(self, path: str, entry: Entry, start: int | None, stop: int | None) -> memoryview:
         """Bytes of a file or of a range of it, fewer if it ends before."""
-        whole = stop is None
         if stop is None:
             stop = (entry.size or 0) + 1
         start = start or 0
         view = memory.allocate(max(stop - start, 0))
-        with Path(self.path(path)).open("rb", buffering=0) as file:
+        with open(self.path(path), "rb", buffering=0, opener=local.open_to_read) as file:
+            self._expect(file.fileno(), path, entry)
             file.seek(start)
             filled = 0
             while filled < len(view) and (got := file.readinto(view[filled:])):
                 filled += got
-        if whole and self.entry(path).fingerprint != entry.fingerprint:
-            raise Changed(LISTED)
+            self._expect(file.fileno(), path, entry)
         return view[:filled]
+
+    def _expect(self, file: int, path: str, entry: Entry) -> None:
+        """Raise if an open file is not the one listed, as its times and its size tell."""
+        now = self._seen(path, os.fstat(file))
+        if now.kind != "file":
+            raise local.refuse_kind(self.path(path), now.kind)
+        if not entry.may_be(now):
+            raise Changed(LISTED)
 
     def write(self, name: str, data: Any, stamp: str | None) -> None:
         """Put a whole file in place at once; a reader finds the old file or the new one."""

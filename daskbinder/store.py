@@ -42,6 +42,23 @@ _SHORT = {
 }
 
 
+DAYS_SCHEMA = pa.schema(
+    {
+        "date": pa.date32(),
+        "name": pa.string(),
+        "bytes": pa.int64(),
+        "fingerprint": pa.string(),
+        "lines": pa.int64(),
+        "accepted": pa.int64(),
+        "rejected": pa.int64(),
+        "indexed": pa.int64(),
+        "hours_present": pa.int8(),
+        "provisional": pa.bool_(),
+    }
+)
+"""Columns of the day table."""
+
+
 @dataclass(frozen=True)
 class Written:
     """A file that was written.

@@ -7,7 +7,6 @@ file. Nothing here knows the graph that calls it.
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from itertools import groupby
 from typing import Any, Literal
 
 import numpy as np
@@ -30,6 +29,7 @@ from daskbinder.layout import (
     repositories_name,
     rollup_name,
 )
+from daskbinder.losses import by_file, refuse_losses
 from daskbinder.place import Place
 from daskbinder.redaction import line_without_secrets
 from daskbinder.repositories import (
@@ -54,7 +54,14 @@ from daskbinder.rollup import (
 from daskbinder.rollup import read_table as rows_of
 from daskbinder.scan import REJECTS_KEPT, TEXT_KEPT, Body, Tally, scan
 from daskbinder.series import MemberCounts, member_series, read_members
-from daskbinder.store import Written, parse_table, read_table, write_table, write_tables
+from daskbinder.store import (
+    DAYS_SCHEMA,
+    Written,
+    parse_table,
+    read_table,
+    write_table,
+    write_tables,
+)
 from daskbinder.windows import Window, windows_of
 
 HOURS = {"hour": 1, "day": 24}
@@ -215,7 +222,14 @@ def _tell(**progress: Any) -> None:
 
 
 def tallies_of(blocks: Sequence[Counted]) -> list[tuple[Part, Tally]]:
-    """Keep the tallies of some blocks and let go of their counts."""
+    """Keep the tallies of some blocks and let go of their counts.
+
+    Raises
+    ------
+    LostFiles
+        When a file has no launch in it.
+    """
+    refuse_losses(counted.tallies for counted in blocks)
     return [pair for counted in blocks for pair in counted.tallies]
 
 
@@ -225,7 +239,13 @@ def partition(
     """Bring the counts of some dates together, from all blocks that may hold launches of them.
 
     Of the dates from `first` to `last` only those among `dates` are kept, if these are given.
+
+    Raises
+    ------
+    LostFiles
+        When a file has no launch in it: nothing is written for these dates.
     """
+    refuse_losses(counted.tallies for counted in blocks)
     bounds = day_number(first), day_number(last)
     counts = _merged([{grain: c.between(*bounds) for grain, c in b.counts.items()} for b in blocks])
     counts = counts or {"hour": EMPTY}
@@ -428,34 +448,22 @@ def write_days(
     kept: Sequence[dict[str, Any]],
     index: Mapping[date, int],
     tallies: Iterable[Iterable[tuple[Part, Tally]]],
-) -> tuple[Written, Totals, list[date]]:
+) -> tuple[Written, Totals, list[date], dict[date, int]]:
     """Write the day table, with the rows `kept` of files that were not read again.
 
     The index has launches by date, as the archive gives them.
 
-    Also returns what was counted, and the dates of the files read that hold launches of others.
+    Also returns what was counted, the dates of the files read that hold launches of others, and the
+    launches by date of the files read.
     """
-    of_files = list(_by_file(tallies))
-    rows = [*kept, *(_day_row(file, of_file) for file, of_file in of_files)]
+    of_files = [(file, [tally for _, tally in pairs]) for file, pairs in by_file(tallies)]
+    read = [_day_row(file, of_file) for file, of_file in of_files]
+    rows = [*kept, *read]
     rows.sort(key=lambda row: row["date"])
     for row in rows:
         row["indexed"] = index.get(row["date"])
         row["provisional"] = row["date"] >= today - timedelta(days=1)
-    schema = pa.schema(
-        {
-            "date": pa.date32(),
-            "name": pa.string(),
-            "bytes": pa.int64(),
-            "fingerprint": pa.string(),
-            "lines": pa.int64(),
-            "accepted": pa.int64(),
-            "rejected": pa.int64(),
-            "indexed": pa.int64(),
-            "hours_present": pa.int8(),
-            "provisional": pa.bool_(),
-        }
-    )
-    days = pa.Table.from_pylist(rows, schema)
+    days = pa.Table.from_pylist(rows, DAYS_SCHEMA)
     totals = Totals(
         files=len(rows),
         **{
@@ -465,7 +473,8 @@ def write_days(
         index_mismatches=sum(row["indexed"] not in (None, row["lines"]) for row in rows),
     )
     strays = [file.date for file, of_file in of_files if any(tally.strays for tally in of_file)]
-    return write_table(dest, DAYS, days), totals, strays
+    launches = {row["date"]: row["accepted"] for row in read}
+    return write_table(dest, DAYS, days), totals, strays, launches
 
 
 def _day_row(file: DayFile, tallies: Sequence[Tally]) -> dict[str, Any]:
@@ -486,19 +495,6 @@ def _day_row(file: DayFile, tallies: Sequence[Tally]) -> dict[str, Any]:
     }
 
 
-def _by_file(
-    tallies: Iterable[Iterable[tuple[Part, Tally]]],
-) -> Iterator[tuple[DayFile, list[Tally]]]:
-    """Tallies of each file, files by date and the tallies in the order of its lines."""
-    flat = sorted((pair for block in tallies for pair in block), key=_place_of_part)
-    for file, pairs in groupby(flat, key=lambda pair: pair[0].file):
-        yield file, [tally for _, tally in pairs]
-
-
-def _place_of_part(pair: tuple[Part, Tally]) -> tuple[DayFile, int]:
-    return pair[0].file, pair[0].start
-
-
 def write_rejects(
     dest: Place, kept: Collection[str], tallies: Iterable[Iterable[tuple[Part, Tally]]]
 ) -> tuple[Written, dict[str, int]]:
@@ -511,17 +507,17 @@ def write_rejects(
     if kept:
         before = read_table(dest, REJECTS).to_pylist()
         rows = [row for row in before if row["name"] in kept]
-    for file, of_file in _by_file(tallies):
+    for file, of_file in by_file(tallies):
         rejects: dict[Reason, list[dict[str, Any]]] = {}
         above = 0
-        for tally in of_file:
+        for _, tally in of_file:
             for index, reason, text in tally.records:
                 row: dict[str, Any] = {"name": file.name, "line": above + index + 1}
                 row["reason"] = str(reason)
                 rejects.setdefault(reason, []).append(row | {"text": text, "n": 1})
             above += tally.physical
         for reason, recorded in rejects.items():
-            total = sum(tally.rejected[reason] for tally in of_file)
+            total = sum(tally.rejected[reason] for _, tally in of_file)
             del recorded[REJECTS_KEPT + 1 :]
             recorded[-1]["n"] = total - len(recorded) + 1
         rows += (row for recorded in rejects.values() for row in recorded)

@@ -10,7 +10,7 @@ import daskbinder
 
 RANKS = [
     ["errors", "memory", "redaction", "_version"],
-    ["annotations", "local", "jsontext"],
+    ["annotations", "local", "jsontext", "packed"],
     [
         "events",
         "days",
@@ -29,7 +29,8 @@ RANKS = [
     ["place"],
     ["dayfile", "scan", "manifest", "lock"],
     ["store"],
-    ["rollup", "frame", "cut", "remarks"],
+    ["rollup", "losses", "cut", "remarks"],
+    ["frame"],
     ["series", "archive"],
     ["ledger", "repositories"],
     ["refresh", "lookup"],

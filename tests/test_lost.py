@@ -12,9 +12,13 @@ import pytest
 from conftest import MakeArchive, MakeLaunch
 from distributed import Client
 from gcs import Fault, served
+from web import FakeSite
 
 import daskbinder as db
 from daskbinder import job
+from daskbinder.instance import MYBINDER
+
+COMMAND = [sys.executable, "-m", "daskbinder", "run"]
 
 FIRST = date(2021, 2, 24)
 DAYS = 9
@@ -48,6 +52,12 @@ def files(dest: Path) -> dict[str, bytes]:
     found = {str(path.relative_to(dest)): path for path in dest.rglob("*") if path.is_file()}
     found.pop("manifest.json")
     return {name: path.read_bytes() for name, path in found.items()}
+
+
+def tables(dest: Path) -> dict[str, bytes]:
+    """All files of launches: not the day table, which says when its files were written."""
+    found = files(dest)
+    return {name: found[name] for name in found if name.count("/") and name[0] != "."}
 
 
 def lost(dest: Path) -> dict[str, str]:
@@ -165,3 +175,199 @@ def test_the_command_ends_with_one(archive: Path, tmp_path: Path) -> None:
     assert f"left out: {BAD}: " in ended.stdout
     assert "Traceback" not in ended.stderr
     assert (tmp_path / "out" / "manifest.json").exists()
+
+
+# Files that are not empty and have no launch ----------------------------------------------------
+
+PORTAL = b"<!DOCTYPE html>\n<title>Down for maintenance</title>\n" * 20
+LOST = {
+    "a page": (PORTAL, "not-json and begins with '<!DOCTYPE html>'"),
+    "UTF-16": ('{"timestamp": "2021-03-01"}\n'.encode("utf-16"), "not-utf8 and begins with "),
+    "one object of pandas": (b'{"timestamp":{"0":"2021-02-28"},"spec":{"0":"a"}}', "other-schema"),
+    "the end of a line": (b'"spec": "a/b", "status": "success"}\n', "not-json"),
+    "bytes of nothing": (b"\0" * 4096, "not-json"),
+    "blank lines": (b"\n \n\r\n", "all its lines are blank"),
+    "a packed page": (gzip.compress(PORTAL), "not-json"),
+    "half of a packed file": (gzip.compress(PORTAL * 99)[:-9], "is not a whole gzip file"),
+    "bytes behind a packed file": (gzip.compress(PORTAL) + b"{}\n", "is not a whole gzip file"),
+}
+
+
+@pytest.mark.parametrize("blocksize", [300, 1 << 20])
+@pytest.mark.parametrize("what", LOST)
+def test_a_file_without_a_launch_is_lost_and_what_was_there_stands(
+    archive: Path, tmp_path: Path, client: Client, what: str, blocksize: int
+) -> None:
+    dest = tmp_path / "out"
+    run(archive, dest)
+    tables_before, before = tables(dest), (dest / "manifest.json").read_bytes()
+    good = (archive / GOOD).read_bytes()
+    body, reason = LOST[what]
+    (archive / GOOD).write_bytes(body)
+    with pytest.raises(db.JobError, match=GOOD) as told:
+        run(archive, dest, blocksize=blocksize)
+    assert reason in str(told.value)
+    if "gzip" not in reason:
+        assert f"{GOOD} ({len(body):,} bytes) has no launch in it: " in str(told.value)
+    assert (dest / "manifest.json").read_bytes() == before
+    assert tables(dest) == tables_before
+
+    run(archive, dest, blocksize=blocksize, keep_going=True)
+    assert list(lost(dest)) == [GOOD]
+    (archive / GOOD).write_bytes(good)
+    run(archive, dest)
+    assert tables(dest) == tables_before
+
+
+def test_a_file_of_another_day_or_of_another_version_is_lost(
+    make_archive: MakeArchive, launch: MakeLaunch, tmp_path: Path, client: Client
+) -> None:
+    days = {date(2021, 3, 4): [launch()], date(2021, 3, 9): [launch(), launch()]}
+    with pytest.raises(db.JobError, match=r"events-2021-03-09.*line 1 is outside-day"):
+        run(make_archive(days), tmp_path)
+    days = {date(2021, 3, 4): [launch(version=9)], date(2021, 3, 5): b""}
+    with pytest.raises(db.JobError, match=r"line 1 is unknown-version.*--accept-version takes it"):
+        run(make_archive(days), tmp_path)
+    run(make_archive(days), tmp_path, accept_versions=[9])
+
+
+def test_an_archive_of_pages_changes_nothing(
+    archive: Path, tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(vars(MYBINDER), "first", FIRST)
+    with FakeSite() as site:
+        site.put_folder(archive)
+        today = FIRST + timedelta(days=DAYS)
+        for rewrite in (False, True):
+            if rewrite:
+                site.files = {f"events-{FIRST + timedelta(days=i)}.jsonl": PORTAL for i in range(9)}
+            source = db.Archive(site.url, today=today)
+            for options in ({}, {"keep_going": True}, {"full": True})[: 3 if rewrite else 1]:
+                plan = db.plan(source, tmp_path, **options)
+                if rewrite:
+                    with pytest.raises(db.JobError, match="has no launch in it"):
+                        db.run(plan)
+                else:
+                    db.run(plan)
+                    before = (tmp_path / "manifest.json").read_bytes()
+    assert (tmp_path / "manifest.json").read_bytes() == before
+
+
+def test_a_lazy_frame_of_a_page_is_an_error(archive: Path, client: Client) -> None:
+    (archive / GOOD).write_bytes(PORTAL)
+    with pytest.raises(db.JobError, match="has no launch in it"):
+        db.Archive(archive).events().compute()
+
+
+@pytest.mark.parametrize("size", [1 << 20, 700])
+def test_gzip_is_told_by_its_first_bytes_and_not_by_its_name(
+    make_archive: MakeArchive, launch: MakeLaunch, tmp_path: Path, client: Client, size: int
+) -> None:
+    day = date(2021, 3, 4)
+    lines = b"".join(
+        json.dumps(launch(f"2021-03-04T10:00:{i % 60:02}+00:00", spec=f"a/{i * i}")).encode()
+        + b"\n"
+        for i in range(400)
+    )
+    halves = lines[: len(lines) // 2], lines[len(lines) // 2 :]
+    plain, packed, called = (make_archive({day: lines}) for _ in range(3))
+    (packed / f"events-{day}.jsonl").write_bytes(b"".join(map(gzip.compress, halves)))
+    (called / f"events-{day}.jsonl").rename(called / f"events-{day}.jsonl.gz")
+    for folder in (plain, packed, called):
+        run(folder, tmp_path / folder.name, blocksize=size)
+        wanted, found = files(tmp_path / plain.name), files(tmp_path / folder.name)
+        assert len(db.plan(db.Archive(folder), tmp_path / "new", blocksize=700).blocks) > 1 or (
+            folder is called
+        )
+        assert {n: b for n, b in found.items() if n != "days.parquet"} == {
+            n: b for n, b in wanted.items() if n != "days.parquet"
+        }
+    assert lost(tmp_path / packed.name) == {}
+
+
+# Files that we may not read ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "status"), [("HEAD", 400), ("HEAD", 403), ("GET", 400), ("GET", 401), ("GET", 403)]
+)
+def test_one_file_that_a_site_refuses(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, status: int
+) -> None:
+    monkeypatch.setitem(vars(MYBINDER), "first", FIRST)
+    with FakeSite() as site:
+        site.put_folder(archive)
+        site.faults = [Fault(status, f"{method} /{GOOD}", 99)]
+        source = db.Archive(site.url, today=FIRST + timedelta(days=8))
+        with pytest.raises(db.JobError, match=GOOD) as told:
+            db.run(db.plan(source, tmp_path), workers=1)
+        assert str(told.value).startswith(f"{site.url}/{GOOD} ")
+        db.run(db.plan(source, tmp_path, keep_going=True), workers=1)
+    assert list(lost(tmp_path)) == [GOOD]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_one_file_that_a_bucket_refuses(
+    archive: Path, tmp_path: Path, client: Client, status: int
+) -> None:
+    with served(archive) as bucket:
+        bucket.faults = [Fault(status, rf"{GOOD}\?alt=media", 99)]
+        source = db.Archive("gs://archive", storage_options=bucket.options)
+        with pytest.raises(db.JobError, match=GOOD):
+            db.run(db.plan(source, tmp_path), workers=1)
+        db.run(db.plan(source, tmp_path, keep_going=True))
+    assert list(lost(tmp_path)) == [GOOD]
+
+
+def test_a_site_that_refuses_everything_is_not_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(vars(MYBINDER), "first", FIRST)
+    with FakeSite() as site:
+        site.faults = [Fault(403, "HEAD", 99)]
+        with pytest.raises(db.InputError, match="is not open to us"):
+            db.Archive(site.url, today=FIRST + timedelta(days=8))
+
+
+# Days that shrink -------------------------------------------------------------------------------
+
+
+def test_a_day_that_shrinks_is_published_and_named_until_it_is_whole(
+    make_archive: MakeArchive, launch: MakeLaunch, tmp_path: Path, client: Client
+) -> None:
+    first, second = date(2021, 3, 3), date(2021, 3, 4)
+    line = json.dumps(launch()).encode() + b"\n"
+    folder = make_archive({first: line.replace(b"03-04", b"03-03") * 10, second: line * 100})
+    day = folder / f"events-{second}.jsonl"
+
+    def named(**options: Any) -> dict[str, Any]:
+        run(folder, tmp_path, **options)
+        told = json.loads((tmp_path / "manifest.json").read_bytes())["shrunk"]
+        notes = [note for note in db.check(tmp_path).notes if "less than half" in note]
+        assert len(notes) == bool(told)
+        if told:
+            assert f"2021-03-04: {told['2021-03-04']['now']} of 100" in notes[0]
+        return dict(told)
+
+    assert named() == {}
+    day.write_bytes(line * 50)
+    assert named() == {}
+    day.write_bytes(line * 100)
+    assert named() == {}
+    day.write_bytes(line * 49)
+    assert named() == {"2021-03-04": {"before": 100, "now": 49}}
+    assert named() == {"2021-03-04": {"before": 100, "now": 49}}
+    day.write_bytes(line * 48)
+    assert named() == {"2021-03-04": {"before": 100, "now": 48}}
+    day.write_bytes(line * 60)
+    assert named() == {}
+    day.write_bytes(line * 100)
+    named()
+    day.write_bytes(line)
+    assert named(full=True) == {"2021-03-04": {"before": 100, "now": 1}}
+    assert named(full=True) == {}
+
+    day.write_bytes(line * 100)
+    named()
+    day.write_bytes(line * 2)
+    command = [*COMMAND, str(folder), str(tmp_path)]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "1 day has less than half of the launches counted before (2021-03-04: 2 of 100)" in shown

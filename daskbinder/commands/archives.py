@@ -9,7 +9,7 @@ import click
 
 from daskbinder.commands.options import DATE, as_json, date_range, instance, storage_options
 from daskbinder.commands.show import listed, print_json, printable, shown
-from daskbinder.errors import InputError
+from daskbinder.errors import InputError, JobError
 
 if TYPE_CHECKING:
     from daskbinder.days import Days
@@ -74,7 +74,8 @@ def sync(source: str | None, folder: str | None, **given: Any) -> None:
     """Bring the folder DIR up to date with SOURCE, to run from there.
 
     Only what changed is fetched, many files at a time; each is checked and comes whole or not at
-    all, so a sync that was stopped goes on where it was. With one argument it is DIR, and SOURCE
+    all, so a sync that was stopped goes on where it was. A file that is not empty and has no launch
+    in it is not taken, and sync ends with 1. With one argument it is DIR, and SOURCE
     is the public archive of mybinder.org.
     """
     from rich.console import Console
@@ -117,6 +118,13 @@ def sync(source: str | None, folder: str | None, **given: Any) -> None:
         if names:
             fate = done if mirror.deleted else "kept; --delete follows SOURCE"
             click.echo(f"{len(names):,} days {what} ({fate}): {shown(list(names))}")
+    if mirror.removed:
+        which = shown(list(mirror.removed))
+        click.echo(f"{len(mirror.removed):,} days without a launch removed: {which}")
+    if mirror.lost:
+        first, *others = mirror.lost.values()
+        more = f"; {len(others):,} other files are not taken either" if others else ""
+        raise JobError(f"not taken: {first}{more}; what was in DIR before stands")
 
 
 @click.command(short_help="Show what SOURCE or DEST holds.")
@@ -155,6 +163,7 @@ def _show_overview(found: "Overview") -> None:
     for what, days in (
         ("provisional", found.provisional),
         ("empty", found.empty),
+        *((("not open to us", found.refused),) if found.refused else ()),
         ("not in the index", found.unindexed),
         ("only in the index", found.indexed_only),
     ):

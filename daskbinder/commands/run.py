@@ -252,7 +252,7 @@ def _show_summary(result: "Result") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from daskbinder.remarks import secrets
+    from daskbinder.remarks import secrets, shrunk
     from daskbinder.store import secret_launches
 
     manifest, totals = result.rollups.manifest, result.rollups.manifest["totals"]
@@ -263,6 +263,7 @@ def _show_summary(result: "Result") -> None:
         "days": f"{totals['files']:,}",
         "days missing": f"{len(manifest['missing']):,}",
         **({"days left out": f"{len(manifest['lost']):,}"} if manifest["lost"] else {}),
+        **({"days shrunk": f"{len(manifest['shrunk']):,}"} if manifest["shrunk"] else {}),
         "launches": f"{totals['accepted']:,}",
         "lines rejected": f"{totals['rejected']:,}",
         **{f"  {reason}": f"{n:,}" for reason, n in totals["reasons"].items()},
@@ -278,7 +279,7 @@ def _show_summary(result: "Result") -> None:
     Console().print(table)
     for name, why in manifest["lost"].items():
         click.echo(f"left out: {name}: {printable(why)}")
-    for sentence in secrets(secret_launches(manifest)):
+    for sentence in (*shrunk(manifest["shrunk"]), *secrets(secret_launches(manifest))):
         click.echo(f"note: {sentence}")
     if manifest["unknown_origins"]:
         click.echo(f"hosts of no known member: {shown(manifest['unknown_origins'])}")
