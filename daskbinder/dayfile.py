@@ -315,7 +315,7 @@ def pieces(part: Part, data: bytes | memoryview, size: int) -> Iterator[bytes | 
         When it is gzip and not whole.
     """
     name = part.file.name
-    if part.start or not (is_packed(data) or (part.file.compressed and not data)):
+    if part.start or not is_packed(data):
         yield data
         return
     try:

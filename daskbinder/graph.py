@@ -31,9 +31,11 @@ from daskbinder.errors import InputError, JobError
 from daskbinder.events import day_number
 from daskbinder.federation import Federation
 from daskbinder.layout import ACTIVE, DIRECTORY, REPOSITORIES, repositories_name
+from daskbinder.losses import refuse_losses
 from daskbinder.manifest import FORMAT
 from daskbinder.place import Place
 from daskbinder.refresh import Earlier, Scope
+from daskbinder.rollup import Counts
 from daskbinder.series import count_members
 from daskbinder.store import Written
 from daskbinder.windows import window_of, windows_of
@@ -158,7 +160,7 @@ class Builder:
     def partition(self, span: Span) -> Delayed:
         """Bring the counts of some months together."""
         if span not in self.partitions:
-            task = partial(tasks.partition, span.first, span.last, self.dates)
+            task = partial(_partition, span.first, span.last, self.dates)
             blocks = self._blocks_of(span)
             self.partitions[span] = self._lazy(task, span.label, self._key_of(span))(
                 [self.count(block) for block in blocks]
@@ -334,6 +336,14 @@ def _is_there(dest: Place, result: Any) -> bool:
             except FileNotFoundError:
                 return False
     return True
+
+
+def _partition(
+    first: date, last: date, dates: frozenset[int] | None, blocks: Sequence[tasks.Counted]
+) -> dict[str, Counts]:
+    """Bring counts together if all files are good: where one is lost, nothing is written."""
+    refuse_losses(counted.tallies for counted in blocks)
+    return tasks.partition(first, last, dates, blocks)
 
 
 def _count_members(federation: Federation, partition: dict[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Day files that are not empty and hold no launch: something else came, or lies, in their place.
+"""Day files that have lines and no launch: something else came, or lies, in their place.
 
 A maintenance page, another encoding, a file of another day. To count them would be to say that
 nobody launched anything that day.
@@ -51,7 +51,7 @@ def refuse_losses(tallies: Iterable[Iterable[tuple[Part, Tally]]]) -> None:
 
 
 def loss_of(file: DayFile, data: bytes | memoryview) -> str | None:
-    """Say why a file of these bytes holds no launch; None if it holds one, or nothing at all.
+    """Say why a file of these bytes holds no launch; None if it holds one, or no line.
 
     Of a good file, little more is read than the first launch. One of a schema's version that is
     not known yet is one too: a copy need not understand it.
@@ -83,19 +83,19 @@ def _steps(lines: bytes | memoryview) -> Iterable[tuple[int, int]]:
 
 
 def _loss(file: DayFile, tallies: Sequence[Tally]) -> str | None:
-    if any(tally.accepted for tally in tallies) or not any(tally.physical for tally in tallies):
+    if any(tally.accepted for tally in tallies):
         return None
-    what = f"{file.name} ({file.size:,} bytes) has no launch in it: "
     above = 0
     for tally in tallies:
         if tally.records:
             index, reason, text = min(tally.records)
             text = line_without_secrets(text, cut=len(text) >= TEXT_KEPT)[:_SHOWN]
-            what += f"line {above + index + 1} is {reason} and begins with {text!a}"
+            advice = "see what there is in its place"
             if reason is Reason.UNKNOWN_VERSION:
-                what += " (--accept-version takes it)"
-            break
+                advice += ", or take that version with --accept-version"
+            return (
+                f"{file.name} ({file.size:,} bytes) has no launch in it: line {above + index + 1} "
+                f"is {reason} and begins with {text!a}; {advice}"
+            )
         above += tally.physical
-    else:
-        what += "all its lines are blank"
-    return f"{what}; see what there is in its place"
+    return None  # blank lines are no lines

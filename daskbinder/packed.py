@@ -29,8 +29,6 @@ def unpack(data: bytes | memoryview, size: int) -> Iterator[bytes]:
     rest = b""
     try:
         with gzip.GzipFile(fileobj=BytesIO(data)) as stream:
-            if not data:
-                raise EOFError("it is empty")
             while piece := stream.read(size):
                 end = piece.rfind(b"\n") + 1
                 if end:

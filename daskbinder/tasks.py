@@ -239,13 +239,7 @@ def partition(
     """Bring the counts of some dates together, from all blocks that may hold launches of them.
 
     Of the dates from `first` to `last` only those among `dates` are kept, if these are given.
-
-    Raises
-    ------
-    LostFiles
-        When a file has no launch in it: nothing is written for these dates.
     """
-    refuse_losses(counted.tallies for counted in blocks)
     bounds = day_number(first), day_number(last)
     counts = _merged([{grain: c.between(*bounds) for grain, c in b.counts.items()} for b in blocks])
     counts = counts or {"hour": EMPTY}

@@ -1,5 +1,6 @@
 """Mirrors of an archive, and a look at one: incremental, verified, nothing lost in silence."""
 
+import gzip
 import json
 import os
 import re
@@ -81,8 +82,10 @@ def test_mirror_is_whole_and_the_second_fetches_nothing(
 def test_only_what_changed_is_fetched(bucket: FakeGCS, folder: Path, tmp_path: Path) -> None:
     db.sync(archive(bucket), tmp_path)
     name = "events-2021-02-03.jsonl"
-    bucket.put(name, bucket.objects[name].data[::-1])
-    bucket.put("events-2021-03-20.jsonl", b"new\n")
+    lines = bucket.objects[name].data.splitlines(keepends=True)
+    bucket.put(name, b"".join(lines[::-1]))
+    new = lines[0].replace(b"2021-02-03", b"2021-03-20")
+    bucket.put("events-2021-03-20.jsonl", new)
     bucket.requests.clear()
     again = db.sync(archive(bucket), tmp_path)
     assert again.fetched == (name, "events-2021-03-20.jsonl")
@@ -132,14 +135,77 @@ def test_deleted_and_shrunk_days_stay_unless_told(
     (tmp_path / "notes.txt").write_text("mine")
     kept = (tmp_path / small).read_bytes()
     del bucket.objects[gone]
-    bucket.put(small, b"{}\n")
+    smaller = kept[: kept.index(b"\n") + 1]
+    bucket.put(small, smaller)
     for _ in range(2):
         mirror = db.sync(archive(bucket), tmp_path, delete=delete)
         assert (tmp_path / gone).exists() is not delete
-        assert (tmp_path / small).read_bytes() == (b"{}\n" if delete else kept)
+        assert (tmp_path / small).read_bytes() == (smaller if delete else kept)
         assert (tmp_path / "notes.txt").exists()
         if not delete:
             assert (mirror.gone, mirror.shrunk) == ((gone,), (small,))
+
+
+PORTAL = b"<!DOCTYPE html>\n<title>Sign in</title>\n"
+
+
+@pytest.mark.parametrize("delete", [False, True])
+@pytest.mark.parametrize("length", [1, 9_999])
+def test_a_day_without_a_launch_never_replaces_one(
+    bucket: FakeGCS, folder: Path, tmp_path: Path, delete: bool, length: int
+) -> None:
+    db.sync(archive(bucket), tmp_path)
+    names = [path.name for path in sorted(folder.glob("events-*"))][:4]
+    bodies = [PORTAL * length, "{}\n".encode("utf-16") * length, b"{}\n" * length]
+    bodies.append(gzip.compress(PORTAL * length)[:-3])
+    for name, body in zip(names, bodies, strict=True):
+        bucket.put(name, body)
+    bucket.put("events-2021-03-21.jsonl", PORTAL)
+    bucket.put("index.jsonl", PORTAL)
+    mirror = db.sync(archive(bucket), tmp_path, delete=delete)
+    assert same(tmp_path, folder)
+    assert mirror.lost.keys() >= {"events-2021-03-21.jsonl", "index.jsonl"}
+    assert set(names) <= mirror.lost.keys() | set(mirror.shrunk)
+    assert (mirror.fetched, mirror.gone, mirror.removed) == ((), (), ())
+
+
+def test_a_mirror_of_a_portal_changes_nothing_and_ends_with_1(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(vars(MYBINDER), "first", date(2026, 11, 1))
+    here = tmp_path / "mirror"
+    db.sync(db.Archive(folder), here)
+    with FakeSite() as web:
+        web.answer_all = PORTAL
+        found = CliRunner().invoke(main, ["sync", web.url, str(here)])
+    assert found.exit_code == 1
+    last = found.output.splitlines()[-1]
+    assert last.startswith("daskbinder: not taken: ")
+    assert "has no launch in it: line 1 is not-json" in last
+    assert same(here, folder)
+
+
+def test_a_mirror_that_a_portal_got_into_heals(folder: Path, tmp_path: Path) -> None:
+    names = [path.name for path in sorted(folder.glob("events-*"))]
+    db.sync(db.Archive(folder), tmp_path)
+    page = PORTAL * 99_999  # larger than any day
+    for name in [*names[:3], "events-2019-01-01.jsonl", "events-2026-01-01.jsonl.gz"]:
+        (tmp_path / name).write_bytes(page)
+    (tmp_path / "events-2019-01-02.jsonl").write_bytes(b"")
+    mirror = db.sync(db.Archive(folder), tmp_path)
+    assert mirror.fetched == tuple(names[:3])
+    assert mirror.removed == ("events-2019-01-01.jsonl", "events-2026-01-01.jsonl.gz")
+    assert mirror.gone == ("events-2019-01-02.jsonl",)
+    assert (mirror.shrunk, mirror.lost) == ((), {})
+    (tmp_path / "events-2019-01-02.jsonl").unlink()
+    assert same(tmp_path, folder)
+
+
+def test_a_day_of_a_version_that_is_not_known_yet_is_mirrored(
+    make_archive: MakeArchive, launch: MakeLaunch, tmp_path: Path
+) -> None:
+    folder = make_archive({date(2021, 3, 4): [launch(version=99)]})
+    assert len(db.sync(db.Archive(folder), tmp_path).fetched) == 1
 
 
 def test_part_of_an_archive_can_be_mirrored(bucket: FakeGCS, tmp_path: Path) -> None:

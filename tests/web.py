@@ -16,6 +16,8 @@ class FakeSite(Server):
     ranges: bool = True
     etags: bool = True
     times: bool = True
+    answer_all: bytes | None = None
+    """What every address answers, as a portal does."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -30,7 +32,7 @@ class FakeSite(Server):
         self.files[name] = self.files[name][::-1]
 
     async def answer(self, request: web.Request) -> tuple[int, dict[str, str], bytes]:
-        data = self.files.get(request.path[1:])
+        data = self.files.get(request.path[1:]) if self.answer_all is None else self.answer_all
         if data is None:
             return 404, {}, b"no such file"
         status, headers, body = ranged(request, data) if self.ranges else (200, {}, data)
