@@ -29,7 +29,7 @@ _NAMED = {"github"}
 """Protocols that write ORGANISATION:REPOSITORY@REF."""
 
 _PORT = re.compile(r"[^:\[]*(?::\d*)?|\[[^\]]*\](?::\d*)?")
-_CHAIN = re.compile(r"::(?![^\[]*\])")  # not within an IPv6 address
+_CHAIN = re.compile(r"::(?![^\[]*\])(?![^/]*@)")  # not within an IPv6 address or a password
 
 
 def address_of(url: str) -> str:
