@@ -15,7 +15,7 @@ import orjson
 
 from daskbinder.errors import InputError, JobError, LostFiles
 from daskbinder.instance import MYBINDER, Instance
-from daskbinder.packed import MAGIC, NotWhole, is_packed, unpack
+from daskbinder.packed import HEADER, NotWhole, is_packed, unpack
 from daskbinder.place import Place
 from daskbinder.storage import REFUSED, Entry
 
@@ -315,7 +315,7 @@ def pieces(part: Part, data: bytes | memoryview, size: int) -> Iterator[bytes | 
         When it is gzip and not whole.
     """
     name = part.file.name
-    if part.start or not is_packed(data):
+    if part.start or not is_packed(data, called=part.file.compressed):
         yield data
         return
     try:
@@ -336,7 +336,7 @@ def _fetch(place: Place, part: Part) -> bytes | memoryview:
             raise place.refusal(part.file.name)
         if part.whole:
             return place.fetch(entry)
-        if is_packed(place.fetch_range(entry, 0, len(MAGIC))):
+        if is_packed(place.fetch_range(entry, 0, min(HEADER, part.file.size))):
             return b"" if part.start else place.fetch(entry)
         return _fetch_lines(place, part)
     except (InputError, JobError) as error:
