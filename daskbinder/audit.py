@@ -12,8 +12,6 @@ from datetime import UTC, date, datetime
 from typing import Any
 from zlib import crc32
 
-import pyarrow as pa
-
 from daskbinder import ledger, remarks
 from daskbinder.archive import Archive
 from daskbinder.days import Days
@@ -35,9 +33,6 @@ from daskbinder.layout import (
 )
 from daskbinder.place import Place
 from daskbinder.store import Rollups, open_place, parse_table, secret_launches
-
-_ROW = {"date", "name", "bytes", "fingerprint", "lines", "accepted", "rejected", "indexed"}
-_ROW |= {"hours_present", "provisional"}
 
 
 @dataclass(frozen=True)
@@ -215,11 +210,7 @@ def _check_data(rollups: Rollups, faults: list[str], notes: list[str]) -> list[d
         notes += remarks.silences(rollups.table(hours))
     if DAYS not in launches:
         return []
-    table = rollups.table(DAYS)
-    if not set(table.column_names) >= _ROW:
-        faults.append(f"{DAYS} is not a day table")
-        return []
-    rows: list[dict[str, Any]] = table.to_pylist()
+    rows: list[dict[str, Any]] = rollups.table(DAYS).to_pylist()
     faults += _check_days(manifest, rows)
     faults += _check_sums(manifest, rows, launches)
     return rows
@@ -238,8 +229,8 @@ def _check_file(place: Place, name: str, entry: Mapping[str, Any]) -> tuple[str 
     columns = None if entry["n"] is None else ["n"]
     try:
         table = parse_table(name, data, columns)
-    except (pa.ArrowException, OSError) as error:
-        return f"{name} cannot be read: {error}", None
+    except InputError as error:
+        return str(error), None
     n = None if columns is None else int(table["n"].to_numpy().sum())
     for what, found in (("rows", len(table)), ("n", n)):
         if found != entry[what]:

@@ -12,9 +12,10 @@ from typing import Any
 import pyarrow as pa
 
 from daskbinder.dayfile import DayFile
+from daskbinder.errors import InputError
 from daskbinder.layout import DAYS, EARLIER_DAYS
 from daskbinder.place import Place
-from daskbinder.store import DAYS_SCHEMA, is_whole, read_table
+from daskbinder.store import is_whole, read_table
 
 
 @dataclass(frozen=True)
@@ -111,9 +112,8 @@ def _day_table(dest: Place, entry: Mapping[str, Any]) -> pa.Table | None:
     """Read the day table of an entry of the manifest; None if it is not there, or is none."""
     for name in (DAYS, EARLIER_DAYS):
         if is_whole(dest, name, entry):
-            with suppress(pa.ArrowException, OSError):
-                table = read_table(dest, name)
-                return table if table.schema.equals(DAYS_SCHEMA) else None
+            with suppress(InputError):
+                return read_table(dest, name)
     return None
 
 

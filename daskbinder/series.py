@@ -181,6 +181,19 @@ def _trailing_mean(
         return np.asarray((totals[until] - totals[start]) / np.where(among > 0, among, np.nan))
 
 
+HOURLY = pa.schema(
+    {
+        "timestamp": TIMESTAMP,
+        "federation": pa.dictionary(pa.int32(), pa.string()),
+        "n": pa.int64(),
+    }
+)
+"""Columns of the series by hour."""
+
+DAILY = HOURLY.append(pa.field("mean_7d", pa.float64()))
+"""Columns of the series by day: also the mean of a day and the six before."""
+
+
 def _table(
     hours: Ints,
     members: list[str],
@@ -198,6 +211,7 @@ def _table(
         ),
         "n": pa.array(n.reshape(kept.shape)[kept], pa.int64()),
     }
-    if mean is not None:
-        columns["mean_7d"] = pa.array(mean[kept], pa.float64(), from_pandas=True)
-    return pa.table(columns)
+    if mean is None:
+        return pa.table(columns, schema=HOURLY)
+    columns["mean_7d"] = pa.array(mean[kept], pa.float64(), from_pandas=True)
+    return pa.table(columns, schema=DAILY)

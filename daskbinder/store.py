@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.feather
 import pyarrow.parquet as pq
 
+from daskbinder.columns import kind_of
 from daskbinder.errors import InputError
 from daskbinder.instance import MYBINDER
 from daskbinder.layout import DAYS, MANIFEST, REJECTS, federation_name
@@ -40,23 +41,6 @@ _SHORT = {
     "build_token",
     "request_origin",
 }
-
-
-DAYS_SCHEMA = pa.schema(
-    {
-        "date": pa.date32(),
-        "name": pa.string(),
-        "bytes": pa.int64(),
-        "fingerprint": pa.string(),
-        "lines": pa.int64(),
-        "accepted": pa.int64(),
-        "rejected": pa.int64(),
-        "indexed": pa.int64(),
-        "hours_present": pa.int8(),
-        "provisional": pa.bool_(),
-    }
-)
-"""Columns of the day table."""
 
 
 @dataclass(frozen=True)
@@ -115,16 +99,43 @@ def _codecs(*columns: str) -> dict[str, str]:
     return {column: "zstd" for column in columns if column not in _SHORT}
 
 
-def read_table(place: Place, name: str) -> pa.Table:
-    """Read a table that `write_table` wrote."""
-    return parse_table(name, place.read(name))
+def read_table(place: Place, name: str, columns: list[str] | None = None) -> pa.Table:
+    """Read a table that `write_table` wrote, or some columns of it.
+
+    Raises
+    ------
+    InputError
+        When it is none.
+    """
+    return _parse_at(place, name, place.read(name), columns)
+
+
+def _parse_at(place: Place, name: str, data: bytes, columns: list[str] | None) -> pa.Table:
+    try:
+        return parse_table(name, data, columns)
+    except InputError as error:
+        raise InputError(f"{place}/{error}; run again with --full") from error
 
 
 def parse_table(name: str, data: bytes, columns: list[str] | None = None) -> pa.Table:
-    """Read a table, or some columns of it, from the bytes of its file."""
-    if name.endswith(".feather"):
-        return pyarrow.feather.read_table(BytesIO(data), columns)
-    return pq.ParquetFile(pa.BufferReader(data)).read(columns, use_threads=False)
+    """Read a table, or some columns of it, from the bytes of its file.
+
+    Raises
+    ------
+    InputError
+        When it is no table, or one of other columns than a file of this name has.
+    """
+    try:
+        if name.endswith(".feather"):
+            return pyarrow.feather.read_table(BytesIO(data), columns)
+        file = pq.ParquetFile(pa.BufferReader(data))
+        table = file.read(columns, use_threads=False)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise InputError(f"{name} cannot be read: {error}") from error
+    kind = kind_of(name)
+    if kind is not None and not kind.fits(file.schema_arrow, table):
+        raise InputError(f"{name} is not {kind.what}")
+    return table
 
 
 def is_whole(place: Place, name: str, entry: Mapping[str, Any]) -> bool:
@@ -209,7 +220,7 @@ class Rollups:
             data = b""
         if not _is_entry(data, entry):
             raise InputError(f"{self.place}/{name} is not the file of the last run; run again")
-        return parse_table(name, data, columns)
+        return _parse_at(self.place, name, data, columns)
 
     def load(self, window: str, *, by: str) -> "pd.DataFrame":
         """Load all rollups of a kind of window.

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from daskbinder import memory
+from daskbinder.columns import DAY_TABLE, REJECTED_LINES
 from daskbinder.dayfile import DayFile, Part, lost, read_groups
 from daskbinder.days import Days
 from daskbinder.errors import InputError, LostFiles
@@ -55,9 +56,7 @@ from daskbinder.rollup import read_table as rows_of
 from daskbinder.scan import REJECTS_KEPT, TEXT_KEPT, Body, Tally, scan
 from daskbinder.series import MemberCounts, member_series, read_members
 from daskbinder.store import (
-    DAYS_SCHEMA,
     Written,
-    parse_table,
     read_table,
     write_table,
     write_tables,
@@ -403,7 +402,7 @@ def read_visits(
     """
     files = [file for of_months in written for file in of_months]
     names = [*standing, *(file.name for file in files)]
-    visits = [Visits.of(parse_table(name, dest.read(name), Visits.COLUMNS)) for name in names]
+    visits = [Visits.of(read_table(dest, name, Visits.COLUMNS)) for name in names]
     return files, Visits.together(visits)
 
 
@@ -457,7 +456,7 @@ def write_days(
     for row in rows:
         row["indexed"] = index.get(row["date"])
         row["provisional"] = row["date"] >= today - timedelta(days=1)
-    days = pa.Table.from_pylist(rows, DAYS_SCHEMA)
+    days = pa.Table.from_pylist(rows, DAY_TABLE)
     totals = Totals(
         files=len(rows),
         **{
@@ -519,14 +518,5 @@ def write_rejects(
     reasons = dict.fromkeys(map(str, Reason), 0)
     for row in rows:
         reasons[str(row["reason"])] += row["n"]
-    schema = pa.schema(
-        {
-            "name": pa.string(),
-            "line": pa.int64(),
-            "reason": pa.string(),
-            "text": pa.string(),
-            "n": pa.int64(),
-        }
-    )
-    written = write_table(dest, REJECTS, pa.Table.from_pylist(rows, schema))
+    written = write_table(dest, REJECTS, pa.Table.from_pylist(rows, REJECTED_LINES))
     return written, {reason: n for reason, n in reasons.items() if n}

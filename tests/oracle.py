@@ -268,6 +268,11 @@ class Oracle:
         return sum(day.accepted for day in self.days)
 
     @property
+    def lost(self) -> list[str]:
+        """Names of files that have lines, of which none is a launch."""
+        return [day.name for day in self.days if day.rejected and not day.accepted]
+
+    @property
     def rejected(self) -> int:
         return sum(day.rejected for day in self.days)
 

@@ -3,6 +3,7 @@
 ``DASKBINDER_HOSTILE`` says how many hostile manifests, targets and receipts are drawn of each kind.
 """
 
+import io
 import json
 import os
 import shutil
@@ -10,12 +11,17 @@ import socket
 import subprocess
 import sys
 import tempfile
+import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 from conftest import MakeArchive, MakeLaunch, Report, needs
 from disk import wait_for_threads
 from distributed import Client, default_client
@@ -23,6 +29,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import daskbinder as db
+from daskbinder.cli import main
 from daskbinder.layout import is_output
 from daskbinder.windows import GRAINS, KINDS, window_of
 
@@ -271,6 +278,84 @@ def test_only_files_this_program_was_writing_are_swept(
     run(archive, dest, full=True)
     assert [name for name in (*ours, *theirs) if (dest / name).exists()] == theirs
     assert (dest / "rollups/monthly/.daskbinder-0123456789abcdef").is_dir()
+
+
+def without_columns(table: pa.Table) -> pa.Table:
+    return table.drop_columns([table.column_names[0]])
+
+
+def of_other_types(table: pa.Table) -> pa.Table:
+    return pa.table({name: pa.array(["<script>"] * len(table)) for name in table.column_names})
+
+
+def with_nulls(table: pa.Table) -> pa.Table:
+    types = {field.name: field.type for field in table.schema}
+    return pa.table({name: pa.nulls(len(table), kind) for name, kind in types.items()})
+
+
+TABLES = {
+    "no table": None,
+    "a column less": without_columns,
+    "other types": of_other_types,
+    "nulls": with_nulls,
+}
+
+
+@pytest.fixture(scope="module")
+def whole(archive: Path, client: Client, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    dest = tmp_path_factory.mktemp("whole") / "dest"
+    db.run(db.plan(db.Archive(archive), dest))
+    return dest
+
+
+@pytest.mark.parametrize("shape", TABLES)
+def test_a_table_of_others_that_the_manifest_vouches_for_is_a_sentence(
+    whole: Path, archive: Path, tmp_path: Path, shape: str
+) -> None:
+    names = sorted(json.loads((whole / "manifest.json").read_bytes())["files"])
+    names = [name for name in names if "rollups" not in name or "by-hour" not in name]
+    ended: Counter[int] = Counter()
+    for name in names:
+        dest = tmp_path / name.replace("/", "-")
+        shutil.copytree(whole, dest)
+        vouch_for(dest, name, spoilt(dest / name, TABLES[shape]))
+        if shape != "nulls" or pq.read_metadata(dest / name).num_rows:
+            assert any(fault.startswith(f"{name} ") for fault in db.check(dest).faults)
+        for words in (
+            *(["top", dest, "--by", by] for by in ("repo", "member", "ref", "origin")),
+            ["members", dest],
+            ["repo", dest, "ipython/ipython-in-depth"],
+            ["info", dest],
+            ["report", dest, "-o", dest / "report.html"],
+            ["export", dest, dest / "site", "--least", "1"],
+            ["run", archive, dest],
+        ):
+            told = CliRunner().invoke(main, list(map(str, words)))
+            assert told.exception is None or isinstance(told.exception, SystemExit), (name, words)
+            if told.exit_code:
+                last = told.stderr.splitlines()[-1]
+                assert f"{dest}/{name} " in last, last
+                assert last.endswith("; run again with --full"), last
+            ended[told.exit_code] += 1
+    assert ended[2] >= len(names)
+    db.run(db.plan(db.Archive(archive), dest, full=True))
+    assert db.check(dest).ok
+
+
+def spoilt(path: Path, change: Callable[[pa.Table], pa.Table] | None) -> bytes:
+    if change is None:
+        return b"PAR1 and no more PAR1"
+    sink = io.BytesIO()
+    pq.write_table(change(pq.read_table(path)), sink)
+    return sink.getvalue()
+
+
+def vouch_for(dest: Path, name: str, data: bytes) -> None:
+    """Put other bytes in place of a file, and let the manifest vouch for them."""
+    (dest / name).write_bytes(data)
+    manifest = json.loads((dest / "manifest.json").read_bytes())
+    manifest["files"][name] |= {"bytes": len(data), "crc32": zlib.crc32(data)}
+    (dest / "manifest.json").write_text(json.dumps(manifest))
 
 
 def put_fifo(path: Path) -> None:
