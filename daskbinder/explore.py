@@ -61,9 +61,9 @@ class Live:
     def draw(self, values: Drawn) -> None:
         """Give it new values."""
         time = values.frame[TIME].to_numpy()
-        for name in values.names:
+        for number, name in enumerate(values.names):
             source = self.parts[name]
-            points = (values.line if values.kind == "lines" else values.polygon)(name)
+            points = (values.line if values.kind == "lines" else values.polygon)(number)
             source.data = dict(zip(source.data, points, strict=True))
         told = {
             TIME: time,
