@@ -410,8 +410,10 @@ def series(
             layers.append(line.hvplot.line(y=upper, line_width=1.8, **style))
         else:
             area = {"stacked": False, "alpha": 0.85, "line_width": 0}
-            layers.append(drawn.frame.hvplot.area(y=upper, y2=lower, **area, **style))
-    pointed = drawn.frame.hvplot.line(y=ALL, hover_cols=[WHEN, TOLD], **common | {"alpha": 0})
+            edges = drawn.frame[[TIME, upper, lower]]
+            layers.append(edges.hvplot.area(y=upper, y2=lower, **area, **style))
+    told = drawn.frame[[TIME, ALL, WHEN, TOLD]]
+    pointed = told.hvplot.line(y=ALL, hover_cols=[WHEN, TOLD], **common | {"alpha": 0})
     hover = HoverTool(tooltips=tooltip(f"@{WHEN}", f"@{TOLD}"), mode="vline", line_policy="nearest")
     layers.append(pointed.opts(tools=[hover], show_legend=False))
     return hv.Overlay(layers).opts(
