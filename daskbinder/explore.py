@@ -142,8 +142,7 @@ class Visit:
             (
                 title,
                 of.removesuffix("s"),
-                [(name, *key) for name, key in zip(names[of], keys[of], strict=True)],
-                chosen,
+                [(*key, name in chosen) for name, key in zip(names[of], keys[of], strict=True)],
             )
             for title, of, chosen in (
                 ("Members", "members", state.members),
