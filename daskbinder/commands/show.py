@@ -42,7 +42,7 @@ def print_csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None
     text = write_csv(columns, ([row[name] for name in columns] for row in rows))
     if sys.stdout.isatty():
         text = "".join(f"{visible(line)}\n" for line in text.split("\n")[:-1])
-    click.echo(text, nl=False)
+    click.echo(text, nl=False, color=True)  # or it cuts from names what looks like a colour
 
 
 def print_table(
