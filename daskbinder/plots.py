@@ -180,7 +180,8 @@ def repository(
     """
     (name,) = labels([str(counts.name)])
     table = rates(counts.to_frame(name), grain)
-    usual = f"Daily launches of {name} ({GRAINS[grain]})"
+    shown = name.replace("{", "{{").replace("}", "}}")  # HoloViews fills titles in
+    usual = f"Daily launches of {shown} ({GRAINS[grain]})"
     return series(
         table,
         kind="stacked",

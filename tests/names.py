@@ -31,7 +31,17 @@ FORMULAS = (
     *(" =1+1", ",=1+1", '";=1+1', "\u200b=1+1"),
 )
 LONG = ("x" * 10_000, "\u202e" * 10_000, "é" * 10_000)
-MARKUP = (RUN, "</script><script>pwned=1</script>", "[bold]a[/bold]", "${1}", "@name{safe}", "%0a")
+MARKUP = (
+    RUN,
+    "</script><script>pwned=1</script>",
+    "[bold]a[/bold]",
+    "${1}",
+    "@name{safe}",
+    "%0a",
+    "$$x^2$$",
+    r"\(y\)",
+    r"\[z\]",
+)
 NAMES = (*OF_EVERY_OBJECT, *OF_OURS, *NOT_SEEN, *FORMULAS, *LONG, *MARKUP)
 DAYS = [date(2021, 3, 1) + timedelta(days=i) for i in range(3)]
 

@@ -17,11 +17,11 @@ from urllib.parse import parse_qs, urlsplit
 import holoviews as hv
 import psutil
 import pytest
-from bokeh.embed import file_html
-from bokeh.resources import INLINE
+from bokeh.embed import components
+from bokeh.resources import Resources
 from conftest import MakeArchive, MakeLaunch, Report, needs
 from distributed import Client
-from names import NAMES, events
+from names import MARKUP, NAMES, events
 from names import count as count_names
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -548,9 +548,10 @@ def painted(page: Page) -> list[bool]:
     """Whether there is something on the canvas of each figure that is in sight."""
     figures = page.locator(".bk-Figure").filter(visible=True)
     return [
-        figures.nth(i).evaluate(
-            "one => [...(one.shadowRoot ?? one).querySelectorAll('.bk-CanvasPanel canvas, canvas')]"
-            ".some(it => it.width && it.height && it.getContext('2d').getImageData("
+        figures.nth(i)
+        .locator("canvas")
+        .evaluate_all(
+            "all => all.some(it => it.width && it.height && it.getContext('2d').getImageData("
             "0, 0, it.width, it.height).data.some(Boolean))"
         )
         for i in range(figures.count())
@@ -654,14 +655,19 @@ def test_figures_of_a_notebook_draw_whatever_names_are_called(
         plots.members(days, kind="share"),
         plots.providers(by_provider),
         plots.repositories(answers.top(rollups, n=None), most=200),
-        *(plots.repository(days.iloc[:, 0].rename(name)) for name in NAMES[:12]),
+        *(plots.repository(days.iloc[:, 0].rename(name)) for name in (*NAMES[:12], *MARKUP)),
     ]
     out = tmp_path / "figures.html"
-    out.write_text(file_html([hv.render(one) for one in figures], INLINE, "figures"), "utf-8")
-    page = watch().page
+    script, places = components([hv.render(one) for one in figures])
+    scripts = Resources(mode="inline", components=["bokeh"]).js_raw
+    parts = [f"<script>{one}</script>" for one in scripts]
+    out.write_text("<!doctype html><meta charset='utf-8'>" + "".join([*parts, *places, script]))
+    seen = watch()
+    page = seen.page
     page.goto(out.as_uri())
     page.wait_for_function("window.Bokeh?.documents.length > 0 && Bokeh.documents[0].is_idle")
     assert painted(page) == [True] * len(figures)
+    assert seen.asked == [out.as_uri()]
 
 
 # The report ---------------------------------------------------------------------------------------
