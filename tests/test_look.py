@@ -551,8 +551,10 @@ def painted(page: Page) -> list[bool]:
         figures.nth(i)
         .locator("canvas")
         .evaluate_all(
-            "all => all.some(it => it.width && it.height && it.getContext('2d').getImageData("
-            "0, 0, it.width, it.height).data.some(Boolean))"
+            "all => all.some(it => { if (!it.width || !it.height) return false;"
+            "const copy = new OffscreenCanvas(it.width, it.height).getContext('2d');"
+            "copy.drawImage(it, 0, 0);"
+            "return copy.getImageData(0, 0, it.width, it.height).data.some(Boolean) })"
         )
         for i in range(figures.count())
     ]
@@ -618,7 +620,7 @@ def test_the_explorer_draws_whatever_members_are_called(
             launches -= int(tables.cube[:, members.index(name)].sum())
             assert shown(page, "launches") == f"{launches:,}"
         buttons = page.locator("#repositories tbody button")
-        for _ in range(3):
+        for _ in range(2):
             for i in range(0, buttons.count(), 3):
                 act(page, buttons.nth(i).click)
                 assert shown(page, "repository") == buttons.nth(i).inner_text()
