@@ -21,7 +21,7 @@ _END = "\r\n"
 def write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Write rows as CSV; text that a spreadsheet would take for a formula gets a ' before it."""
     lines: list[str] = []
-    # csv quotes of the ends of lines only those that it writes, so it has to write both
+    # of \r and \n csv quotes only what itself ends lines with
     target = SimpleNamespace(write=lambda line: lines.append(line.removesuffix(_END) + "\n"))
     writer = csv.writer(target, lineterminator=_END)
     writer.writerow([_cell(name) for name in columns])
