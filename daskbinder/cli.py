@@ -20,6 +20,7 @@ from daskbinder.commands.check import check
 from daskbinder.commands.look import explore, report
 from daskbinder.commands.options import show_versions, verbose
 from daskbinder.commands.run import demo, run
+from daskbinder.commands.show import sentence
 from daskbinder.errors import InputError, JobError
 from daskbinder.redaction import scrub
 
@@ -35,17 +36,17 @@ class _Commands(click.Group):
             with _stopped_by_signals():
                 return super().invoke(ctx)
         except (InputError, JobError) as error:
-            click.echo(f"daskbinder: {error}", err=True)
+            click.echo(f"daskbinder: {sentence(error)}", err=True)
             ctx.exit(2 if isinstance(error, InputError) else 1)
         except OSError as error:
             said, status = str(error), 1
             if isinstance(error, FileExistsError | NotADirectoryError) and error.filename:
                 said = f"{error.filename} cannot be a folder, a file is in the way; name another"
                 status = 2
-            click.echo(f"daskbinder: {said}", err=True)
+            click.echo(f"daskbinder: {sentence(said)}", err=True)
             ctx.exit(status)
         except click.UsageError as error:  # it quotes what was given
-            raise click.UsageError(scrub(error.format_message()), error.ctx) from None
+            raise click.UsageError(sentence(scrub(error.format_message())), error.ctx) from None
         except _Stopped as stopped:
             click.echo("daskbinder: stopped; run again to finish", err=True)
             code = 128 + stopped.signal

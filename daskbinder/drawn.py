@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from daskbinder.text import readable
+
 KINDS = ("lines", "stacked", "share")
 GRAINS = {"average": "7-day average", "day": "by day", "week": "by week", "month": "by month"}
 """Steps between the points of a series, and what each is called."""
@@ -20,17 +22,10 @@ STATES = {
     "provisional": "#8a8f98",
 }
 TIME, ALL, WHEN, TOLD = "date", "all together", "day", "launches"
-BELOW = " from"
 _SPACE = "\N{FIGURE SPACE}"
 _LOST = 40
 _LONGEST_LABEL = 44
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-
-
-def readable(text: str, longest: int = _LONGEST_LABEL) -> str:
-    """Text of a stranger as it can be shown: one line, no invisible characters, not too long."""
-    clean = "".join(c if c.isprintable() else "\ufffd" for c in text.strip()) or "(empty)"
-    return clean if len(clean) <= longest else clean[: longest - 1] + "…"
 
 
 def rates(counts: pd.DataFrame, grain: str = "average") -> pd.DataFrame:
@@ -125,7 +120,8 @@ class Drawn(NamedTuple):
     names : tuple of str
         Its series, as they are shown.
     frame : pandas.DataFrame
-        Time, each series, below each area its lower edge, and what to say when pointed at.
+        Time, each series (`upper`), below each area its lower edge (`lower`), and what to say when
+        pointed at. No column is called after a series: a browser would know some names already.
     kind : str
         How they are drawn.
     """
@@ -148,10 +144,10 @@ class Drawn(NamedTuple):
             there &= total > 0
         edges = np.cumsum(filled, axis=1)
         upper = np.where(there, filled if kind == "lines" else edges, np.nan)
-        for number, name in enumerate(names):
-            columns[name] = upper[:, number]
+        for number in range(len(names)):
+            columns[cls.upper(number)] = upper[:, number]
             if kind != "lines":
-                columns[name + BELOW] = np.where(
+                columns[cls.lower(number)] = np.where(
                     there[:, number], edges[:, number] - filled[:, number], np.nan
                 )
         highest = np.max(np.where(there, upper, 0.0), axis=1, initial=0.0)
@@ -166,17 +162,28 @@ class Drawn(NamedTuple):
         )
         return cls(tuple(names), pd.DataFrame(columns).reset_index(drop=True), kind)
 
-    def line(self, name: str) -> tuple[Any, Any]:
+    @staticmethod
+    def upper(number: int) -> str:
+        """Name the column of a series, or of the upper edge of its area."""
+        return f"series {number}"
+
+    @staticmethod
+    def lower(number: int) -> str:
+        """Name the column of the lower edge of an area."""
+        return f"below {number}"
+
+    def line(self, number: int) -> tuple[Any, Any]:
         """Points of a line, from its first value to its last."""
-        values = self.frame[name].to_numpy()
+        values = self.frame[self.upper(number)].to_numpy()
         there = np.flatnonzero(~np.isnan(values))
         part = slice(there[0], there[-1] + 1) if len(there) else slice(0, 0)
         return self.frame[TIME].to_numpy()[part], values[part]
 
-    def polygon(self, name: str) -> tuple[Any, Any]:
+    def polygon(self, number: int) -> tuple[Any, Any]:
         """Corners of an area: along its lower edge and back along the upper, gaps between."""
         time = self.frame[TIME].to_numpy()
-        upper, lower = (self.frame[column].to_numpy() for column in (name, name + BELOW))
+        edges = self.upper(number), self.lower(number)
+        upper, lower = (self.frame[column].to_numpy() for column in edges)
         there = np.flatnonzero(~np.isnan(upper))
         parts = np.split(there, np.flatnonzero(np.diff(there) > 1) + 1) if len(there) else []
         x: list[Any] = []
@@ -193,7 +200,7 @@ class Drawn(NamedTuple):
         """Ends of the axis of values, of some rows."""
         if self.kind == "share":
             return 0.0, 1.0
-        values = self.frame[list(self.names)].to_numpy()[rows]
+        values = self.frame[[*map(self.upper, range(len(self.names)))]].to_numpy()[rows]
         top = float(np.nanmax(values, initial=0.0))
         if logy:
             return float(np.nanmin(values, initial=max(top, 1.0))) / 1.5, max(top, 1.0) * 2
@@ -220,12 +227,12 @@ def _regular(counts: pd.DataFrame) -> pd.DataFrame:
 
 def labels(names: Iterable[str]) -> list[str]:
     """Names as they are shown, each once, and none that the figures use themselves."""
-    taken = {TIME, ALL, WHEN, TOLD}
+    taken = {ALL}
     found: list[str] = []
     for name in names:
-        label = shown = readable(name)
+        label = shown = readable(name, _LONGEST_LABEL)
         number = 2
-        while label in taken or label.endswith(BELOW):
+        while label in taken:
             label = f"{shown} ({number})"
             number += 1
         taken.add(label)

@@ -61,9 +61,9 @@ class Live:
     def draw(self, values: Drawn) -> None:
         """Give it new values."""
         time = values.frame[TIME].to_numpy()
-        for name in values.names:
+        for number, name in enumerate(values.names):
             source = self.parts[name]
-            points = (values.line if values.kind == "lines" else values.polygon)(name)
+            points = (values.line if values.kind == "lines" else values.polygon)(number)
             source.data = dict(zip(source.data, points, strict=True))
         told = {
             TIME: time,
@@ -142,8 +142,7 @@ class Visit:
             (
                 title,
                 of.removesuffix("s"),
-                [(name, *key) for name, key in zip(names[of], keys[of], strict=True)],
-                chosen,
+                [(*key, name in chosen) for name, key in zip(names[of], keys[of], strict=True)],
             )
             for title, of, chosen in (
                 ("Members", "members", state.members),

@@ -17,7 +17,6 @@ from bokeh.models import HoverTool, NumeralTickFormatter
 from daskbinder.annotations import Annotation
 from daskbinder.drawn import (
     ALL,
-    BELOW,
     GRAINS,
     KINDS,
     STATES,
@@ -27,7 +26,6 @@ from daskbinder.drawn import (
     Drawn,
     labels,
     rates,
-    readable,
     states,
     week_of_hours,
 )
@@ -180,9 +178,10 @@ def repository(
     -------
     holoviews.Overlay
     """
-    name = readable(str(counts.name))
+    (name,) = labels([str(counts.name)])
     table = rates(counts.to_frame(name), grain)
-    usual = f"Daily launches of {name} ({GRAINS[grain]})"
+    shown = name.replace("{", "{{").replace("}", "}}")  # HoloViews fills titles in
+    usual = f"Daily launches of {shown} ({GRAINS[grain]})"
     return series(
         table,
         kind="stacked",
@@ -404,19 +403,18 @@ def series(
     marks = noted(table.index, notes, about)
     common: dict[str, Any] = {"x": TIME, "hover": False, "responsive": True, "height": height}
     layers = marked(marks)
-    for name, given in zip(drawn.names, table, strict=True):
+    for number, (name, given) in enumerate(zip(drawn.names, table, strict=True)):
         style = common | {"color": colour(str(given), colours), "label": name}
+        upper, lower = drawn.upper(number), drawn.lower(number)
         if kind == "lines":
-            line = pd.DataFrame(dict(zip((TIME, name), drawn.line(name), strict=True)))
-            layers.append(line.hvplot.line(y=name, line_width=1.8, **style))
+            line = pd.DataFrame(dict(zip((TIME, upper), drawn.line(number), strict=True)))
+            layers.append(line.hvplot.line(y=upper, line_width=1.8, **style))
         else:
-            below = name + BELOW
-            layers.append(
-                drawn.frame.hvplot.area(
-                    y=name, y2=below, stacked=False, alpha=0.85, line_width=0, **style
-                )
-            )
-    pointed = drawn.frame.hvplot.line(y=ALL, hover_cols=[WHEN, TOLD], **common | {"alpha": 0})
+            area = {"stacked": False, "alpha": 0.85, "line_width": 0}
+            edges = drawn.frame[[TIME, upper, lower]]
+            layers.append(edges.hvplot.area(y=upper, y2=lower, **area, **style))
+    told = drawn.frame[[TIME, ALL, WHEN, TOLD]]
+    pointed = told.hvplot.line(y=ALL, hover_cols=[WHEN, TOLD], **common | {"alpha": 0})
     hover = HoverTool(tooltips=tooltip(f"@{WHEN}", f"@{TOLD}"), mode="vline", line_policy="nearest")
     layers.append(pointed.opts(tools=[hover], show_legend=False))
     return hv.Overlay(layers).opts(

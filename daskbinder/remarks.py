@@ -14,6 +14,7 @@ import pyarrow as pa
 from daskbinder.days import Days
 from daskbinder.events import HOUR
 from daskbinder.groups import Ints
+from daskbinder.text import readable
 
 _STALE = timedelta(days=2)
 _SILENCE = 24
@@ -21,6 +22,9 @@ _SILENCE = 24
 
 _MOST = 10
 """How many names or dates a sentence lists."""
+
+_LONGEST = 80
+"""Signs of a name in a sentence."""
 
 
 def gaps(rows: Sequence[Mapping[str, Any]], today: date) -> Iterator[str]:
@@ -85,7 +89,8 @@ def silences(series: pa.Table) -> Iterator[str]:
         own = shared & (member == code)
         runs = [f"{_hour(first)} to {_hour(last)}" for first, last in _runs(hour[own], n[own] == 0)]
         if runs:
-            yield f"{name} without launches {counted(runs, 'time')}: {listed(runs)}"
+            shown = readable(name, _LONGEST)
+            yield f"{shown} without launches {counted(runs, 'time')}: {listed(runs)}"
 
 
 def _runs(hour: Ints, silent: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int]]:

@@ -14,12 +14,13 @@ from bokeh.resources import Resources
 from daskbinder import page
 from daskbinder._version import __version__
 from daskbinder.days import Days
-from daskbinder.drawn import labels, readable
+from daskbinder.drawn import labels
 from daskbinder.events import day_of
 from daskbinder.place import Place
 from daskbinder.state import State
 from daskbinder.store import Rollups
 from daskbinder.tables import Tables
+from daskbinder.text import readable
 from daskbinder.view import HEADLINES, View, figures, legend, tallies
 
 __all__ = ["render", "write"]

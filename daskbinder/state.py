@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from urllib.parse import parse_qs
 
-from daskbinder.drawn import KINDS
+from daskbinder.drawn import KINDS, labels
 from daskbinder.events import day_number, day_of
 from daskbinder.tables import Tables
 
@@ -26,7 +26,8 @@ class State:
     grain, kind : str
         One of `GRAINS`, of `drawn.KINDS`.
     members, providers : tuple of str
-        Those that are shown.
+        Those that are shown. An address has them as `drawn.labels` gives them: not every name
+        comes through a form as it was, and some are longer than an address may be.
     search : str
         What names of repositories contain.
     page : int
@@ -56,7 +57,10 @@ class State:
             return value if among is None or value in among else usual
 
         def some(name: str, known: tuple[str, ...]) -> tuple[str, ...]:
-            return tuple(one for one in known if one in given[name]) if name in given else known
+            if name not in given:
+                return known
+            named = zip(known, labels(known), strict=True)
+            return tuple(one for one, label in named if label in given[name])
 
         chosen = one("range", "all", RANGES)
         begin, end = day_of(tables.first), day_of(tables.last)

@@ -15,6 +15,7 @@ from daskbinder.errors import InputError
 from daskbinder.events import day_of
 from daskbinder.instance import MYBINDER
 from daskbinder.store import Rollups
+from daskbinder.text import readable
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Tables:
         grid = np.zeros((days * 24, len(members)), np.int64)
         grid[hour.astype(np.int64) - first * 24] = hourly.fillna(0).to_numpy("int64")
         return cls(
-            drawn.readable(rollups.instance, 120),
+            readable(rollups.instance, 120),
             answers.completeness(rollups),
             members,
             tuple(providers.to_pylist()),

@@ -16,6 +16,7 @@ from daskbinder.events import day_number
 from daskbinder.sheet import write_csv
 from daskbinder.state import State
 from daskbinder.tables import Tables
+from daskbinder.text import readable
 
 __all__ = ["View", "figures"]
 
@@ -41,15 +42,12 @@ class View:
     def member_rates(self, state: State) -> pd.DataFrame:
         """Launches a day of each member; those not chosen are empty."""
         rates = self._rates("member", state.grain, state.providers)
-        hidden = [name for name in self.tables.members if name not in state.members]
-        return rates.assign(**dict.fromkeys(hidden, np.nan)) if hidden else rates
+        return rates.where(rates.notna() & np.isin(self.tables.members, state.members))
 
     def provider_rates(self, state: State) -> pd.DataFrame:
         """Launches a day of each provider; those not chosen are empty."""
         rates = self._rates("provider", state.grain, state.members)
-        hidden = [name for name in self.tables.providers if name not in state.providers]
-        rates = rates.assign(**dict.fromkeys(hidden, np.nan)) if hidden else rates
-        return rates.where(rates > 0)
+        return rates.where((rates > 0) & np.isin(self.tables.providers, state.providers))
 
     def repository_rates(self, state: State) -> pd.DataFrame:
         """Launches a day of the chosen repository, on the members chosen."""
@@ -145,7 +143,7 @@ class View:
             "repositories_note": f"{total / repositories:,.1f} launches each, on average"
             if repositories
             else "none",
-            "largest": drawn.readable(tables.members[largest], 24) if total else "–",
+            "largest": readable(tables.members[largest], 24) if total else "–",
             "largest_note": f"{page.percent(by_member[largest] / total)} of the launches"
             if total
             else "no launches",
@@ -167,8 +165,8 @@ class View:
             rows.append(
                 [
                     f"{place:,}",
-                    drawn.readable(entry["repository"], 120),
-                    drawn.readable(entry["provider"], 24),
+                    readable(entry["repository"], 120),
+                    readable(entry["provider"], 24),
                     f"{n:,}",
                     page.percent(n / whole),
                     round(100 * int(n) / top, 1),
@@ -197,14 +195,14 @@ class View:
             }
         entry = self.tables.known.slice(row, 1).to_pylist()[0]
         address = page.link(entry["provider"], entry["repository"], fits=entry["org"] is not None)
-        name = drawn.readable(entry["repository"], 120)
+        name = readable(entry["repository"], 120)
         return {
             "repository": name,
             "repository_note": f"{_unit(replace(state, kind='lines'))} · {entry['n']:,} launches "
             f"in all, number {row + 1:,} of {len(self.tables.known):,} · first "
             f"{entry['first_seen']}, last {entry['last_seen']}",
             "link": address or "",
-            "link_text": f"Open on {drawn.readable(entry['provider'], 24)}",
+            "link_text": f"Open on {readable(entry['provider'], 24)}",
         }
 
     def _counts(self, state: State) -> Any:

@@ -355,7 +355,7 @@ def test_tables_are_for_people(dest: Path) -> None:
     table = asked("top", dest)
     assert "Owner/Name" in table
     assert "\x1b" not in table
-    assert "?[31mred" in table
+    assert "\\x1b[31mred" in table
     shown = asked("repo", dest, "owner/name")
     assert "Owner/Name" in shown
     assert "█" in shown

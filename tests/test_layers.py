@@ -9,7 +9,7 @@ import structure
 import daskbinder
 
 RANKS = [
-    ["errors", "memory", "redaction", "_version"],
+    ["errors", "memory", "redaction", "text", "_version"],
     ["annotations", "local", "jsontext", "packed"],
     [
         "events",

@@ -14,14 +14,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import holoviews as hv
 import psutil
 import pytest
-from conftest import MakeArchive, MakeLaunch, needs
+from bokeh.embed import components
+from bokeh.resources import Resources
+from conftest import MakeArchive, MakeLaunch, Report, needs
 from distributed import Client
+from names import MARKUP, NAMES, events
+from names import count as count_names
 from playwright.sync_api import Browser, Page, sync_playwright
 
 import daskbinder as db
 from benchmarks.look import ARGUMENTS, FIGURES
+from daskbinder import answers, plots
+from daskbinder.drawn import labels
 from daskbinder.instance import MYBINDER
 from daskbinder.report import render
 from daskbinder.sample import write_sample
@@ -461,7 +468,7 @@ def test_nothing_that_strangers_wrote_is_run_in_the_explorer(
     page = visit(seen.page, address)
     assert RUN in page.locator("form").inner_text()
     assert page.title() == page.locator("h1").inner_text()
-    assert page.title() == f"Launches on {RUN}\ufffd</title><script>pwned=1</script>"
+    assert page.title() == f"Launches on {RUN}\\u202e</title><script>pwned=1</script>"
     buttons = page.locator("#repositories tbody button")
     for i in range(buttons.count()):
         act(page, buttons.nth(i).click)
@@ -514,11 +521,154 @@ def test_nothing_that_strangers_wrote_is_run_in_the_report(
     page.wait_for_timeout(500)
     assert RUN in page.inner_text("body")
     assert RUN in page.locator("h1").inner_text()
-    assert page.title().startswith(f"Launches on {RUN}\ufffd</title><script>pwned=1</script>, ")
+    assert page.title().startswith(f"Launches on {RUN}\\u202e</title><script>pwned=1</script>, ")
     assert "\u202e" not in page.content()
     for link in page.locator("a").all():
         address = link.get_attribute("href") or ""
         assert re.match(r"https://(github\.com|gitlab\.com|gist\.github\.com|doi\.org)/", address)
+    assert seen.asked == [out.as_uri()]
+
+
+# Names of strangers -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def named(
+    client: Client,
+    make_archive: MakeArchive,
+    launch: MakeLaunch,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """Count an archive in which each hostile name is a member, a provider and a repository."""
+    archive = make_archive(dict(events(launch)))
+    return count_names(archive, tmp_path_factory.mktemp("named") / "dest", client, MYBINDER)
+
+
+def painted(page: Page) -> list[bool]:
+    """Whether there is something on the canvas of each figure that is in sight."""
+    figures = page.locator(".bk-Figure").filter(visible=True)
+    return [
+        figures.nth(i)
+        .locator("canvas")
+        .evaluate_all(
+            "all => all.some(it => { if (!it.width || !it.height) return false;"
+            "const copy = new OffscreenCanvas(it.width, it.height).getContext('2d');"
+            "copy.drawImage(it, 0, 0);"
+            "return copy.getImageData(0, 0, it.width, it.height).data.some(Boolean) })"
+        )
+        for i in range(figures.count())
+    ]
+
+
+def drawn_names(page: Page, name: str) -> set[str]:
+    """Names of the parts of a figure, all of which have points."""
+    points = figure(
+        page,
+        name,
+        "it.renderers.filter(r => r.name)"
+        ".map(r => [r.name, r.data_source.get_length() ?? 0, Boolean(r.glyph.y.field)])",
+    )
+    assert all(length for _, length, _ in points), points
+    return {name for name, _, _ in points}
+
+
+def test_the_report_draws_whatever_members_are_called(
+    watch: Callable[..., Watched], named: Path, tmp_path: Path, report: Report
+) -> None:
+    out = tmp_path / "report.html"
+    subprocess.run([*COMMAND, "report", str(named), "-o", str(out)], cwd=WORK, check=True)
+    tables = Tables.load(db.open(str(named)))
+    page = watch().page
+    page.goto(out.as_uri())
+    page.wait_for_function("window.Bokeh?.documents.length > 0 && Bokeh.documents[0].is_idle")
+    assert painted(page) == [True] * 6
+    members = labels(tables.members)
+    assert {name for name in NAMES if name.strip()} <= set(tables.members)
+    for kind in ("lines", "stacked", "share"):
+        assert drawn_names(page, kind) == set(members)
+    assert drawn_names(page, "providers") == set(labels(tables.providers))
+    keys = page.locator("[data-figures=figure-stacked] .key")
+    assert keys.all_inner_texts() == members
+    for name in ("constructor", "__proto__", "(empty)", "\\r"):
+        keys.nth(members.index(name)).click()
+        visible = f"it.renderers.find(r => r.name == {json.dumps(name)}).visible"
+        assert not figure(page, "stacked", visible)
+        assert figure(page, "lines", visible)
+    report(f"{len(NAMES)} hostile names in the report: each is drawn, nothing is said or run")
+
+
+def test_the_explorer_draws_whatever_members_are_called(
+    watch: Callable[..., Watched], named: Path, report: Report
+) -> None:
+    tables = Tables.load(db.open(str(named)))
+    members, providers = labels(tables.members), labels(tables.providers)
+    with explorer(named) as (address, _):
+        page = visit(watch().page, address)
+        page.wait_for_function("Bokeh.documents.every(doc => doc.is_idle)")
+        assert painted(page) == [True] * 5
+        for kind in ("lines", "stacked", "share"):
+            assert drawn_names(page, kind) == set(members)
+        assert drawn_names(page, "providers") == set(providers)
+        for kind in ("Stacked", "Share", "Lines"):
+            act(page, page.get_by_text(kind, exact=True).first.click)
+            assert painted(page) == [True] * 5
+        launches = int(shown(page, "launches").replace(",", ""))
+        hidden = ["constructor", "__proto__", "toString", "\\r", "\\x00", "self", "x" * 43 + "…"]
+        for name in hidden:
+            box = page.locator("[name=member]").nth(members.index(name))
+            act(page, box.click)
+            launches -= int(tables.cube[:, members.index(name)].sum())
+            assert shown(page, "launches") == f"{launches:,}"
+        buttons = page.locator("#repositories tbody button")
+        for _ in range(2):
+            for i in range(0, buttons.count(), 3):
+                act(page, buttons.nth(i).click)
+                assert shown(page, "repository") == buttons.nth(i).inner_text()
+                assert page.locator("tr[aria-current] button").all_inner_texts() == [
+                    buttons.nth(i).inner_text()
+                ]
+            act(page, page.get_by_text("Next", exact=True).click)
+        with page.expect_download() as download:
+            page.get_by_text("Series as CSV").click()
+        with download.value.path().open(newline="") as file:
+            header = next(csv.reader(file))
+        chosen = [
+            name for name, label in zip(tables.members, members, strict=True) if label not in hidden
+        ]
+        assert [name.replace("'", "") for name in header[1:]] == [
+            name.replace("'", "") for name in chosen
+        ]
+        again = visit(page, page.url)
+        assert shown(again, "launches") == f"{launches:,}"
+        page.goto("about:blank")
+    report(f"{len(NAMES)} hostile names in the explorer: each is drawn, nothing is said or run")
+
+
+def test_figures_of_a_notebook_draw_whatever_names_are_called(
+    watch: Callable[..., Watched], named: Path, tmp_path: Path
+) -> None:
+    rollups = db.open(str(named))
+    days = rollups.federation("day", wide=True)
+    by_provider = answers.daily(rollups).pivot_table(
+        index="date", columns="provider", values="n", aggfunc="sum"
+    )
+    figures = [
+        plots.members(days),
+        plots.members(days, kind="share"),
+        plots.providers(by_provider),
+        plots.repositories(answers.top(rollups, n=None), most=200),
+        *(plots.repository(days.iloc[:, 0].rename(name)) for name in (*NAMES[:12], *MARKUP)),
+    ]
+    out = tmp_path / "figures.html"
+    script, places = components([hv.render(one) for one in figures])
+    scripts = Resources(mode="inline", components=["bokeh"]).js_raw
+    parts = [f"<script>{one}</script>" for one in scripts]
+    out.write_text("<!doctype html><meta charset='utf-8'>" + "".join([*parts, *places, script]))
+    seen = watch()
+    page = seen.page
+    page.goto(out.as_uri())
+    page.wait_for_function("window.Bokeh?.documents.length > 0 && Bokeh.documents[0].is_idle")
+    assert painted(page) == [True] * len(figures)
     assert seen.asked == [out.as_uri()]
 
 

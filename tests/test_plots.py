@@ -86,8 +86,10 @@ def test_a_step_that_is_none_is_refused(gappy: pd.DataFrame) -> None:
 
 
 def test_a_day_without_a_file_breaks_every_line(gappy: pd.DataFrame) -> None:
-    source = drawn(plots.members(gappy, grain="day"))["gke"]
-    broken = np.flatnonzero(np.isnan(source["gke"])).tolist()
+    (part,) = (
+        one for one in hv.render(plots.members(gappy, grain="day")).renderers if one.name == "gke"
+    )
+    broken = np.flatnonzero(np.isnan(part.data_source.data[part.glyph.y])).tolist()
     assert broken == [5, *range(15, 22)]
 
 
@@ -110,7 +112,7 @@ def test_areas_are_stacked_and_broken_where_days_are_missing(gappy: pd.DataFrame
 
 def test_shares_add_up_to_one(gappy: pd.DataFrame) -> None:
     found = plots.Drawn.of(plots.rates(gappy, "day"), "share", "day")
-    tops = found.frame[list(found.names)].max(axis=1).dropna()
+    tops = found.frame[[found.upper(i) for i in range(3)]].max(axis=1).dropna()
     assert len(tops) == len(gappy)
     assert tops.to_numpy() == pytest.approx(1.0)
 
@@ -226,7 +228,7 @@ def test_labels_are_clean_short_and_each_once() -> None:
     found = plots.labels(names)
     assert len(set(found)) == len(names)
     assert all(label.isprintable() and len(label) <= 50 for label in found)
-    assert {"date", "launches", ALL}.isdisjoint(found)
+    assert ALL not in plots.labels([ALL])
     assert found[3].endswith("…")
 
 

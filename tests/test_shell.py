@@ -151,7 +151,7 @@ def test_the_log_is_safe_on_a_terminal_and_ends_with_the_command(tmp_path: Path)
     source = tmp_path / "a\x1b[31m"
     db.write_sample(source, days=1, events_per_day=10)
     ended = CliRunner().invoke(main, ["run", str(source), str(tmp_path / "out"), "-v"])
-    assert "a?[31m" in ended.output
+    assert "a\\x1b[31m" in ended.output
     assert "\x1b" not in ended.output
     assert (log.handlers, log.level) == before
 

@@ -386,7 +386,7 @@ def test_info_of_a_data_set_shows_strangers_text_as_text(counted: Path, tmp_path
     assert "\x1b" not in shown
     assert "\x07" not in shown
     for text in (host, file, manifest["source"]):
-        assert text.replace("\x1b", "?").replace("\x07", "?") in shown
+        assert text.replace("\x1b", r"\x1b").replace("\x07", r"\x07") in shown
     told = json.loads(info(tmp_path, "--json"))
     assert (told["unknown_hosts"], told["lost"]) == ([host], {file: "torn"})
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from daskbinder.commands.options import DATE, as_json, date_range, instance, storage_options
-from daskbinder.commands.show import listed, print_json, printable, shown
+from daskbinder.commands.show import listed, print_json
 from daskbinder.errors import InputError, JobError
+from daskbinder.text import visible
 
 if TYPE_CHECKING:
     from daskbinder.days import Days
@@ -117,9 +118,9 @@ def sync(source: str | None, folder: str | None, **given: Any) -> None:
     ):
         if names:
             fate = done if mirror.deleted else "kept; --delete follows SOURCE"
-            click.echo(f"{len(names):,} days {what} ({fate}): {shown(list(names))}")
+            click.echo(f"{len(names):,} days {what} ({fate}): {listed(list(names))}")
     if mirror.removed:
-        which = shown(list(mirror.removed))
+        which = listed(list(mirror.removed))
         click.echo(f"{len(mirror.removed):,} days without a launch removed: {which}")
     if mirror.lost:
         first, *others = mirror.lost.values()
@@ -226,5 +227,5 @@ def _show(rows: Sequence[tuple[str, str]]) -> None:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for what, told in rows:
-        table.add_row(Text(printable(what)), Text(printable(told)))
+        table.add_row(Text(visible(what)), Text(visible(told)))
     Console().print(table)

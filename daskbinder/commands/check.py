@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from daskbinder.commands.options import as_json, date_range, instance, storage_options
-from daskbinder.commands.show import print_json, printable
+from daskbinder.commands.show import print_json
+from daskbinder.text import visible
 
 
 @click.command(short_help="Check what a run left in DEST.")
@@ -37,7 +38,7 @@ def check(dest: str, source: str | None, as_json: bool, **given: Any) -> None:
     else:
         for kind, sentences in (("fault", found.faults), ("note", found.notes)):
             for sentence in sentences:
-                click.echo(f"{kind}: {printable(sentence)}")
+                click.echo(f"{kind}: {visible(sentence)}")
         click.echo(
             f"{len(found.faults):,} faults, {len(found.notes):,} notes; {found.files:,} files, "
             f"{found.days:,} days, {found.launches:,} launches"

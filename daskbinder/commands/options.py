@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from daskbinder._version import __version__
-from daskbinder.commands.show import printable
+from daskbinder.commands.show import sentence
 from daskbinder.redaction import StorageOptions
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -68,7 +68,7 @@ class _Lines(logging.Handler):
     """Prints what is logged as lines between those of progress; names in it are strangers' text."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(printable(self.format(record)), err=True)
+        click.echo(sentence(self.format(record)), err=True)
 
 
 def _log(ctx: click.Context, _param: click.Parameter, given: int) -> None:

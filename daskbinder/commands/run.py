@@ -16,8 +16,9 @@ from daskbinder.commands.options import (
     read_size,
     storage_options,
 )
-from daskbinder.commands.show import printable, shown
+from daskbinder.commands.show import listed, shown
 from daskbinder.errors import InputError
+from daskbinder.text import readable, visible
 from daskbinder.windows import GRAINS, KINDS
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ def _run(source: str | None, dest: str, **given: Any) -> "Result":
 
     plan = _plan(source, dest, given)
     if given.get("dry_run"):
-        click.echo(str(plan))
+        click.echo("\n".join(map(visible, str(plan).split("\n"))))
         sys.exit(0)
     cluster = {
         name: given[name]
@@ -278,11 +279,11 @@ def _show_summary(result: "Result") -> None:
         table.add_row(*row)
     Console().print(table)
     for name, why in manifest["lost"].items():
-        click.echo(f"left out: {name}: {printable(why)}")
+        click.echo(f"left out: {readable(name, 80)}: {visible(why)}")
     for sentence in (*shrunk(manifest["shrunk"]), *secrets(secret_launches(manifest))):
         click.echo(f"note: {sentence}")
     if manifest["unknown_origins"]:
-        click.echo(f"hosts of no known member: {shown(manifest['unknown_origins'])}")
+        click.echo(f"hosts of no known member: {listed(manifest['unknown_origins'])}")
 
 
 def _show_findings(result: "Result") -> None:

@@ -1,12 +1,17 @@
 """What commands print: names that strangers chose are safe on a terminal."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
 from daskbinder.sheet import write_csv
+from daskbinder.text import readable, visible
+
+_LONGEST = 200
+"""Signs of a name that a table shows; --json and --csv have all of it."""
 
 
 def print_json(answer: Any) -> None:
@@ -22,19 +27,22 @@ def shown(names: list[str], most: int = 5) -> str:
 
 
 def listed(names: list[str], most: int = 5) -> str:
-    """Names that strangers chose, without what a terminal would take for a command."""
+    """Names that strangers chose, and how many more there are."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(printable(name[:80]) for name in names[:most]) + more
+    return ", ".join(readable(name, 80) for name in names[:most]) + more
 
 
-def printable(text: str) -> str:
-    """Text without what a terminal would take for a command."""
-    return "".join(c if c.isprintable() else "?" for c in text)
+def sentence(text: object) -> str:
+    """Write a message, which may quote strangers; none of them begins a line of its own."""
+    return "\n  ".join(map(visible, str(text).split("\n")))
 
 
 def print_csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print rows as CSV that is safe to open in a spreadsheet."""
-    click.echo(write_csv(columns, ([row[name] for name in columns] for row in rows)), nl=False)
+    """Print rows as CSV that is safe to open in a spreadsheet, and to look at on a terminal."""
+    text = write_csv(columns, ([row[name] for name in columns] for row in rows))
+    if sys.stdout.isatty():
+        text = "".join(f"{visible(line)}\n" for line in text.split("\n")[:-1])
+    click.echo(text, nl=False, color=True)  # or it cuts from names what looks like a colour
 
 
 def print_table(
@@ -64,4 +72,4 @@ def _shown(name: str, value: Any) -> str:
         return "-"
     if isinstance(value, float):
         return f"{value:+.1%}" if name == "change" else f"{value:.2%}"
-    return f"{value:,}" if isinstance(value, int) else printable(str(value))
+    return f"{value:,}" if isinstance(value, int) else readable(str(value), _LONGEST)

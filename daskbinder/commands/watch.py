@@ -7,6 +7,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from daskbinder.text import visible
+
 if TYPE_CHECKING:
     from daskbinder.job import Result
 
@@ -38,7 +40,8 @@ class Watch:
 
     def tell(self, sentence: str) -> None:
         """Print a sentence above the bar."""
-        self.console.print(f"daskbinder: {sentence}", markup=False, highlight=False, soft_wrap=True)
+        said = f"daskbinder: {visible(sentence)}"
+        self.console.print(said, markup=False, highlight=False, soft_wrap=True)
 
     def finish(self, result: "Result") -> None:
         """Show the end; the last tasks may not have been heard of."""
