@@ -36,6 +36,7 @@ SOAKS = {
     "histories": Soak("tests/test_histories.py", "DASKBINDER_HISTORIES", 1_000),
     "crashes": Soak("tests/test_crash.py", "DASKBINDER_CRASHES", 1_000),
     "reads": Soak("tests/test_reads.py", "DASKBINDER_READS", 3_000),
+    "hostile": Soak("tests/test_hostile_dest.py", "DASKBINDER_HOSTILE", 250),
     "rewrites": Soak("tests/test_rewrites.py", "DASKBINDER_REWRITES", 500),
     "kills": Soak("tests/test_kills.py", "DASKBINDER_KILLS", 240),
 }
