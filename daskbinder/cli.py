@@ -5,8 +5,10 @@ A command is flags in, a call of the Python interface, an exit code out; they ar
 instant.
 """
 
+import io
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,17 +28,37 @@ from daskbinder.redaction import scrub
 _LAST_SECONDS = 2.0
 """Seconds that a stopped command has to end."""
 
+_UNREAD = 128 + 13
+"""How a shell tells that a command was ended by SIGPIPE."""
+
 
 class _Commands(click.Group):
     """Turns the errors a user can cause into one sentence and an exit status."""
 
+    def main(self, *given: Any, **options: Any) -> Any:
+        """Run a command; what it prints is borne by any terminal, and by a reader that leaves."""
+        with _forgiving(sys.stdout), _forgiving(sys.stderr), _ended_unread():
+            return super().main(*given, **options)
+
+    def make_context(self, *given: Any, **options: Any) -> click.Context:
+        """Read what was given; help is printed here."""
+        with _ended_unread():
+            return super().make_context(*given, **options)
+
     def invoke(self, ctx: click.Context) -> Any:
+        """Run a command and tell how it ended."""
+        with _ended_unread():
+            return self._tell_end(ctx)
+
+    def _tell_end(self, ctx: click.Context) -> Any:
         try:
             with _stopped_by_signals():
                 return super().invoke(ctx)
         except (InputError, JobError) as error:
             click.echo(f"daskbinder: {error}", err=True)
             ctx.exit(2 if isinstance(error, InputError) else 1)
+        except BrokenPipeError:
+            raise
         except OSError as error:
             said, status = str(error), 1
             if isinstance(error, FileExistsError | NotADirectoryError) and error.filename:
@@ -54,6 +76,37 @@ class _Commands(click.Group):
             last.daemon = True
             last.start()
             ctx.exit(code)
+
+
+@contextmanager
+def _forgiving(stream: Any) -> Iterator[None]:
+    """Let a stream write what it can of each text, and end in silence when it can write no more."""
+    if not isinstance(stream, io.TextIOWrapper):
+        yield
+        return
+    stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        try:
+            stream.flush()
+        except OSError:  # Python tries again at its end, and would complain
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+
+
+@contextmanager
+def _ended_unread() -> Iterator[None]:
+    """End as programs do when nobody reads what they print; click and Rich would end with 1."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise SystemExit(_UNREAD) from None
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # of Rich
+            raise SystemExit(_UNREAD) from None
+        raise
 
 
 class _Stopped(KeyboardInterrupt):

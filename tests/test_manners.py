@@ -1,0 +1,157 @@
+"""What a program owes the shell it runs in: its terminal, its pipes, its proxies, its settings."""
+
+import os
+import shlex
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+from conftest import MakeArchive, MakeLaunch
+from distributed import Client
+
+import daskbinder as db
+
+ROOT = Path(__file__).parents[1]
+PROGRAM = [sys.executable, "-m", "daskbinder"]
+NAME = "https://example.org/\u00fcn\u00ef/\u65e5\u672c"
+SPEC = NAME.replace(":", "%3A").replace("/", "%2F") + "/main"
+
+
+def environment(**variables: str) -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "100"} | variables
+
+
+def command(*words: object, **variables: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [*PROGRAM, *map(str, words)],
+        capture_output=True,
+        timeout=120,
+        env=environment(**variables),
+        check=False,
+    )
+
+
+def sentence(ended: subprocess.CompletedProcess[bytes], code: int = 2) -> str:
+    """Return the one sentence that a command ended with."""
+    said = ended.stderr.decode()
+    assert ended.returncode == code, said
+    assert said.startswith("daskbinder: "), said
+    assert len(said.splitlines()) == 1, said
+    return said.removeprefix("daskbinder: ").rstrip("\n")
+
+
+@pytest.fixture(scope="module")
+def archive(make_archive: MakeArchive, launch: MakeLaunch) -> Path:
+    """Make an archive in which names have letters of many scripts."""
+    return make_archive(
+        {
+            day: [
+                launch(f"{day}T10:00", provider="Git", spec=SPEC, origin="h\u00f6st.\u65e5\u672c"),
+                b"x",
+            ]
+            for day in (date(2021, 3, 4), date(2021, 3, 6))
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def rollups(archive: Path, client: Client, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    dest = tmp_path_factory.mktemp("r\u00e9sults")
+    db.run(db.plan(db.Archive(archive), dest), client)
+    return dest
+
+
+# Terminals and pipes ------------------------------------------------------------------------------
+
+COMMANDS = {
+    "help": "--help",
+    "version": "--version",
+    "run-help": "run --help",
+    "top": "top ROLLUPS",
+    "top-csv": "top ROLLUPS --csv",
+    "top-json": "top ROLLUPS --json",
+    "repo": f"repo ROLLUPS {NAME}",
+    "members": "members ROLLUPS",
+    "export": "export ROLLUPS NEW --least 1",
+    "info": "info ROLLUPS",
+    "info-archive": "info ARCHIVE",
+    "check": "check ROLLUPS ARCHIVE",
+    "plan": "run ARCHIVE NEW --dry-run",
+    "run": "run -v ARCHIVE NEW",
+    "sync": "sync ARCHIVE NEW",
+    "sample": "sample NEW --days 2 --events-per-day 5",
+    "report": "report ROLLUPS -o NEW",
+}
+"""The arguments of each command that prints and ends by itself."""
+
+
+WRONG = {"wrong": "top --nonsense", "missing": "top NEW"}
+
+
+def words_of(name: str, archive: Path, rollups: Path, new: Path) -> list[str]:
+    places = {"ARCHIVE": str(archive), "ROLLUPS": str(rollups), "NEW": str(new)}
+    return [places.get(word, word) for word in shlex.split((COMMANDS | WRONG)[name])]
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"), [*((name, "cp1252") for name in COMMANDS), ("top", "C"), ("repo", "C")]
+)
+def test_a_character_the_terminal_lacks_is_replaced(
+    archive: Path, rollups: Path, tmp_path: Path, name: str, encoding: str
+) -> None:
+    poor = {
+        "cp1252": {"PYTHONIOENCODING": "cp1252"},
+        "C": {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+    }[encoding]
+    ended = command(*words_of(name, archive, rollups, tmp_path / "\u65e5"), **poor)
+    assert ended.returncode == 0, ended.stderr
+    assert b"Traceback" not in ended.stderr
+
+
+def test_an_error_of_any_characters_is_one_sentence(tmp_path: Path) -> None:
+    ended = command("top", tmp_path / "\u65e5\u672c", PYTHONIOENCODING="cp1252:strict")
+    assert "\\u65e5\\u672c" in sentence(ended)
+
+
+@pytest.mark.parametrize(
+    ("name", "pipe"),
+    [
+        *((name, "2>&1 | true") for name in COMMANDS),
+        *((name, "| true") for name in ("help", "top", "top-csv", "check")),
+        ("top", "| head -1"),
+        ("run", "| head -1"),
+        ("run", "2>&1 | head -1"),
+        ("run", "2>&1 >FILE | true"),
+        ("wrong", "2>&1 | true"),
+        ("missing", "2>&1 | true"),
+    ],
+)
+def test_a_reader_that_leaves_is_no_error(
+    archive: Path, rollups: Path, tmp_path: Path, name: str, pipe: str
+) -> None:
+    words = words_of(name, archive, rollups, tmp_path / "new")
+    line = f"{shlex.join([*PROGRAM, *words])} {pipe.replace('FILE', str(tmp_path / 'file'))}"
+    told = subprocess.run(
+        ["bash", "-c", f'{line}; echo "status ${{PIPESTATUS[0]}}"'],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=environment(),
+        check=False,
+    )
+    for complaint in "Traceback", "Exception ignored", "Broken pipe":
+        assert complaint not in told.stderr
+    *printed, status = told.stdout.splitlines()
+    assert status in ("status 0", "status 141")
+    assert len(printed) <= 1
+
+
+def test_a_disk_that_is_full_of_what_is_printed_is_one_sentence(rollups: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        words = [*PROGRAM, "top", str(rollups)]
+        ended = subprocess.run(
+            words, stdout=full, stderr=subprocess.PIPE, env=environment(), check=False
+        )
+    assert "No space left on device" in sentence(ended, 1)
