@@ -10,7 +10,7 @@ import daskbinder
 
 RANKS = [
     ["errors", "memory", "redaction", "_version"],
-    ["annotations", "local", "jsontext"],
+    ["annotations", "local", "jsontext", "proxies"],
     [
         "events",
         "days",
