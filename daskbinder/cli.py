@@ -24,6 +24,7 @@ from daskbinder.commands.options import show_versions, verbose
 from daskbinder.commands.run import demo, run
 from daskbinder.errors import InputError, JobError
 from daskbinder.redaction import scrub
+from daskbinder.settings import blamed
 
 _LAST_SECONDS = 2.0
 """Seconds that a stopped command has to end."""
@@ -52,7 +53,7 @@ class _Commands(click.Group):
 
     def _tell_end(self, ctx: click.Context) -> Any:
         try:
-            with _stopped_by_signals():
+            with _stopped_by_signals(), blamed():
                 return super().invoke(ctx)
         except (InputError, JobError) as error:
             click.echo(f"daskbinder: {error}", err=True)

@@ -10,7 +10,7 @@ import daskbinder
 
 RANKS = [
     ["errors", "memory", "redaction", "_version"],
-    ["annotations", "local", "jsontext", "proxies"],
+    ["annotations", "local", "jsontext", "proxies", "settings"],
     [
         "events",
         "days",

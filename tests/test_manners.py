@@ -155,3 +155,58 @@ def test_a_disk_that_is_full_of_what_is_printed_is_one_sentence(rollups: Path) -
             words, stdout=full, stderr=subprocess.PIPE, env=environment(), check=False
         )
     assert "No space left on device" in sentence(ended, 1)
+
+
+# The configuration of Dask ------------------------------------------------------------------------
+
+MISFITS = {
+    "distributed.comm.timeouts.connect": "banana",
+    "distributed.scheduler.work-stealing-interval": "zz",
+    "distributed.worker.memory.target": "lots",
+    "distributed.logging": "5",
+    "temporary-directory": __file__,
+    "scheduler-address": "7",
+}
+
+
+@pytest.mark.parametrize("setting", MISFITS)
+def test_a_setting_of_another_kind_is_named_with_its_variable(
+    archive: Path, tmp_path: Path, setting: str
+) -> None:
+    variable = f"DASK_{setting}".replace(".", "__").replace("-", "_").upper()
+    ended = command("run", archive, tmp_path / "new", **{variable: MISFITS[setting]})
+    begins = f"Dask cannot work with its configuration: {setting} ({variable}) ("
+    assert sentence(ended).startswith(begins)
+
+
+def test_a_setting_of_another_kind_is_named_with_its_file(archive: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("distributed:\n  comm:\n    timeouts:\n      connect: banana\n")
+    words = ["run", archive, tmp_path / "new", "--workers", 2]
+    ended = command(*words, DASK_CONFIG=str(file))
+    assert f": distributed.comm.timeouts.connect ({file}) (" in sentence(ended)
+
+
+@pytest.mark.parametrize("text", ["distributed: [1,\n  foo: bar: baz\n", "just words\n"])
+def test_a_broken_configuration_is_one_sentence(archive: Path, tmp_path: Path, text: str) -> None:
+    file = tmp_path / "broken.yaml"
+    file.write_text(text)
+    ended = command("run", archive, tmp_path / "new", DASK_CONFIG=str(file))
+    said = sentence(ended)
+    assert said.startswith("Dask cannot read its configuration (ValueError: A dask config file at")
+    assert str(file) in said
+    script = "import daskbinder as db\ntry:\n  db.run\nexcept db.InputError as e: print(e)"
+    words = [sys.executable, "-c", script]
+    python = subprocess.run(
+        words,
+        capture_output=True,
+        text=True,
+        env=environment(DASK_CONFIG=str(file)),
+        check=True,
+    )
+    assert str(file) in python.stdout
+
+
+def test_settings_that_do_no_harm_may_stay(archive: Path, tmp_path: Path) -> None:
+    harmless = {"DASK_DISTRIBUTED__WORKER__MEMORY__TARGET": "False", "DASK_OF_MINE": "x"}
+    assert command("run", archive, tmp_path / "new", **harmless).returncode == 0
