@@ -210,3 +210,30 @@ def test_a_broken_configuration_is_one_sentence(archive: Path, tmp_path: Path, t
 def test_settings_that_do_no_harm_may_stay(archive: Path, tmp_path: Path) -> None:
     harmless = {"DASK_DISTRIBUTED__WORKER__MEMORY__TARGET": "False", "DASK_OF_MINE": "x"}
     assert command("run", archive, tmp_path / "new", **harmless).returncode == 0
+
+
+# Scripts ------------------------------------------------------------------------------------------
+
+_SCRIPT = """
+import sys
+import daskbinder as db
+
+try:
+    db.run(db.plan(db.Archive(sys.argv[1]), sys.argv[2]), workers=2)
+except db.InputError as error:
+    sys.exit(f"daskbinder: {error}")
+"""
+
+
+def test_a_script_without_a_guard_is_told_so_once(archive: Path, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(_SCRIPT)
+    ended = subprocess.run(
+        [sys.executable, tmp_path / "script.py", archive, tmp_path / "new"],
+        capture_output=True,
+        timeout=60,
+        env=environment(),
+        check=False,
+    )
+    assert """below 'if __name__ == "__main__":'""" in sentence(ended, 1)
+    assert not ended.stdout
+    assert not (tmp_path / "new" / "manifest.json").exists()
