@@ -36,7 +36,7 @@ class Bucket(Storage):
 
     def __init__(self, url: str, options: dict[str, Any]) -> None:
         standing = {"use_listings_cache": False, "requests_timeout": _WAIT, "consistency": "md5"}
-        session = heeding_proxies(options.get("session_kwargs", {}))
+        session = heeding_proxies(options.get("session_kwargs") or {})
         fs = _FileSystem(**standing | options | {"session_kwargs": session})
         super().__init__(fs, fs._strip_protocol(url))
 
@@ -82,7 +82,8 @@ class Bucket(Storage):
 
     def is_transient(self, error: BaseException) -> bool:
         """Whether the same request may go well a moment later."""
-        return (
+        hopeless = isinstance(error, aiohttp.InvalidURL)
+        return not hopeless and (
             super().is_transient(error)
             or isinstance(error, json.JSONDecodeError)
             or gcsfs.retry.is_retriable(error)

@@ -6,6 +6,7 @@ instant.
 """
 
 import io
+import logging
 import os
 import signal
 import sys
@@ -25,6 +26,8 @@ from daskbinder.commands.run import demo, run
 from daskbinder.errors import InputError, JobError
 from daskbinder.redaction import scrub
 from daskbinder.settings import blamed
+
+logging.getLogger("asyncio").addHandler(logging.NullHandler())  # of sessions that never opened
 
 _LAST_SECONDS = 2.0
 """Seconds that a stopped command has to end."""

@@ -24,6 +24,8 @@ _OWN = {"proxy", "trust_env", "middlewares"}
 
 def heeding_proxies(session: Mapping[str, Any]) -> dict[str, Any]:
     """Add to the arguments of a session that it heeds the environment, unless they say what to."""
+    if not isinstance(session, Mapping):
+        raise TypeError("arguments of a session are names and values")
     return dict(session) if _OWN & session.keys() else {"middlewares": (_send,), **session}
 
 

@@ -25,7 +25,7 @@ class Site(Storage):
     lists = False
 
     def __init__(self, url: str, options: dict[str, Any]) -> None:
-        client = heeding_proxies({"timeout": _WAIT} | options.get("client_kwargs", {}))
+        client = {"timeout": _WAIT} | heeding_proxies(options.get("client_kwargs") or {})
         fs, root = fsspec.core.url_to_fs(url, **options | {"client_kwargs": client})
         root, _, query = root.partition("#")[0].partition("?")
         self.query = query and f"?{query}"

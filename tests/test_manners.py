@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import MakeArchive, MakeLaunch
 from distributed import Client
+from gcs import FakeGCS
+from web import FakeSite
 
 import daskbinder as db
 
@@ -237,3 +239,52 @@ def test_a_script_without_a_guard_is_told_so_once(archive: Path, tmp_path: Path)
     assert """below 'if __name__ == "__main__":'""" in sentence(ended, 1)
     assert not ended.stdout
     assert not (tmp_path / "new" / "manifest.json").exists()
+
+
+# Storage options ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "trust_env=True",
+        'client_kwargs={"nonsense": "s3cr3t"}',
+        "client_kwargs=s3cr3t",
+        "client_kwargs=5",
+        'client_kwargs={"headers": 7}',
+        'client_kwargs={"auth": "me:s3cr3t"}',
+        'client_kwargs={"proxy": "socks5://me:s3cr3t@host"}',
+        "headers=5",
+        "proxy=s3cr3t",
+        "timeout=s3cr3t",
+        "get_client=s3cr3t",
+        "max_paths=s3cr3t",
+    ],
+)
+def test_an_option_that_a_site_does_not_take_is_named_without_its_value(option: str) -> None:
+    with FakeSite() as site:
+        ended = command("top", site.url, f"--storage-option={option}")
+    said = sentence(ended)
+    assert f"with the storage option {option.partition('=')[0]} as it is given (" in said
+    assert "s3cr3t" not in said
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["session_kwargs=5", 'session_kwargs={"headers": 5}', "endpoint_url=s3cr3t", "access=s3cr3t"],
+)
+def test_an_option_that_a_bucket_does_not_take_is_named_without_its_value(option: str) -> None:
+    with FakeGCS() as bucket:
+        given = bucket.options | dict([option.split("=", 1)])
+        options = (f"--storage-option={key}={value}" for key, value in given.items())
+        said = sentence(command("info", "gs://archive", *options))
+    assert option.partition("=")[0] in said
+    assert "s3cr3t" not in said
+
+
+@pytest.mark.parametrize("option", ['client_kwargs={"trust_env": true}', "client_kwargs=null"])
+def test_an_option_may_be_a_value_of_json(option: str) -> None:
+    with FakeSite() as site:
+        ended = command("top", site.url, f"--storage-option={option}")
+        assert "storage option" not in sentence(ended)
+        assert site.requests
