@@ -4,6 +4,8 @@ import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from daskbinder.settings import blamed
+
 if TYPE_CHECKING:
     from daskbinder.archive import Archive
     from daskbinder.audit import Audit, check
@@ -68,5 +70,6 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that importing the package costs nothing."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(f"{__name__}.{_HOMES[name]}")
+    with blamed():
+        module = import_module(f"{__name__}.{_HOMES[name]}")
     return getattr(module, "open_rollups" if name == "open" else name)

@@ -209,18 +209,19 @@ def completeness(rollups: Rollups) -> "pd.DataFrame":
         written.
     """
     import pandas as pd
+    import pyarrow as pa
 
-    days = (
-        rollups.table(DAYS)
-        .to_pandas()
-        .rename(columns={"accepted": "launches", "hours_present": "hours"})
-    )
-    names = ["launches", "rejected", "indexed", "hours", "provisional"]
+    table = rollups.table(DAYS)
+    table = table.rename_columns({"accepted": "launches", "hours_present": "hours"})
+    counts = ["launches", "rejected", "indexed", "hours"]
+    # a count that is missing is NA all along: not every pandas takes NaN for that
+    days = table.select(["date", "provisional"]).to_pandas()
+    for name in counts:
+        column = table[name].cast(pa.int64())
+        days[name] = column.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
     days["date"] = pd.to_datetime(days["date"])
     every = pd.date_range(days["date"].min(), days["date"].max(), name="date")
-    frame = days.set_index("date")[names].reindex(every)
+    frame = days.set_index("date")[[*counts, "provisional"]].reindex(every)
     frame.insert(0, "present", frame["launches"].notna())
     frame["provisional"] = frame["provisional"].eq(True)
-    return frame.astype(
-        dict.fromkeys(["launches", "rejected", "indexed", "hours"], "Int64")
-    ).reset_index()
+    return frame.reset_index()

@@ -11,6 +11,7 @@ import aiohttp
 import gcsfs.core
 import gcsfs.retry
 
+from daskbinder.proxies import heeding_proxies
 from daskbinder.storage import WRITTEN, Changed, Entry, Storage
 
 logging.getLogger("gcsfs").addHandler(logging.NullHandler())  # errors reach the user as errors
@@ -35,7 +36,8 @@ class Bucket(Storage):
 
     def __init__(self, url: str, options: dict[str, Any]) -> None:
         standing = {"use_listings_cache": False, "requests_timeout": _WAIT, "consistency": "md5"}
-        fs = _FileSystem(**standing | options)
+        session = heeding_proxies(options.get("session_kwargs") or {})
+        fs = _FileSystem(**standing | options | {"session_kwargs": session})
         super().__init__(fs, fs._strip_protocol(url))
 
     def entry(self, name: str) -> Entry:
@@ -80,7 +82,8 @@ class Bucket(Storage):
 
     def is_transient(self, error: BaseException) -> bool:
         """Whether the same request may go well a moment later."""
-        return (
+        hopeless = isinstance(error, aiohttp.InvalidURL)
+        return not hopeless and (
             super().is_transient(error)
             or isinstance(error, json.JSONDecodeError)
             or gcsfs.retry.is_retriable(error)

@@ -5,8 +5,11 @@ A command is flags in, a call of the Python interface, an exit code out; they ar
 instant.
 """
 
+import io
+import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,21 +26,44 @@ from daskbinder.commands.run import demo, run
 from daskbinder.commands.show import sentence
 from daskbinder.errors import InputError, JobError
 from daskbinder.redaction import scrub
+from daskbinder.settings import blamed
+
+logging.getLogger("asyncio").addHandler(logging.NullHandler())  # of sessions that never opened
 
 _LAST_SECONDS = 2.0
 """Seconds that a stopped command has to end."""
+
+_UNREAD = 128 + 13
+"""How a shell tells that a command was ended by SIGPIPE."""
 
 
 class _Commands(click.Group):
     """Turns the errors a user can cause into one sentence and an exit status."""
 
+    def main(self, *given: Any, **options: Any) -> Any:
+        """Run a command; what it prints is borne by any terminal, and by a reader that leaves."""
+        with _forgiving(sys.stdout), _forgiving(sys.stderr), _ended_unread():
+            return super().main(*given, **options)
+
+    def make_context(self, *given: Any, **options: Any) -> click.Context:
+        """Read what was given; help is printed here."""
+        with _ended_unread():
+            return super().make_context(*given, **options)
+
     def invoke(self, ctx: click.Context) -> Any:
+        """Run a command and tell how it ended."""
+        with _ended_unread():
+            return self._tell_end(ctx)
+
+    def _tell_end(self, ctx: click.Context) -> Any:
         try:
-            with _stopped_by_signals():
+            with _stopped_by_signals(), blamed():
                 return super().invoke(ctx)
         except (InputError, JobError) as error:
             click.echo(f"daskbinder: {sentence(error)}", err=True)
             ctx.exit(2 if isinstance(error, InputError) else 1)
+        except BrokenPipeError:
+            raise
         except OSError as error:
             said, status = str(error), 1
             if isinstance(error, FileExistsError | NotADirectoryError) and error.filename:
@@ -55,6 +81,37 @@ class _Commands(click.Group):
             last.daemon = True
             last.start()
             ctx.exit(code)
+
+
+@contextmanager
+def _forgiving(stream: Any) -> Iterator[None]:
+    """Let a stream write what it can of each text, and end in silence when it can write no more."""
+    if not isinstance(stream, io.TextIOWrapper):
+        yield
+        return
+    stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        try:
+            stream.flush()
+        except OSError:  # Python tries again at its end, and would complain
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+
+
+@contextmanager
+def _ended_unread() -> Iterator[None]:
+    """End as programs do when nobody reads what they print; click and Rich would end with 1."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise SystemExit(_UNREAD) from None
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # of Rich
+            raise SystemExit(_UNREAD) from None
+        raise
 
 
 class _Stopped(KeyboardInterrupt):

@@ -4,13 +4,14 @@ Closes only what it opened.
 """
 
 import logging
+import multiprocessing
 import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing import resource_tracker
-from typing import Any
+from typing import Any, ClassVar
 
 import dask
 from dask.utils import parse_bytes
@@ -40,6 +41,7 @@ _PAUSE = 60.0  # seconds that all workers may be without memory
 _NEWS = 0.2  # seconds until all that happened at once is heard of
 _LAST_TASKS = 2.0  # seconds that an interrupted cluster has to end
 _ANSWER = 30.0  # seconds that a scheduler has to take a client
+_UNGUARDED = 86  # how the process of a worker ends that a script would start a run in
 _NAMED = 3  # blocks that are named when workers died over them
 
 
@@ -95,6 +97,8 @@ def connect(
     InputError, JobError
         When there is no such cluster, or it cannot do the work.
     """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise SystemExit(_UNGUARDED)  # a process of a worker imports the script that started it
     on_this_machine = {"workers": workers, "threads": threads, "memory_limit": memory_limit}
     asked = [name for name, value in on_this_machine.items() if value is not None]
     if (scheduler is not None) + (cluster is not None) + bool(asked) > 1:
@@ -183,6 +187,8 @@ def _local(
             threads = max(1, min(threads, threads_for(parse_bytes(memory_limit), block)))
     cluster: LocalCluster | None = None
     patience = {}
+    exits: set[int] = set()
+    nanny = type(_PlainNanny.__name__, (_PlainNanny,), {"exits": exits})
     try:
         with _signals_held_back(), dask.config.set(_UNWATCHED | _environment()):
             cluster = LocalCluster(
@@ -195,7 +201,7 @@ def _local(
                 worker_dashboard_address="127.0.0.1:0",
                 # importing what draws its pages takes 0.4 s
                 scheduler_kwargs={"dashboard": dashboard},
-                worker_class=_PlainNanny if workers > 1 else _PlainWorker,
+                worker_class=nanny if workers > 1 else _PlainWorker,
                 # a task that fails is told by the exception, in one sentence
                 silence_logs=logging.CRITICAL,
             )
@@ -204,10 +210,20 @@ def _local(
     except (KeyboardInterrupt, SystemExit):
         patience = {"timeout": _LAST_TASKS}
         raise
+    except RuntimeError:
+        if cluster is None and _UNGUARDED in exits:
+            raise InputError(_ADVICE) from None
+        raise
     finally:
         if cluster is not None:
             with suppress(TimeoutError):
                 cluster.close(**patience)
+
+
+_ADVICE = (
+    "each worker in a process of its own imports the script that asks for it; "
+    "put what that does below 'if __name__ == \"__main__\":'"
+)
 
 
 class _PlainWorker(Worker):  # type: ignore[misc]
@@ -218,10 +234,16 @@ class _PlainWorker(Worker):  # type: ignore[misc]
 
 
 class _PlainNanny(Nanny):  # type: ignore[misc]
-    """The same in a process of its own."""
+    """The same in a process of its own, remembering how that ended."""
+
+    exits: ClassVar[set[int]]
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options | {"dashboard": False})
+
+    def _on_worker_exit_sync(self, exitcode: int) -> None:
+        self.exits.add(exitcode)
+        super()._on_worker_exit_sync(exitcode)
 
 
 @contextmanager

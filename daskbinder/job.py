@@ -25,6 +25,7 @@ from daskbinder.manifest import read_manifest, write_manifest
 from daskbinder.planner import Plan, fit, leave_out, widen
 from daskbinder.readiness import LEAST_BLOCK, Tell, block_for, check_places, silent
 from daskbinder.refresh import launches_in, launches_of_days
+from daskbinder.settings import blamed
 from daskbinder.store import Rollups, Written, describe
 from daskbinder.tasks import TOPIC
 
@@ -101,7 +102,7 @@ def run(
     """
     started = time.perf_counter()
     least = LEAST_BLOCK if plan.wish.adapts else plan.rules.blocksize
-    with connect(scheduler, block=min(least, plan.bytes), **cluster) as client:
+    with blamed(), connect(scheduler, block=min(least, plan.bytes), **cluster) as client:
         plan = _fitted(plan, client, cluster.get("tell", silent))
         log.info("run on %s", client.scheduler.address)
         for line in str(plan).splitlines() if log.isEnabledFor(logging.INFO) else ():

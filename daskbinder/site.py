@@ -9,6 +9,7 @@ import fsspec
 from fsspec.asyn import sync
 
 from daskbinder._version import __version__
+from daskbinder.proxies import heeding_proxies
 from daskbinder.redaction import address_of
 from daskbinder.storage import LISTED, Changed, Entry, Storage
 
@@ -25,7 +26,7 @@ class Site(Storage):
     lists = False
 
     def __init__(self, url: str, options: dict[str, Any]) -> None:
-        client = {"timeout": _WAIT} | options.get("client_kwargs", {})
+        client = {"timeout": _WAIT} | heeding_proxies(options.get("client_kwargs") or {})
         fs, root = fsspec.core.url_to_fs(url, **options | {"client_kwargs": client})
         root, _, query = root.partition("#")[0].partition("?")
         self.query = query and f"?{query}"

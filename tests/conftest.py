@@ -23,6 +23,9 @@ from daskbinder import place
 from daskbinder.sample import write_sample
 
 ROOT = Path(__file__).parents[1]
+for _name in "http_proxy", "https_proxy", "all_proxy":  # the servers of tests are on loopback
+    os.environ.pop(_name, None)
+    os.environ.pop(_name.upper(), None)
 Body = bytes | list[bytes | dict[str, Any]]
 MakeArchive = Callable[..., Path]
 MakeLaunch = Callable[..., dict[str, Any]]

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import re
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -51,6 +52,7 @@ class Server:
     """The most requests there were at a time."""
     sent: int = 0
     """Bytes of bodies sent."""
+    tls: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
         self.under_way = 0
@@ -61,7 +63,7 @@ class Server:
     def __enter__(self) -> Self:
         self.thread.start()
         self.port = asyncio.run_coroutine_threadsafe(self._start(), self.loop).result(10)
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -75,7 +77,7 @@ class Server:
         app.router.add_route("*", "/{path:.*}", self._handle)
         self.runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self.runner.setup()
-        site = web.TCPSite(self.runner, "127.0.0.1", 0)
+        site = web.TCPSite(self.runner, "127.0.0.1", 0, ssl_context=self.tls)
         await site.start()
         port: int = self.runner.addresses[0][1]
         return port

@@ -10,7 +10,7 @@ import daskbinder
 
 RANKS = [
     ["errors", "memory", "redaction", "text", "_version"],
-    ["annotations", "local", "jsontext", "packed"],
+    ["annotations", "local", "jsontext", "packed", "proxies", "settings"],
     [
         "events",
         "days",

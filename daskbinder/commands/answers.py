@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from daskbinder.commands.imports import hide_pandas
-from daskbinder.commands.options import date_range, storage_options
+from daskbinder.commands.options import TEXT, date_range, storage_options
 from daskbinder.commands.show import print_csv, print_json, print_table
 
 if TYPE_CHECKING:
@@ -68,8 +68,10 @@ def top(dest: str, by: str, n: int, form: str | None, **given: Any) -> None:
 
 @click.command(short_help="Show all about one repository.")
 @click.argument("dest")
-@click.argument("name", metavar="NAME|URL")
-@click.option("--provider", metavar="NAME", help="Where it is, as GitHub.  [default: anywhere]")
+@click.argument("name", type=TEXT, metavar="NAME|URL")
+@click.option(
+    "--provider", type=TEXT, metavar="NAME", help="Where it is, as GitHub.  [default: anywhere]"
+)
 @_in_any_form
 def repo(dest: str, name: str, provider: str | None, form: str | None, **given: Any) -> None:
     """Show how often a repository was launched, when, where and at which refs.

@@ -23,6 +23,19 @@ class _Date(click.DateTime):
         return super().convert(*given).date()
 
 
+class _Text(click.types.StringParamType):
+    """Text to be compared with what is in a data set, in UTF-8 whatever the terminal is said to be.
+
+    Python keeps bytes that it cannot read as halves of characters, which nothing else takes.
+    """
+
+    def convert(self, *given: Any) -> Any:
+        """Read the bytes that were given."""
+        text: str = super().convert(*given)
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+TEXT = _Text()
 DATE = _Date(["%Y-%m-%d"])
 FILE = click.Path(exists=True, dir_okay=False)
 
