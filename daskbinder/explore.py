@@ -4,6 +4,8 @@ Figures are drawn once and copied for every visitor; what a visitor chooses give
 The page is our own template, for it is there before Panel's scripts are.
 """
 
+import asyncio
+import logging
 import socket
 import webbrowser
 from collections.abc import Callable
@@ -20,6 +22,8 @@ from bokeh.document import Document
 from bokeh.models import LinearColorMapper
 from panel.custom import JSComponent
 from panel.io import hold
+from tornado.iostream import StreamClosedError
+from tornado.websocket import WebSocketClosedError
 
 from daskbinder import page
 from daskbinder.drawn import ALL, KINDS, TIME, TOLD, WHEN, Drawn
@@ -316,6 +320,8 @@ def serve(
         start=False,
         verbose=False,
     )
+    logging.getLogger("bokeh.server.views.ws").setLevel(logging.ERROR)
+    server.io_loop.asyncio_loop.set_exception_handler(_hear)
     server.start()
     try:
         tell(f"http://{origin}/")
@@ -324,6 +330,12 @@ def serve(
         server.io_loop.start()
     finally:
         server.stop()
+
+
+def _hear(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what went wrong, but that a visitor left before all was sent is nothing wrong."""
+    if not isinstance(context.get("exception"), WebSocketClosedError | StreamClosedError):
+        loop.default_exception_handler(context)
 
 
 def _bound(port: int) -> int:

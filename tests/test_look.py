@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import date, timedelta
@@ -812,3 +813,72 @@ def test_it_is_quick_on_1305_days(client: Client, tmp_path: Path) -> None:
     del took["started"], took["all figures there"]
     assert took.pop("first paint") < 2 * 1000
     assert {name: ms for name, ms in took.items() if ms > 2 * 200} == {}
+
+
+# Visitors who leave -------------------------------------------------------------------------------
+
+
+def test_a_visitor_who_leaves_early_leaves_no_complaint(winter: Path, browser: Browser) -> None:
+    with explorer(winter) as (address, _):  # which looks at what the server said
+        for hundredths in (0, 10, 20, 30, 40, 50, 60, 80, 100, 150):
+            page = browser.new_page()
+            page.goto(address, wait_until="commit")
+            page.wait_for_timeout(10 * hundredths)
+            page.close()
+
+
+_COUNTED = """
+import functools, gc, sys, threading
+import panel as pn
+from bokeh.document import Document
+import daskbinder as db
+from daskbinder import explore
+from daskbinder.view import View
+
+kept = explore.Visit, View, Document
+names = "check_unused_sessions_milliseconds", "unused_session_lifetime_milliseconds"
+pn.serve = functools.partial(pn.serve, **dict.fromkeys(names, 500))
+
+def count():
+    for _ in sys.stdin:
+        gc.collect()
+        print(sum(type(one) in kept for one in gc.get_objects()), flush=True)
+
+threading.Thread(target=count, daemon=True).start()
+explore.serve(db.open(sys.argv[1]), show=False, tell=lambda address: print(address, flush=True))
+"""
+
+
+def test_all_of_a_visitor_who_left_is_given_back(winter: Path, browser: Browser) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", _COUNTED, str(winter)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=WORK,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+
+    def count() -> int:
+        print(file=process.stdin, flush=True)
+        return int(process.stdout.readline())  # type: ignore[union-attr]
+
+    def comes_to(wanted: Callable[[int], bool]) -> bool:
+        deadline = time.monotonic() + 30
+        while not wanted(count()) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        return wanted(count())
+
+    try:
+        address = process.stdout.readline().strip()
+        before = count()
+        context = browser.new_context()
+        for _ in range(3):
+            context.new_page().goto(address, wait_until="commit")
+        assert comes_to(lambda found: found >= before + 9)
+        context.close()
+        assert comes_to(lambda found: found == before)
+    finally:
+        process.kill()
+        process.communicate()
