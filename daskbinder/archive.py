@@ -68,6 +68,11 @@ class Archive:
         self.instance = instance
         url = instance.archive if url is None else url
         self.place = Place.at(url, storage_options, public=True)
+        try:
+            self.place.address.encode()
+        except UnicodeEncodeError as error:
+            where = f"{self.place.address!a}"
+            raise InputError(f"the name {where} is not UTF-8; rename the folder") from error
         self.files: tuple[DayFile, ...] = list_day_files(self.place, instance, today=today)
 
     def __repr__(self) -> str:

@@ -28,6 +28,12 @@ _TICK = 0.02
 """Seconds in which two changes of a file may get the same time: kernels count in steps of up to 10
 ms."""
 
+_MOST_LAUNCHES = 1 << 63
+"""More than any index can rightly say, and than a table can hold."""
+
+_MOST_PARTS = 10_000
+"""Parts of a file, at most: the size that a site tells may be anything."""
+
 _LOOKS = 10
 """How often a file is looked at that changes all the time."""
 
@@ -98,7 +104,8 @@ class Part:
 def parts_of(files: Iterable[DayFile], size: int) -> Iterator[Part]:
     """Cut files larger than `size` bytes into parts, those called gzip excepted."""
     for file in files:
-        step = file.size if file.compressed or file.size <= size else size
+        cut = max(size, -(-file.size // _MOST_PARTS))
+        step = file.size if file.compressed else min(cut, file.size)
         for start in range(0, max(file.size, 1), max(step, 1)):
             yield Part(file, start, min(start + step, file.size))
 
@@ -203,7 +210,7 @@ def entries_of_index(data: bytes, instance: Instance) -> Iterator[tuple[date, st
             day = instance.date_of(name)
         except (ValueError, KeyError, TypeError):
             continue
-        if day is not None and count >= 0:
+        if day is not None and 0 <= count < _MOST_LAUNCHES:
             yield day, name, count
 
 

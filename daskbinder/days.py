@@ -10,7 +10,13 @@ from itertools import pairwise
 
 from daskbinder.errors import InputError
 
-__all__ = ["Days"]
+__all__ = ["Days", "beside"]
+
+
+def beside(day: date) -> set[date]:
+    """Find the days just before and after one, of those that the calendar has."""
+    near = (day.toordinal() - 1, day.toordinal() + 1)
+    return {date.fromordinal(n) for n in near if 1 <= n <= date.max.toordinal()}
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ Building them reads no day file and computes nothing; which cluster runs them, t
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
@@ -155,6 +156,8 @@ class Builder:
             span.label,
             self._key([*map(self._key_of_block, blocks)]),
             lambda: [self.count(block) for block in blocks],
+            "tallies",
+            lambda tallies: {part for part, _ in tallies} == {p for block in blocks for p in block},
         )
 
     def partition(self, span: Span) -> Delayed:
@@ -171,7 +174,7 @@ class Builder:
         """Count some months by federation member."""
         task = partial(_count_members, self.wish.federation)
         key = self._key(self._key_of(span), self.wish.federation.fingerprint)
-        return self._once(task, span.label, key, lambda: self.partition(span))
+        return self._once(task, span.label, key, lambda: self.partition(span), "members")
 
     def rollups(self, kind: str, span: Span, days: Days) -> Delayed:
         """Write the windows of one kind that end in the same months."""
@@ -200,7 +203,13 @@ class Builder:
         inputs = [self._key_of(one) for one in spans]
         key = self._key(inputs, days.runs, present.runs, grains, base)
         label = f"{kind}-{span.label}"
-        return self._once(task, label, key, lambda: [self.partition(one) for one in spans])
+        return self._once(
+            task,
+            label,
+            key,
+            lambda: [self.partition(one) for one in spans],
+            holds=partial(_are_there, self.wish.dest),
+        )
 
     def repositories(self) -> Delayed | None:
         """Write the launches of repositories, and after all of them their directory.
@@ -242,22 +251,36 @@ class Builder:
         )
         base = self.token if self.earlier else ""
         key = self._key(self._key_of(span), self.wish.federation.fingerprint, base)
-        return self._once(task, span.label, key, lambda: self.partition(span))
+        return self._once(
+            task,
+            span.label,
+            key,
+            lambda: self.partition(span),
+            holds=partial(_are_there, self.wish.dest),
+        )
 
     def last(self, task: Any, *constants: Any) -> _Lazy:
         """Make a task that ends the plan and is done in every run."""
         bound = partial(task, self.wish.dest, *constants)
         return self._lazy(bound, "all", self._key(self.token, constants))
 
-    def _once(self, task: Any, label: str, key: str, inputs: Any) -> Delayed:
-        """Make a task that leaves a receipt, or recall its result if it left one."""
+    def _once(
+        self,
+        task: Any,
+        label: str,
+        key: str,
+        inputs: Any,
+        kind: ledger.Kind = "written",
+        holds: Callable[[Any], bool] | None = None,
+    ) -> Delayed:
+        """Make a task that leaves a receipt, or recall its result if it left one that `holds`."""
         name = _name(task, label, key)
         dest = self.wish.dest
         if name in self.done:
-            result = ledger.recall(dest, name)
-            if result is not None and _is_there(dest, result):
+            result = ledger.recall(dest, name, kind)
+            if result is not None and (holds is None or holds(result)):
                 return dask.delayed(result, name=f"recalled-{name}", traverse=False)
-        kept = partial(ledger.remember, dest, name, task)
+        kept = partial(ledger.remember, dest, name, kind, task)
         return self._lazy(kept, label, key, of=task)(inputs())
 
     def _lazy(self, task: Any, label: str, key: str, *, of: Any = None) -> _Lazy:
@@ -326,16 +349,11 @@ def _fold(task: Any, sizes: Sequence[int | None], *inputs: Any) -> Any:
     raise failed.with_traceback(None)
 
 
-def _is_there(dest: Place, result: Any) -> bool:
+def _are_there(dest: Place, files: Sequence[Written]) -> bool:
     """Whether the files that a task says it wrote are there."""
-    for item in result if isinstance(result, list) else ():
-        if isinstance(item, Written):
-            try:
-                if dest.entry(item.name).size != item.bytes:
-                    return False
-            except FileNotFoundError:
-                return False
-    return True
+    with suppress(FileNotFoundError):
+        return all(dest.entry(file.name).size == file.bytes for file in files)
+    return False
 
 
 def _partition(

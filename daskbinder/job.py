@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from dask.utils import format_bytes
@@ -18,13 +18,14 @@ from distributed import Client
 from daskbinder import ledger
 from daskbinder._version import __version__
 from daskbinder.cluster import compute, connect
+from daskbinder.days import beside
 from daskbinder.errors import JobError, LostFiles
 from daskbinder.layout import MANIFEST
 from daskbinder.lock import StillHeld, locked
 from daskbinder.manifest import read_manifest, write_manifest
 from daskbinder.planner import Plan, fit, leave_out, widen
 from daskbinder.readiness import LEAST_BLOCK, Tell, block_for, check_places, silent
-from daskbinder.refresh import launches_in, launches_of_days
+from daskbinder.refresh import launches_before
 from daskbinder.settings import blamed
 from daskbinder.store import Rollups, Written, describe
 from daskbinder.tasks import TOPIC
@@ -131,7 +132,11 @@ def _publish(
     before = read_manifest(plan.dest, broken_is_none=plan.earlier is None)
     if plan.earlier is not None and stamp != plan.stamp:
         raise JobError(f"{plan.dest} was written to since this run was planned; plan it again")
-    launches = _launches_before(plan, before)
+    launches: Mapping[date, int] = {}
+    if before is not None and before.get("instance") == plan.archive.instance.name:
+        launches = launches_before(plan.dest, before, full=plan.wish.full)
+    if plan.wish.full:
+        ledger.forget(plan.dest)
     target = ledger.begin(plan.dest, plan.token, plan.names, anew=plan.earlier is None)
     manifest, target = _compute_all(plan, client, progress, target, launches)
     standing = before["files"] if before else {}
@@ -146,17 +151,6 @@ def _publish(
         log.info("removed %s", name)
     ledger.clear(plan.dest)
     return manifest
-
-
-def _launches_before(plan: Plan, manifest: Mapping[str, Any] | None) -> Mapping[date, int]:
-    """Launches that days had; of a day that shrank and is still small, those it once had.
-
-    A full run compares with what was counted last: so a day that is rightly small is named once.
-    """
-    if manifest is None or manifest.get("instance") != plan.archive.instance.name:
-        return {}
-    shrunk = plan.earlier.shrunk if plan.earlier else {}
-    return {**launches_of_days(plan.dest, manifest), **shrunk}
 
 
 def _compute_all(
@@ -197,8 +191,7 @@ def _beyond(plan: Plan, results: list[Any]) -> set[date]:
     if plan.scope.dates is None:
         return set()
     (_, _, strays, _), _ = results[-2:]
-    near = {day + timedelta(days=by) for day in strays for by in (-1, 1)}
-    return near - plan.scope.dates
+    return set().union(*map(beside, strays)) - plan.scope.dates
 
 
 def _manifest(plan: Plan, results: list[Any], before: Mapping[date, int]) -> dict[str, Any]:
@@ -228,27 +221,27 @@ def _manifest(plan: Plan, results: list[Any], before: Mapping[date, int]) -> dic
         "totals": {**asdict(totals), "reasons": reasons},
         "unknown_origins": unknown,
         "strays": sorted(day.isoformat() for day in strays),
-        "shrunk": _shrunk(plan, launches, before),
+        **_compared(plan, launches, before),
         "files": dict(sorted(files.items())),
     }
 
 
-def _shrunk(
+def _compared(
     plan: Plan, launches: Mapping[date, int], before: Mapping[date, int]
-) -> dict[str, dict[str, int]]:
-    """Days with less than half of the launches they had, by date."""
-    now = dict(launches)
-    if plan.earlier is not None and plan.earlier.shrunk:
-        read, named = launches.keys(), plan.earlier.shrunk.keys() & set(plan.wish.present)
-        now |= {
-            day: n
-            for day, n in launches_in(plan.earlier.days).items()
-            if day in named and day not in read
-        }
+) -> dict[str, dict[str, Any]]:
+    """Days that have less than half of the launches they had, and days that are there no more.
+
+    Of the former, those read in this run have so many launches; the others are as they were.
+    """
+    standing = plan.earlier.launches if plan.earlier else {}
+    now = {day: launches[day] if day in launches else standing[day] for day in plan.wish.present}
     return {
-        day.isoformat(): {"before": before[day], "now": n}
-        for day, n in sorted(now.items())
-        if 2 * n < before.get(day, 0)
+        "shrunk": {
+            day.isoformat(): {"before": before[day], "now": n}
+            for day, n in now.items()
+            if 2 * n < before.get(day, 0)
+        },
+        "absent": {day.isoformat(): n for day, n in sorted(before.items()) if day not in now},
     }
 
 

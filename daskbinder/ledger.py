@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -114,10 +114,15 @@ def aim(dest: Place, target: Target) -> None:
     dest.write(TARGET, msgspec.json.encode(target))
 
 
-def clear(dest: Place) -> None:
-    """Remove everything but the lock, which belongs to whoever holds it."""
+def forget(dest: Place) -> None:
+    """Remove all receipts, so that everything is done again."""
     for key in done(dest):
         dest.remove(receipt_name(key))
+
+
+def clear(dest: Place) -> None:
+    """Remove everything but the lock, which belongs to whoever holds it."""
+    forget(dest)
     dest.remove(EARLIER_DAYS)
     dest.remove(TARGET)
     dest.remove_folder(RECEIPTS)
@@ -132,29 +137,28 @@ def done(dest: Place) -> set[str]:
     return {key for key in keys if key is not None}
 
 
+Kind = Literal["members", "written", "tallies"]
+"""What a task results in."""
+
+
 class _Receipt(msgspec.Struct, omit_defaults=True):
-    """The result of a task, under the name of its type."""
+    """The result of a task, under the name of its kind."""
 
     members: MemberCounts | None = None
     written: list[Written] | None = None
     tallies: list[tuple[Part, Tally]] | None = None
 
 
-def remember(dest: Place, key: str, task: Callable[..., Any], *inputs: Any) -> Any:
+def remember(dest: Place, key: str, kind: Kind, task: Callable[..., Any], *inputs: Any) -> Any:
     """Do a task and leave a receipt with its result."""
     result = task(*inputs)
-    if isinstance(result, MemberCounts):
-        receipt = _Receipt(members=result)
-    elif all(isinstance(item, Written) for item in result):
-        receipt = _Receipt(written=result)
-    else:
-        receipt = _Receipt(tallies=result)
+    receipt = _Receipt(**{kind: result})
     dest.write(receipt_name(key), msgspec.json.encode(receipt, enc_hook=np.ndarray.tolist))
     return result
 
 
-def recall(dest: Place, key: str) -> Any:
-    """Return the result of a task that left a receipt, None if it cannot be read.
+def recall(dest: Place, key: str, kind: Kind) -> Any:
+    """Return the result of a task that left a receipt, None if it cannot be one of this kind.
 
     Raises
     ------
@@ -172,8 +176,26 @@ def recall(dest: Place, key: str) -> Any:
         return None
     if receipt.written is not None:
         _check_names(dest, name, (file.name for file in receipt.written))
-        return receipt.written
-    return receipt.tallies if receipt.members is None else receipt.members
+    is_sound = (receipt.members is None or _may_be_members(receipt.members)) and all(
+        _may_be_tally(tally) for _, tally in receipt.tallies or ()
+    )
+    return getattr(receipt, kind) if is_sound else None
+
+
+def _may_be_members(counts: MemberCounts) -> bool:
+    shape = counts.n.shape
+    return (
+        len(shape) == 1
+        and shape == counts.hour.shape == counts.member.shape
+        and bool((counts.n >= 0).all() and (counts.member >= 0).all())
+        and bool((counts.member < len(counts.members)).all())
+    )
+
+
+def _may_be_tally(tally: Tally) -> bool:
+    numbers = (tally.physical, tally.accepted, tally.hours, *tally.rejected.values())
+    indices = (index for index, _, _ in tally.records)
+    return min(*numbers, *indices) >= 0 and tally.physical >= tally.accepted
 
 
 def _restored(kind: Any, value: Any) -> Any:

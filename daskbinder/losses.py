@@ -50,8 +50,8 @@ def refuse_losses(tallies: Iterable[Iterable[tuple[Part, Tally]]]) -> None:
         raise LostFiles(lost)
 
 
-def loss_of(file: DayFile, data: bytes | memoryview) -> str | None:
-    """Say why a file of these bytes holds no launch; None if it holds one, or no line.
+def look_for_launch(file: DayFile, data: bytes | memoryview) -> tuple[bool, str | None]:
+    """Tell whether a file of these bytes holds a launch, and why not if it has lines.
 
     Of a good file, little more is read than the first launch. One of a schema's version that is
     not known yet is one too: a copy need not understand it.
@@ -68,8 +68,8 @@ def loss_of(file: DayFile, data: bytes | memoryview) -> str | None:
                 [Body(file.name, day_number(file.date), lines[start:stop])], VERSIONS
             ).tallies
             if tallies[-1].accepted or tallies[-1].rejected[Reason.UNKNOWN_VERSION]:
-                return None
-    return _loss(file, tallies)
+                return True, None
+    return False, _loss(file, tallies)
 
 
 def _steps(lines: bytes | memoryview) -> Iterable[tuple[int, int]]:

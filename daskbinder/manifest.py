@@ -85,6 +85,7 @@ class _Manifest(msgspec.Struct):
     files: dict[str, Any]
     lost: dict[str, str] = {}
     shrunk: dict[date, _Shrunk] = {}
+    absent: dict[date, _Count] = {}
     instance: str = ""
 
 

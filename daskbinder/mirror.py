@@ -15,7 +15,7 @@ from pathlib import Path
 from daskbinder.archive import Archive
 from daskbinder.dayfile import INDEX, DayFile, entries_of_index
 from daskbinder.errors import InputError, LostFiles
-from daskbinder.losses import loss_of
+from daskbinder.losses import look_for_launch
 from daskbinder.place import Place, flaw
 from daskbinder.storage import Entry
 
@@ -50,6 +50,8 @@ class Mirror:
         that it does not let us read, an index that names no day.
     removed : tuple of str
         Day files of the folder that had no launch, and that the archive does not have.
+    renamed : tuple of str
+        Day files of the folder in whose place those came that the archive now has of these days.
     """
 
     fetched: tuple[str, ...]
@@ -60,6 +62,7 @@ class Mirror:
     deleted: bool
     lost: dict[str, str]
     removed: tuple[str, ...]
+    renamed: tuple[str, ...]
 
 
 def sync(
@@ -75,7 +78,8 @@ def sync(
 
     A file is taken for unchanged if it has the size and the time of the one listed, or else its
     checksum where the place gives one. Each comes whole or not at all, so a `sync` that was
-    stopped goes on where it was. One that is not empty and has no launch in it is not taken.
+    stopped goes on where it was. One that is not empty and has no launch in it is not taken, nor
+    one that is empty in place of one that has a launch.
 
     Parameters
     ----------
@@ -119,10 +123,11 @@ def sync(
     is_day = archive.instance.date_of
     there = {entry.name: entry for entry in here.entries() if is_day(entry.name)}
 
-    known = {file.name for file in archive.files}
-    beyond = sorted(there.keys() - known)
+    of_day = {file.date: file.name for file in archive.files}
+    beyond = sorted(there.keys() - set(of_day.values()))
     bad = [name for name in beyond if _is_bad(here, is_day(name), there[name])]
-    gone = tuple(name for name in beyond if name not in bad)
+    moved = {day: name for name in beyond if name not in bad and (day := is_day(name)) in of_day}
+    gone = tuple(name for name in beyond if name not in {*bad, *moved.values()})
     lost = {file.name: str(archive.place.refusal(file.name)) for file in files if file.refused}
     files = tuple(file for file in files if not file.refused)
     shrunk = tuple(
@@ -133,19 +138,26 @@ def sync(
         and not _is_bad(here, file.date, there[file.name])
     )
     wanted = [file for file in files if delete or file.name not in shrunk]
-    fetched, without = _bring(archive.place, here, wanted, there, progress or (lambda *_: None))
+    standing = {file: moved.get(file.date, file.name) for file in wanted}
+    standing = {file: name for file, name in standing.items() if name in there}
+    fetched, without = _bring(
+        archive.place, here, wanted, standing, there, progress or (lambda *_: None)
+    )
     lost |= without | _bring_index(archive, here)
-    for name in (*bad, *(gone if delete else ())):
+    taken = {file.date for file in fetched}
+    renamed = [name for day, name in moved.items() if day in taken or of_day[day] in there]
+    for name in (*bad, *renamed, *(gone if delete else ())):
         here.remove(name)
     return Mirror(
         fetched=tuple(sorted(file.name for file in fetched)),
         bytes=sum(file.size for file in fetched),
         unchanged=len(wanted) - len(fetched) - len(without),
         gone=gone,
-        shrunk=shrunk,
+        shrunk=tuple(name for name in shrunk if name not in lost),
         deleted=delete,
         lost=dict(sorted(lost.items())),
         removed=tuple(bad),
+        renamed=tuple(renamed),
     )
 
 
@@ -155,13 +167,18 @@ def _is_bad(here: Place, day: date | None, entry: Entry) -> bool:
         return False
     file = DayFile(day, entry.name, entry.size, entry.fingerprint)
     try:
-        return loss_of(file, here.read(file.name)) is not None
+        return look_for_launch(file, here.read(file.name))[1] is not None
     except LostFiles:
         return True
 
 
 def _bring(
-    source: Place, here: Place, files: list[DayFile], there: dict[str, Entry], progress: Progress
+    source: Place,
+    here: Place,
+    files: list[DayFile],
+    standing: dict[DayFile, str],
+    there: dict[str, Entry],
+    progress: Progress,
 ) -> tuple[list[DayFile], dict[str, str]]:
     """Fetch the files that are not there yet and return them, and why others were not taken."""
     fetched = []
@@ -170,7 +187,9 @@ def _bring(
     try:
         # the newest first: they are the ones that may be rewritten while this runs
         coming = {
-            pool.submit(_bring_one, source, here, file, there.get(file.name)): file
+            pool.submit(
+                _bring_one, source, here, file, there.get(file.name), standing.get(file)
+            ): file
             for file in reversed(files)
         }
         for done in as_completed(coming):
@@ -188,13 +207,15 @@ def _bring(
     return fetched, lost
 
 
-def _bring_one(source: Place, here: Place, file: DayFile, there: Entry | None) -> bool:
+def _bring_one(
+    source: Place, here: Place, file: DayFile, there: Entry | None, standing: str | None
+) -> bool:
     """Fetch a file unless it is there; return whether it was fetched.
 
     Raises
     ------
     LostFiles
-        When it has no launch in it.
+        When it has no launch in it, and has lines or would replace one that has a launch.
     """
     entry = file.entry
     if there is not None and there.size == entry.size:
@@ -204,7 +225,10 @@ def _bring_one(source: Place, here: Place, file: DayFile, there: Entry | None) -
             _set_time(here, entry)
             return False
     data = source.fetch(entry)
-    if why := loss_of(file, data):
+    good, why = look_for_launch(file, data)
+    if not good and standing and look_for_launch(file, here.read(standing))[0]:
+        why = why or f"{file.name} ({file.size:,} bytes) is empty, and {here}/{standing} is not"
+    if why:
         raise LostFiles({file.name: why})
     here.write(file.name, data)
     log.info("fetched %s, %d bytes", file.name, file.size)
@@ -224,7 +248,8 @@ def _has_checksum(entry: Entry) -> bool:
 
 def _set_time(here: Place, entry: Entry) -> None:
     if entry.modified is not None:
-        os.utime(here.path(entry.name), (entry.modified, entry.modified))
+        times = entry.modified, entry.modified
+        os.utime(here.path(entry.name), times, follow_symlinks=False)
 
 
 def _bring_index(archive: Archive, here: Place) -> dict[str, str]:

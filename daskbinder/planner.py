@@ -310,19 +310,20 @@ def plan(
         federation or archive.instance.federation or Federation.load(),
         datetime.now(UTC).date(),
         adapts=blocksize == "auto",
+        full=full,
     )
-    return _plan(wish, full=full)
+    return _plan(wish)
 
 
-def _plan(wish: Wish, *, full: bool) -> Plan:
+def _plan(wish: Wish) -> Plan:
     """Plan what is wanted, building on what there is in its place."""
     stamp = wish.dest.stamp(MANIFEST)
-    manifest = read_manifest(wish.dest, broken_is_none=full)
-    anew = full or wish.rules.compat is not None or manifest is None
+    manifest = read_manifest(wish.dest, broken_is_none=wish.full)
+    anew = wish.full or wish.rules.compat is not None or manifest is None
     target = ledger.read_target(wish.dest)
     aimed_at = (target.names or ()) if target else ()
     damaged = set() if anew else find_damaged(wish.dest, manifest, aimed_at)
-    token = tokenize(wish.options, digest(wish.files), stamp, full, sorted(damaged))[:16]
+    token = tokenize(wish.options, digest(wish.files), stamp, wish.full, sorted(damaged))[:16]
     suspects: Collection[str] | None = []
     if target is not None:
         same = target.token == token
@@ -331,7 +332,8 @@ def _plan(wish: Wish, *, full: bool) -> Plan:
     earlier = None
     if not anew and not damaged & {REJECTS, DAYS, *map(federation_name, GRAINS)}:
         earlier = find_earlier(wish.dest, manifest, wish.options, suspects, damaged)
-    return _build(wish, stamp, token, earlier, wish.dates_of(damaged), target is not None)
+    interrupted = target is not None and not wish.full
+    return _build(wish, stamp, token, earlier, wish.dates_of(damaged), interrupted)
 
 
 def leave_out(plan: Plan, names: Collection[str]) -> Plan:
@@ -348,7 +350,7 @@ def widen(plan: Plan, dates: Collection[date]) -> Plan:
 def fit(plan: Plan, blocksize: int) -> Plan:
     """Plan the same again in blocks of another size."""
     rules = replace(plan.rules, blocksize=blocksize)
-    interrupted = ledger.read_target(plan.dest) is not None
+    interrupted = ledger.read_target(plan.dest) is not None and not plan.wish.full
     return _again(plan, replace(plan.wish, rules=rules), interrupted=interrupted)
 
 

@@ -6,12 +6,13 @@ Calendar work on names and fingerprints; reads the earlier manifest and day tabl
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import pyarrow as pa
 
 from daskbinder.dayfile import DayFile
+from daskbinder.days import beside
 from daskbinder.errors import InputError
 from daskbinder.layout import DAYS, EARLIER_DAYS
 from daskbinder.place import Place
@@ -32,15 +33,17 @@ class Earlier:
         Dates of the files that hold launches of another date.
     unknown : tuple of str
         Origins the federation table did not know.
-    shrunk : dict of datetime.date to int
-        Dates that have less than half of the launches they once had, and how many these were.
     """
 
     files: Mapping[str, Mapping[str, Any]] = field(repr=False)
     days: pa.Table = field(repr=False)
     strays: frozenset[date]
     unknown: tuple[str, ...]
-    shrunk: Mapping[date, int] = field(default_factory=dict)
+
+    @property
+    def launches(self) -> dict[date, int]:
+        """Launches of each day file."""
+        return _launches_in(self.days)
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,6 @@ def find_earlier(
         days,
         frozenset(date.fromisoformat(day) for day in manifest["strays"]),
         tuple(manifest["unknown_origins"]),
-        {date.fromisoformat(day): n["before"] for day, n in manifest.get("shrunk", {}).items()},
     )
 
 
@@ -117,16 +119,27 @@ def _day_table(dest: Place, entry: Mapping[str, Any]) -> pa.Table | None:
     return None
 
 
-def launches_of_days(dest: Place, manifest: Mapping[str, Any] | None) -> dict[date, int]:
-    """Launches of each day file that a data set has counted, as far as it can be read."""
+def launches_before(
+    dest: Place, manifest: Mapping[str, Any] | None, *, full: bool
+) -> dict[date, int]:
+    """Launches that each day had when it was counted, as far as a data set tells.
+
+    Of a day that shrank and is still small, those it once had; of one that is not there any more,
+    those it had last. A full run compares with what was counted last alone: so a day that is
+    rightly small is named once.
+    """
     if manifest is None or DAYS not in manifest["files"]:
         return {}
-    table = _day_table(dest, manifest["files"][DAYS])
-    return {} if table is None else launches_in(table)
+    days = _day_table(dest, manifest["files"][DAYS])
+    found = {} if days is None else _launches_in(days)
+    if not full:
+        once = {day: n["before"] for day, n in manifest.get("shrunk", {}).items()}
+        once |= manifest.get("absent", {})
+        found |= {date.fromisoformat(day): n for day, n in once.items()}
+    return found
 
 
-def launches_in(days: pa.Table) -> dict[date, int]:
-    """Launches of each day file of a day table."""
+def _launches_in(days: pa.Table) -> dict[date, int]:
     return dict(zip(days["date"].to_pylist(), days["accepted"].to_pylist(), strict=True))
 
 
@@ -187,12 +200,9 @@ def scope_of(
     read, dates = set(changed), {*changed, *more}
     while True:
         for day in read & earlier.strays:
-            dates |= {day - _DAY, day + _DAY}
-        wanted = read | dates | {day for day in earlier.strays if {day - _DAY, day + _DAY} & dates}
+            dates |= beside(day)
+        wanted = read | dates | {day for day in earlier.strays if beside(day) & dates}
         if wanted == read:
             break
         read = wanted
     return Scope(tuple(file for file in files if file.date in read), frozenset(dates | read))
-
-
-_DAY = timedelta(days=1)

@@ -16,7 +16,7 @@ from daskbinder.storage import LISTED, Changed, Entry, Storage
 _WAIT = aiohttp.ClientTimeout(total=None, sock_connect=15, sock_read=30)
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": f"daskbinder/{__version__}"}
 _GONE = {404, 410}
-_REFUSALS = {400, 401, 403}
+_AGAIN = {408, 425, 429}
 _OK, _PARTIAL, _UNSATISFIABLE = 200, 206, 416
 
 
@@ -61,7 +61,7 @@ class Site(Storage):
     def is_transient(self, error: BaseException) -> bool:
         """Whether the same request may go well a moment later."""
         if isinstance(error, aiohttp.ClientResponseError):
-            return error.status in (408, 425, 429) or error.status >= 500
+            return error.status in _AGAIN or error.status >= 500
         hopeless = aiohttp.ClientConnectorDNSError | aiohttp.InvalidURL
         return super().is_transient(error) or (
             isinstance(error, aiohttp.ClientError) and not isinstance(error, hopeless)
@@ -74,7 +74,8 @@ class Site(Storage):
     def refusal(self, error: BaseException) -> int | None:
         """Status by which a server refuses this one file, None if it does not."""
         status = getattr(error, "status", None)
-        return status if status in _REFUSALS else None
+        refuses = status is not None and 400 <= status < 500 and status not in _AGAIN
+        return status if refuses else None
 
     def _ask(
         self, method: str, name: str, headers: Mapping[str, str]

@@ -40,6 +40,8 @@ class Wish:
         The UTC date; today's and yesterday's files are provisional.
     adapts : bool
         Whether blocks may be made smaller for workers that have little memory.
+    full : bool
+        Whether all is counted anew, whatever an earlier run left.
     """
 
     archive: Archive
@@ -51,6 +53,7 @@ class Wish:
     federation: Federation
     today: date
     adapts: bool = False
+    full: bool = False
 
     @cached_property
     def present(self) -> Days:

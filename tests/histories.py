@@ -9,6 +9,8 @@ from typing import Any
 import daskbinder as db
 
 FIRST = date(2020, 12, 26)
+PAST = {"unknown_origins", "shrunk", "absent"}
+"""What a manifest says of data that are no more."""
 Day = list[dict[str, Any]]
 
 
@@ -24,7 +26,7 @@ def data(dest: Path) -> dict[str, bytes]:
 def facts(dest: Path) -> dict[str, Any]:
     """What the manifest says of the data as they are, and not as they once were."""
     manifest = json.loads((dest / "manifest.json").read_bytes())
-    return {name: manifest[name] for name in manifest.keys() - {"unknown_origins", "shrunk"}}
+    return {name: manifest[name] for name in manifest.keys() - PAST}
 
 
 def equals_a_rebuild(folder: Path, dest: Path, spare: Path) -> None:

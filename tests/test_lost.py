@@ -366,6 +366,28 @@ def test_a_day_that_shrinks_is_published_and_named_until_it_is_whole(
 
     day.write_bytes(line * 100)
     named()
+    whole = {"2021-03-04": {"before": 100, "now": 3}}
+    for forgetful in ("lost", "gone", "other windows", "damaged", "another range"):
+        day.write_bytes(line * 3)
+        if forgetful in ("other windows", "damaged"):
+            assert named() == whole
+        if forgetful == "lost":
+            day.write_bytes(PORTAL)
+            named(keep_going=True)
+        elif forgetful == "gone":
+            day.unlink()
+            named()
+        elif forgetful == "other windows":
+            assert named(windows=["weekly"]) == whole
+        elif forgetful == "damaged":
+            (tmp_path / "rejects.parquet").unlink()
+        else:
+            named(end=first)
+        day.write_bytes(line * 3)
+        assert named() == whole, forgetful
+        day.write_bytes(line * 100)
+        assert named() == {}
+
     day.write_bytes(line * 2)
     command = [*COMMAND, str(folder), str(tmp_path)]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout

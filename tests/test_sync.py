@@ -169,6 +169,53 @@ def test_a_day_without_a_launch_never_replaces_one(
     assert (mirror.fetched, mirror.gone, mirror.removed) == ((), (), ())
 
 
+@pytest.mark.parametrize("delete", [False, True])
+@pytest.mark.parametrize("body", [PORTAL, b""])
+def test_a_day_under_another_name_is_replaced_by_one_with_a_launch_alone(
+    folder: Path, tmp_path: Path, delete: bool, body: bytes
+) -> None:
+    source, here = tmp_path / "source", tmp_path / "here"
+    shutil.copytree(folder, source)
+    db.sync(db.Archive(source), here)
+    name = "events-2021-02-03.jsonl"
+    whole = (here / name).read_bytes()
+    (source / name).rename(source / f"{name}.gz")
+    (source / f"{name}.gz").write_bytes(body)
+    mirror = db.sync(db.Archive(source), here, delete=delete)
+    assert (list(mirror.lost), mirror.gone, mirror.renamed) == ([f"{name}.gz"], (), ())
+    assert (here / name).read_bytes() == whole
+    (source / f"{name}.gz").write_bytes(gzip.compress(whole))
+    mirror = db.sync(db.Archive(source), here, delete=delete)
+    assert (mirror.fetched, mirror.renamed, mirror.lost) == ((f"{name}.gz",), (name,), {})
+    assert same(source, here)
+
+
+def test_an_empty_day_never_replaces_one_with_a_launch(folder: Path, tmp_path: Path) -> None:
+    source, here = tmp_path / "source", tmp_path / "here"
+    shutil.copytree(folder, source)
+    db.sync(db.Archive(source), here)
+    (source / "events-2021-02-03.jsonl").write_bytes(b"")
+    (source / "events-2021-02-04.jsonl").write_bytes(PORTAL)
+    mirror = db.sync(db.Archive(source), here, delete=True)
+    assert list(mirror.lost) == ["events-2021-02-03.jsonl", "events-2021-02-04.jsonl"]
+    assert "is empty, and" in mirror.lost["events-2021-02-03.jsonl"]
+    assert mirror.shrunk == ()
+    assert same(folder, here)
+
+
+def test_a_link_in_the_mirror_is_not_followed(folder: Path, tmp_path: Path) -> None:
+    here, name = tmp_path / "here", "events-2021-02-03.jsonl"
+    here.mkdir()
+    shutil.copy(folder / name, tmp_path / "outside")
+    os.utime(tmp_path / "outside", (1, 1))
+    (here / name).symlink_to(tmp_path / "outside")
+    with served(folder) as bucket:
+        db.sync(archive(bucket), here)
+        db.sync(archive(bucket), here)
+    assert (tmp_path / "outside").stat().st_mtime == 1
+    assert same(folder, here)
+
+
 def test_a_mirror_of_a_portal_changes_nothing_and_ends_with_1(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

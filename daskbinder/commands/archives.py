@@ -119,6 +119,9 @@ def sync(source: str | None, folder: str | None, **given: Any) -> None:
         if names:
             fate = done if mirror.deleted else "kept; --delete follows SOURCE"
             click.echo(f"{len(names):,} days {what} ({fate}): {listed(list(names))}")
+    if mirror.renamed:
+        which = listed(list(mirror.renamed))
+        click.echo(f"{len(mirror.renamed):,} days under another name in SOURCE (replaced): {which}")
     if mirror.removed:
         which = listed(list(mirror.removed))
         click.echo(f"{len(mirror.removed):,} days without a launch removed: {which}")
