@@ -31,7 +31,7 @@ ms."""
 _MOST_LAUNCHES = 1 << 63
 """More than any index can rightly say, and than a table can hold."""
 
-_MOST_PARTS = 10_000
+_MOST_PARTS = 1_000
 """Parts of a file, at most: the size that a site tells may be anything."""
 
 _LOOKS = 10

@@ -29,6 +29,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import daskbinder as db
+from daskbinder import job
 from daskbinder.cli import main
 from daskbinder.layout import is_output
 from daskbinder.windows import GRAINS, KINDS, window_of
@@ -220,6 +221,67 @@ def test_a_receipt_that_names_another_file_ends_the_command(
         leave(body)
         assert refused(archive, dest) == ""
         assert db.check(dest, archive).ok
+
+
+@pytest.fixture(scope="module")
+def interrupted(archive: Path, client: Client, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a run leaves that was killed just before it wrote its manifest."""
+    dest = tmp_path_factory.mktemp("interrupted") / "dest"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(job, "write_manifest", kill)
+        with pytest.raises(db.JobError, match="killed"):
+            run(archive, dest)
+    return dest
+
+
+def kill(*_: object) -> None:
+    raise db.JobError("killed")
+
+
+def test_receipts_are_of_their_kind_and_a_full_run_takes_none(
+    archive: Path, interrupted: Path, tmp_path: Path, report: Report
+) -> None:
+    receipts = {
+        path.name: json.loads(path.read_bytes())
+        for path in sorted(interrupted.glob(".daskbinder/done/*"))
+    }
+    kinds = {next(iter(receipt)): receipt for receipt in receipts.values()}
+    assert kinds.keys() == {"written", "members", "tallies"}
+    members, tallies = kinds["members"]["members"], kinds["tallies"]["tallies"]
+    (part, tally), *others = tallies
+    hostile = [
+        *kinds.values(),
+        {"members": members | {"hour": members["hour"][1:]}},
+        {"members": members | {"members": []}},
+        {"members": members | {"member": [-1 for _ in members["member"]]}},
+        {"members": members | {"n": [-5 for _ in members["n"]]}},
+        {"members": members | {"n": [[n] for n in members["n"]]}},
+        {"tallies": []},
+        {"tallies": others},
+        {"tallies": [[part, tally | {"accepted": -5}], *others]},
+        {"tallies": [[part, tally | {"accepted": 1000}], *others]},
+        {"tallies": [[part, tally | {"physical": 10**30}], *others]},
+        {"written": [], "members": members, "tallies": tallies},
+    ]
+    seen: Counter[str] = Counter()
+    for name, true in receipts.items():
+        for receipt in hostile:
+            dest = tmp_path / f"{len(list(tmp_path.iterdir()))}"
+            shutil.copytree(interrupted, dest)
+            (dest / ".daskbinder/done" / name).write_text(json.dumps(receipt))
+            if not receipt.keys() >= true.keys():
+                run(archive, dest)
+                assert db.check(dest, archive).ok, (name, receipt)
+                seen["done again"] += 1
+            else:
+                refused(archive, dest)
+            run(archive, dest, full=True)
+            assert db.check(dest, archive).ok, (name, receipt)
+            seen["put right by a full run"] += 1
+            shutil.rmtree(dest)
+            dest.mkdir()
+    told = ", ".join(f"{n:,} {what}" for what, n in sorted(seen.items()))
+    report(f"hostile receipts: {told}")
 
 
 # Links, mounts and what is no file --------------------------------------------------------------

@@ -2,8 +2,11 @@
 
 import gzip
 import json
+import os
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from web import FakeSite
 import daskbinder as db
 from daskbinder import job
 from daskbinder.instance import MYBINDER
+from daskbinder.site import Site
 
 COMMAND = [sys.executable, "-m", "daskbinder", "run"]
 
@@ -316,6 +320,56 @@ def test_one_file_that_a_bucket_refuses(
             db.run(db.plan(source, tmp_path), workers=1)
         db.run(db.plan(source, tmp_path, keep_going=True))
     assert list(lost(tmp_path)) == [GOOD]
+
+
+@pytest.mark.parametrize("status", [402, 405, 451])
+def test_one_file_of_which_a_site_does_not_speak_is_left_out(
+    archive: Path, tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setitem(vars(MYBINDER), "first", FIRST)
+    with FakeSite() as site:
+        site.put_folder(archive)
+        site.faults = [Fault(status, f"HEAD /{GOOD}", 99)]
+        source = db.Archive(site.url, today=FIRST + timedelta(days=8))
+        db.run(db.plan(source, tmp_path, keep_going=True))
+        db.sync(source, tmp_path / "copy")
+    assert list(lost(tmp_path)) == [GOOD]
+    assert not (tmp_path / "copy" / GOOD).exists()
+
+
+def test_an_index_that_counts_beyond_all_measure_is_no_index(
+    archive: Path, tmp_path: Path, client: Client
+) -> None:
+    (archive / "index.jsonl").write_text(
+        "".join(f'{{"name": "{GOOD}", "count": {n}}}\n' for n in (10**20, -1, "1e400", '"x"'))
+    )
+    run(archive, tmp_path)
+    assert db.check(tmp_path, archive).ok
+
+
+def test_a_size_beyond_all_measure_is_a_sentence(
+    archive: Path, tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = Site.entry
+    monkeypatch.setitem(vars(MYBINDER), "first", FIRST)
+    monkeypatch.setattr(
+        Site,
+        "entry",
+        lambda site, name: replace(entry(site, name), **{"size": 10**15} if name == GOOD else {}),
+    )
+    with FakeSite() as site:
+        site.put_folder(archive)
+        source = db.Archive(site.url, today=FIRST + timedelta(days=8))
+        assert len(db.plan(source, tmp_path).blocks) <= 2_000
+        with pytest.raises(db.JobError, match=GOOD):
+            db.run(db.plan(source, tmp_path))
+
+
+def test_a_folder_whose_name_is_no_text_is_a_sentence(archive: Path, tmp_path: Path) -> None:
+    folder = os.fsencode(tmp_path) + b"/\xff"
+    shutil.copytree(archive, os.fsdecode(folder))
+    with pytest.raises(db.InputError, match="is not UTF-8; rename the folder"):
+        db.Archive(os.fsdecode(folder))
 
 
 def test_a_site_that_refuses_everything_is_not_open(monkeypatch: pytest.MonkeyPatch) -> None:
