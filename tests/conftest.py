@@ -90,6 +90,19 @@ def report(pytestconfig: pytest.Config) -> Report:
     return pytestconfig.stash.setdefault(_REPORTED, []).append
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Send what was reported to the process that tells, if the tests are shared among some."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["reported"] = session.config.stash.get(_REPORTED, [])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    node.config.stash.setdefault(_REPORTED, []).extend(
+        getattr(node, "workeroutput", {}).get("reported", [])
+    )
+
+
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
