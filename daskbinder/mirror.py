@@ -120,45 +120,89 @@ def sync(
     if not files:
         raise InputError(f"{archive.place} has no day file in the range asked for")
     Path(here.path()).mkdir(parents=True, exist_ok=True)
-    is_day = archive.instance.date_of
-    there = {entry.name: entry for entry in here.entries() if is_day(entry.name)}
-
-    of_day = {file.date: file.name for file in archive.files}
-    beyond = sorted(there.keys() - set(of_day.values()))
-    bad = [name for name in beyond if _is_bad(here, is_day(name), there[name])]
-    moved = {day: name for name in beyond if name not in bad and (day := is_day(name)) in of_day}
-    gone = tuple(name for name in beyond if name not in {*bad, *moved.values()})
+    there = _There.of(archive, here)
     lost = {file.name: str(archive.place.refusal(file.name)) for file in files if file.refused}
     files = tuple(file for file in files if not file.refused)
-    shrunk = tuple(
-        file.name
-        for file in files
-        if file.name in there
-        and (there[file.name].size or 0) > file.size
-        and not _is_bad(here, file.date, there[file.name])
-    )
+    shrunk = [file.name for file in files if there.is_larger(here, file)]
     wanted = [file for file in files if delete or file.name not in shrunk]
-    standing = {file: moved.get(file.date, file.name) for file in wanted}
-    standing = {file: name for file, name in standing.items() if name in there}
-    fetched, without = _bring(
-        archive.place, here, wanted, standing, there, progress or (lambda *_: None)
-    )
+    fetched, without = _bring(archive.place, here, wanted, there, progress or (lambda *_: None))
     lost |= without | _bring_index(archive, here)
-    taken = {file.date for file in fetched}
-    renamed = [name for day, name in moved.items() if day in taken or of_day[day] in there]
-    for name in (*bad, *renamed, *(gone if delete else ())):
+    renamed = there.replaced_by(fetched)
+    for name in (*there.bad, *renamed, *(there.gone if delete else ())):
         here.remove(name)
     return Mirror(
         fetched=tuple(sorted(file.name for file in fetched)),
         bytes=sum(file.size for file in fetched),
         unchanged=len(wanted) - len(fetched) - len(without),
-        gone=gone,
+        gone=there.gone,
         shrunk=tuple(name for name in shrunk if name not in lost),
         deleted=delete,
         lost=dict(sorted(lost.items())),
-        removed=tuple(bad),
-        renamed=tuple(renamed),
+        removed=there.bad,
+        renamed=renamed,
     )
+
+
+@dataclass(frozen=True)
+class _There:
+    """What a folder has, compared with what an archive has.
+
+    Attributes
+    ----------
+    entries : dict of Entry
+        Its day files by name.
+    names : dict of str
+        Names of the archive's day files by date.
+    bad : tuple of str
+        Files that the archive does not have and that hold no launch though they are not empty.
+    moved : dict of str
+        Other files by date that the archive has under another name.
+    gone : tuple of str
+        Files of days that the archive does not have.
+    """
+
+    entries: dict[str, Entry]
+    names: dict[date, str]
+    bad: tuple[str, ...]
+    moved: dict[date, str]
+    gone: tuple[str, ...]
+
+    @classmethod
+    def of(cls, archive: Archive, here: Place) -> "_There":
+        """Look at a folder."""
+        listed = here.entries()
+        days = {entry.name: archive.instance.date_of(entry.name) for entry in listed}
+        entries = {entry.name: entry for entry in listed if days[entry.name]}
+        names = {file.date: file.name for file in archive.files}
+        beyond = {name: days[name] for name in sorted(entries.keys() - set(names.values()))}
+        bad = tuple(name for name, day in beyond.items() if _is_bad(here, day, entries[name]))
+        good = {name: day for name, day in beyond.items() if name not in bad and day}
+        moved = {day: name for name, day in good.items() if day in names}
+        gone = tuple(name for name, day in good.items() if day not in names)
+        return cls(entries, names, bad, moved, gone)
+
+    def is_larger(self, here: Place, file: DayFile) -> bool:
+        """Whether the folder has more of a day, and not of something else."""
+        entry = self.entries.get(file.name)
+        return (
+            entry is not None
+            and (entry.size or 0) > file.size
+            and not _is_bad(here, file.date, entry)
+        )
+
+    def standing(self, file: DayFile) -> str | None:
+        """Name of the file that another of its day would replace."""
+        name = self.moved.get(file.date, file.name)
+        return name if name in self.entries else None
+
+    def replaced_by(self, fetched: list[DayFile]) -> tuple[str, ...]:
+        """Files in whose place there is one of their day, which the archive has."""
+        taken = {file.date for file in fetched}
+        return tuple(
+            name
+            for day, name in self.moved.items()
+            if day in taken or self.names[day] in self.entries
+        )
 
 
 def _is_bad(here: Place, day: date | None, entry: Entry) -> bool:
@@ -176,8 +220,7 @@ def _bring(
     source: Place,
     here: Place,
     files: list[DayFile],
-    standing: dict[DayFile, str],
-    there: dict[str, Entry],
+    there: _There,
     progress: Progress,
 ) -> tuple[list[DayFile], dict[str, str]]:
     """Fetch the files that are not there yet and return them, and why others were not taken."""
@@ -187,10 +230,7 @@ def _bring(
     try:
         # the newest first: they are the ones that may be rewritten while this runs
         coming = {
-            pool.submit(
-                _bring_one, source, here, file, there.get(file.name), standing.get(file)
-            ): file
-            for file in reversed(files)
+            pool.submit(_bring_one, source, here, file, there): file for file in reversed(files)
         }
         for done in as_completed(coming):
             file = coming[done]
@@ -207,9 +247,7 @@ def _bring(
     return fetched, lost
 
 
-def _bring_one(
-    source: Place, here: Place, file: DayFile, there: Entry | None, standing: str | None
-) -> bool:
+def _bring_one(source: Place, here: Place, file: DayFile, there: _There) -> bool:
     """Fetch a file unless it is there; return whether it was fetched.
 
     Raises
@@ -217,15 +255,16 @@ def _bring_one(
     LostFiles
         When it has no launch in it, and has lines or would replace one that has a launch.
     """
-    entry = file.entry
-    if there is not None and there.size == entry.size:
-        if _same_time(there, entry):
+    entry, known = file.entry, there.entries.get(file.name)
+    if known is not None and known.size == entry.size:
+        if _same_time(known, entry):
             return False
         if _has_checksum(entry) and flaw(entry, here.read(file.name)) is None:
             _set_time(here, entry)
             return False
     data = source.fetch(entry)
     good, why = look_for_launch(file, data)
+    standing = there.standing(file)
     if not good and standing and look_for_launch(file, here.read(standing))[0]:
         why = why or f"{file.name} ({file.size:,} bytes) is empty, and {here}/{standing} is not"
     if why:
