@@ -264,7 +264,8 @@ def test_receipts_are_of_their_kind_and_a_full_run_takes_none(
         {"written": [], "members": members, "tallies": tallies},
     ]
     seen: Counter[str] = Counter()
-    for name, true in receipts.items():
+    for kind in kinds:  # a task of each
+        name, true = next(item for item in receipts.items() if kind in item[1])
         for receipt in hostile:
             dest = tmp_path / f"{len(list(tmp_path.iterdir()))}"
             shutil.copytree(interrupted, dest)
@@ -375,7 +376,7 @@ def test_a_table_of_others_that_the_manifest_vouches_for_is_a_sentence(
     whole: Path, archive: Path, tmp_path: Path, shape: str
 ) -> None:
     names = sorted(json.loads((whole / "manifest.json").read_bytes())["files"])
-    names = [name for name in names if "rollups" not in name or "by-hour" not in name]
+    names = [name for name in names if "rollups" not in name or "weekly/by-day" in name]
     ended: Counter[int] = Counter()
     for name in names:
         dest = tmp_path / name.replace("/", "-")
@@ -384,8 +385,7 @@ def test_a_table_of_others_that_the_manifest_vouches_for_is_a_sentence(
         if shape != "nulls" or pq.read_metadata(dest / name).num_rows:
             assert any(fault.startswith(f"{name} ") for fault in db.check(dest).faults)
         for words in (
-            *(["top", dest, "--by", by] for by in ("repo", "member", "ref", "origin")),
-            ["members", dest],
+            *(["top", dest, "--by", by] for by in ("member", "ref", "origin")),
             ["repo", dest, "ipython/ipython-in-depth"],
             ["info", dest],
             ["report", dest, "-o", dest / "report.html"],
