@@ -74,7 +74,7 @@ class Rewriter:
         """Change files now and then, until the block is over."""
 
         def work() -> None:
-            while not self.is_over.wait(self.chance.choice([0.001, 0.02, 0.1, 0.3])):
+            while not self.is_over.wait(self.chance.choice([0.001, 0.02, 0.3, 0.8])):
                 self.change()
 
         thread = Thread(target=work)
