@@ -127,7 +127,7 @@ def sync(
     wanted = [file for file in files if delete or file.name not in shrunk]
     fetched, without = _bring(archive.place, here, wanted, there, progress or (lambda *_: None))
     lost |= without | _bring_index(archive, here)
-    renamed = there.replaced_by(fetched)
+    renamed = there.replaced_by(here, fetched)
     for name in (*there.bad, *renamed, *(there.gone if delete else ())):
         here.remove(name)
     return Mirror(
@@ -190,30 +190,36 @@ class _There:
             and not _is_bad(here, file.date, entry)
         )
 
-    def standing(self, file: DayFile) -> str | None:
-        """Name of the file that another of its day would replace."""
-        name = self.moved.get(file.date, file.name)
-        return name if name in self.entries else None
-
-    def replaced_by(self, fetched: list[DayFile]) -> tuple[str, ...]:
-        """Files in whose place there is one of their day, which the archive has."""
+    def replaced_by(self, here: Place, fetched: list[DayFile]) -> tuple[str, ...]:
+        """Files in whose place there is one of their day with a launch, which the archive has."""
         taken = {file.date for file in fetched}
         return tuple(
             name
             for day, name in self.moved.items()
-            if day in taken or self.names[day] in self.entries
+            if day in taken or self._has_launch(here, day, self.names[day])
         )
+
+    def has_good(self, here: Place, file: DayFile) -> bool:
+        """Whether another file of a day would replace one with a launch."""
+        return self._has_launch(here, file.date, self.moved.get(file.date, file.name))
+
+    def _has_launch(self, here: Place, day: date, name: str) -> bool:
+        entry = self.entries.get(name)
+        return entry is not None and _look(here, day, entry)[0]
 
 
 def _is_bad(here: Place, day: date | None, entry: Entry) -> bool:
     """Whether a day file of the folder is not empty and has no launch."""
-    if day is None or entry.size is None:
-        return False
-    file = DayFile(day, entry.name, entry.size, entry.fingerprint)
+    return day is not None and _look(here, day, entry)[1] is not None
+
+
+def _look(here: Place, day: date, entry: Entry) -> tuple[bool, str | None]:
+    """Tell whether a day file of the folder holds a launch, and why not if it has lines."""
+    file = DayFile(day, entry.name, entry.size or 0, entry.fingerprint)
     try:
-        return look_for_launch(file, here.read(file.name))[1] is not None
-    except LostFiles:
-        return True
+        return look_for_launch(file, here.read(file.name))
+    except LostFiles as error:
+        return False, str(error)
 
 
 def _bring(
@@ -264,9 +270,8 @@ def _bring_one(source: Place, here: Place, file: DayFile, there: _There) -> bool
             return False
     data = source.fetch(entry)
     good, why = look_for_launch(file, data)
-    standing = there.standing(file)
-    if not good and standing and look_for_launch(file, here.read(standing))[0]:
-        why = why or f"{file.name} ({file.size:,} bytes) is empty, and {here}/{standing} is not"
+    if not good and why is None and there.has_good(here, file):
+        why = f"{file.name} ({file.size:,} bytes) is empty, and its day in {here} is not"
     if why:
         raise LostFiles({file.name: why})
     here.write(file.name, data)

@@ -203,6 +203,24 @@ def test_an_empty_day_never_replaces_one_with_a_launch(folder: Path, tmp_path: P
     assert same(folder, here)
 
 
+@pytest.mark.parametrize("body", [PORTAL, b""])
+def test_a_good_day_stays_beside_a_bad_one_under_the_name_of_the_source(
+    folder: Path, tmp_path: Path, body: bytes
+) -> None:
+    source, here = tmp_path / "source", tmp_path / "here"
+    name = "events-2021-02-03.jsonl"
+    shutil.copytree(folder, source)
+    shutil.copytree(folder, here)
+    (here / f"{name}.gz").write_bytes(gzip.compress((here / name).read_bytes()))
+    for side in (source, here):
+        (side / name).write_bytes(body)
+        os.utime(side / name, (1, 1))
+    for delete in (False, True):
+        mirror = db.sync(db.Archive(source), here, delete=delete)
+        assert (mirror.renamed, mirror.gone) == ((), ())
+        assert (here / f"{name}.gz").exists()
+
+
 def test_a_link_in_the_mirror_is_not_followed(folder: Path, tmp_path: Path) -> None:
     here, name = tmp_path / "here", "events-2021-02-03.jsonl"
     here.mkdir()
