@@ -203,13 +203,7 @@ class Builder:
         inputs = [self._key_of(one) for one in spans]
         key = self._key(inputs, days.runs, present.runs, grains, base)
         label = f"{kind}-{span.label}"
-        return self._once(
-            task,
-            label,
-            key,
-            lambda: [self.partition(one) for one in spans],
-            holds=partial(_are_there, self.wish.dest),
-        )
+        return self._once(task, label, key, lambda: [self.partition(one) for one in spans])
 
     def repositories(self) -> Delayed | None:
         """Write the launches of repositories, and after all of them their directory.
@@ -251,13 +245,7 @@ class Builder:
         )
         base = self.token if self.earlier else ""
         key = self._key(self._key_of(span), self.wish.federation.fingerprint, base)
-        return self._once(
-            task,
-            span.label,
-            key,
-            lambda: self.partition(span),
-            holds=partial(_are_there, self.wish.dest),
-        )
+        return self._once(task, span.label, key, lambda: self.partition(span))
 
     def last(self, task: Any, *constants: Any) -> _Lazy:
         """Make a task that ends the plan and is done in every run."""
@@ -276,6 +264,8 @@ class Builder:
         """Make a task that leaves a receipt, or recall its result if it left one that `holds`."""
         name = _name(task, label, key)
         dest = self.wish.dest
+        if kind == "written":
+            holds = partial(_are_there, dest)
         if name in self.done:
             result = ledger.recall(dest, name, kind)
             if result is not None and (holds is None or holds(result)):

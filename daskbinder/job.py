@@ -134,7 +134,7 @@ def _publish(
         raise JobError(f"{plan.dest} was written to since this run was planned; plan it again")
     launches: Mapping[date, int] = {}
     if before is not None and before.get("instance") == plan.archive.instance.name:
-        launches = launches_before(plan.dest, before, full=plan.wish.full)
+        launches = launches_before(plan.dest, before, plan.earlier, full=plan.wish.full)
     if plan.wish.full:
         ledger.forget(plan.dest)
     target = ledger.begin(plan.dest, plan.token, plan.names, anew=plan.earlier is None)

@@ -120,7 +120,7 @@ def _day_table(dest: Place, entry: Mapping[str, Any]) -> pa.Table | None:
 
 
 def launches_before(
-    dest: Place, manifest: Mapping[str, Any] | None, *, full: bool
+    dest: Place, manifest: Mapping[str, Any], earlier: Earlier | None, *, full: bool
 ) -> dict[date, int]:
     """Launches that each day had when it was counted, as far as a data set tells.
 
@@ -128,10 +128,12 @@ def launches_before(
     those it had last. A full run compares with what was counted last alone: so a day that is
     rightly small is named once.
     """
-    if manifest is None or DAYS not in manifest["files"]:
-        return {}
-    days = _day_table(dest, manifest["files"][DAYS])
-    found = {} if days is None else _launches_in(days)
+    found: dict[date, int] = {}
+    if earlier is not None:
+        found = earlier.launches
+    elif DAYS in manifest["files"]:
+        days = _day_table(dest, manifest["files"][DAYS])
+        found = {} if days is None else _launches_in(days)
     if not full:
         once = {day: n["before"] for day, n in manifest.get("shrunk", {}).items()}
         once |= manifest.get("absent", {})
