@@ -142,8 +142,9 @@ Kind = Literal["members", "written", "tallies"]
 
 
 class _Receipt(msgspec.Struct, omit_defaults=True):
-    """The result of a task, under the name of its kind."""
+    """The result of a task, under the name of its kind, and which task that was."""
 
+    task: str = ""
     members: MemberCounts | None = None
     written: list[Written] | None = None
     tallies: list[tuple[Part, Tally]] | None = None
@@ -152,7 +153,7 @@ class _Receipt(msgspec.Struct, omit_defaults=True):
 def remember(dest: Place, key: str, kind: Kind, task: Callable[..., Any], *inputs: Any) -> Any:
     """Do a task and leave a receipt with its result."""
     result = task(*inputs)
-    receipt = _Receipt(**{kind: result})
+    receipt = _Receipt(key, **{kind: result})
     dest.write(receipt_name(key), msgspec.json.encode(receipt, enc_hook=np.ndarray.tolist))
     return result
 
@@ -176,8 +177,10 @@ def recall(dest: Place, key: str, kind: Kind) -> Any:
         return None
     if receipt.written is not None:
         _check_names(dest, name, (file.name for file in receipt.written))
-    is_sound = (receipt.members is None or _may_be_members(receipt.members)) and all(
-        _may_be_tally(tally) for _, tally in receipt.tallies or ()
+    is_sound = (
+        receipt.task == key
+        and (receipt.members is None or _may_be_members(receipt.members))
+        and all(_may_be_tally(tally) for _, tally in receipt.tallies or ())
     )
     return getattr(receipt, kind) if is_sound else None
 
