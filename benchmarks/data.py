@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 
-from daskbinder.sample import write_sample
+from daskbinder.archive.sample import write_sample
 
 ROOT = Path(__file__).parents[1]
 HOME = ROOT / "build" / "benchmarks"
@@ -65,7 +65,7 @@ def make(
     Parameters
     ----------
     days, events_per_day, start, seed
-        As `daskbinder.sample.write_sample` takes them.
+        As `daskbinder.archive.sample.write_sample` takes them.
     home : Path, optional
         The folder that holds such archives, `HOME` by default.
 

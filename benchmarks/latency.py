@@ -23,9 +23,9 @@ from gcsfs.core import GCSFileSystem
 
 import daskbinder as db
 from benchmarks.data import ROOT, Data, make
-from daskbinder.dayfile import Part
-from daskbinder.place import Place
-from daskbinder.tasks import Rules, count_block
+from daskbinder.archive.dayfiles import Part
+from daskbinder.pipeline.counting_tasks import Rules, count_block
+from daskbinder.storage.location import Place
 
 URL = "gs://archive"
 

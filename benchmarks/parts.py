@@ -23,12 +23,12 @@ import pyarrow.json
 import daskbinder
 from benchmarks.data import ROOT, START, Data
 from benchmarks.workloads import PYTHON
-from daskbinder.events import day_number
-from daskbinder.instance import MYBINDER
-from daskbinder.place import Place
-from daskbinder.rollup import KEY, Counts, count, table
-from daskbinder.scan import Body, scan
-from daskbinder.store import write_table
+from daskbinder.counting.counts import KEY, Counts, count, table
+from daskbinder.counting.scan import Body, scan
+from daskbinder.dataset.files import write_table
+from daskbinder.model.hub import MYBINDER
+from daskbinder.model.launch import day_number
+from daskbinder.storage.location import Place
 
 Do = Callable[[], object]
 

@@ -4,44 +4,44 @@ import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from daskbinder.settings import blamed
+from daskbinder.cluster.settings import blamed
 
 if TYPE_CHECKING:
-    from daskbinder.archive import Archive
-    from daskbinder.audit import Audit, check
+    from daskbinder.archive.archive import Archive
+    from daskbinder.archive.mirror import Mirror, sync
+    from daskbinder.archive.sample import write_sample
+    from daskbinder.dataset.check import Audit, check
+    from daskbinder.dataset.files import Rollups
+    from daskbinder.dataset.files import open_rollups as open
+    from daskbinder.dataset.summary import Holdings, Overview
     from daskbinder.errors import InputError, JobError
-    from daskbinder.federation import Federation
-    from daskbinder.instance import Instance
-    from daskbinder.job import Result, run
-    from daskbinder.mirror import Mirror, sync
-    from daskbinder.overview import Holdings, Overview
-    from daskbinder.planner import Plan, plan
-    from daskbinder.sample import write_sample
-    from daskbinder.store import Rollups
-    from daskbinder.store import open_rollups as open
+    from daskbinder.model.federation import Federation
+    from daskbinder.model.hub import Instance
+    from daskbinder.pipeline.plan import Plan, plan
+    from daskbinder.pipeline.run import Result, run
 
 # who uses the package decides whether and where its log is seen
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 _HOMES = {
-    "Archive": "archive",
-    "Audit": "audit",
-    "Federation": "federation",
-    "Holdings": "overview",
+    "Archive": "archive.archive",
+    "Audit": "dataset.check",
+    "Federation": "model.federation",
+    "Holdings": "dataset.summary",
     "InputError": "errors",
-    "Instance": "instance",
+    "Instance": "model.hub",
     "JobError": "errors",
-    "Mirror": "mirror",
-    "Overview": "overview",
-    "Plan": "planner",
-    "Result": "job",
-    "Rollups": "store",
-    "check": "audit",
-    "open": "store",
-    "plan": "planner",
-    "run": "job",
-    "sync": "mirror",
-    "write_sample": "sample",
+    "Mirror": "archive.mirror",
+    "Overview": "dataset.summary",
+    "Plan": "pipeline.plan",
+    "Result": "pipeline.run",
+    "Rollups": "dataset.files",
+    "check": "dataset.check",
+    "open": "dataset.files",
+    "plan": "pipeline.plan",
+    "run": "pipeline.run",
+    "sync": "archive.mirror",
+    "write_sample": "archive.sample",
 }
 
 __all__ = [

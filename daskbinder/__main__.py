@@ -1,6 +1,6 @@
 """``python -m daskbinder``."""
 
-from daskbinder.cli import main
+from daskbinder.cli.commands import main
 
 if __name__ == "__main__":
     main(prog_name="daskbinder")

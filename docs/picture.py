@@ -11,7 +11,7 @@ from playwright.sync_api import sync_playwright
 
 import daskbinder as db
 from benchmarks.look import ARGUMENTS, CHROMIUM
-from daskbinder.report import write
+from daskbinder.pages.report import write
 
 OUT = Path(__file__).with_name("report.png")
 

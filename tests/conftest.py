@@ -19,8 +19,8 @@ from distributed import Client, LocalCluster
 from hypothesis import HealthCheck, Phase, settings
 
 import daskbinder
-from daskbinder import place
-from daskbinder.sample import write_sample
+from daskbinder.archive.sample import write_sample
+from daskbinder.storage import location
 
 ROOT = Path(__file__).parents[1]
 for _name in "http_proxy", "https_proxy", "all_proxy":  # the servers of tests are on loopback
@@ -233,4 +233,4 @@ def check_same(found: Path, wanted: Path) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait less between the attempts of a request."""
-    monkeypatch.setattr(place, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(location, "FIRST_WAIT", 0.01)

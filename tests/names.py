@@ -8,7 +8,7 @@ from typing import Any
 from distributed import Client
 
 import daskbinder as db
-from daskbinder.federation import Interval, host_of
+from daskbinder.model.federation import Interval, host_of
 
 RUN = "<img src=x onerror=pwned=1>"
 OF_EVERY_OBJECT = (

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from daskbinder.annotations import annotations
 from daskbinder.errors import InputError
+from daskbinder.model.annotations import annotations
 
 
 def test_the_packaged_table_is_in_order_of_time() -> None:

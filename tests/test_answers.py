@@ -21,9 +21,9 @@ from oracle import Oracle, member_of, read_archive
 import daskbinder as db
 from daskbinder import answers
 from daskbinder.cli import main
-from daskbinder.state import State
-from daskbinder.tables import Tables
-from daskbinder.view import View, figures
+from daskbinder.pages.content import View, figures
+from daskbinder.pages.data import Tables
+from daskbinder.pages.filters import State
 
 HEX = "256c3ad937af9ec7d4c65a29e5b6d454"
 SPECS = (

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from daskbinder.federation import Federation
-from daskbinder.sample import write_sample
+from daskbinder.archive.sample import write_sample
+from daskbinder.model.federation import Federation
 
 pytest.importorskip("duckdb")
 pytest.importorskip("psutil")

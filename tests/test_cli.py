@@ -201,11 +201,12 @@ def test_ctrl_c_stops_at_once_and_running_again_finishes(
 def test_a_read_that_never_ends_does_not_hold_up_ctrl_c(tmp_path: Path, small: Path) -> None:
     code = f"""
 import time
-from daskbinder import cli, tasks
+from daskbinder import cli
+from daskbinder.pipeline import counting_tasks
 def count_block(*_):
     print("reading", flush=True)
     time.sleep(60)
-tasks.count_block = count_block
+counting_tasks.count_block = count_block
 cli.main(["run", {str(small)!r}, {str(tmp_path / "out")!r}])
 """
     process = subprocess.Popen(

@@ -25,9 +25,9 @@ from distributed import Client
 from distributed.security import Security
 
 import daskbinder as db
-from daskbinder import address, cluster, readiness
-from daskbinder.cluster import connect
-from daskbinder.manager import read_specification
+from daskbinder.cluster import execution, preflight, probe
+from daskbinder.cluster.execution import connect
+from daskbinder.cluster.managers import read_specification
 
 ROOT = Path(__file__).parents[1]
 LOCAL = {"memory_limit": "4GiB"}
@@ -241,7 +241,8 @@ def test_a_lost_scheduler_is_one_sentence_and_nothing_is_published(
 
 def test_a_block_that_kills_workers_is_named_by_its_day_files(sample: Path, tmp_path: Path) -> None:
     (tmp_path / "deadly.py").write_text(
-        "import os\nfrom daskbinder import scan, tasks\n"
+        "import os\nfrom daskbinder.counting import scan\n"
+        "from daskbinder.pipeline import counting_tasks as tasks\n"
         "scan.first = count = getattr(scan, 'first', tasks.count_block)  # loaded twice\n"
         "def count_block(source, block, *rest):\n"
         "    if 'events-2021-03-09' in repr(block):\n        os._exit(9)\n"
@@ -296,12 +297,12 @@ def pretend(**versions: Any) -> SimpleNamespace:
 
 def test_another_python_is_refused_by_name() -> None:
     with pytest.raises(db.InputError, match=r"python is 3\.11 here and 3\.13 at tcp://10.0.0.7:1"):
-        readiness.check_software(pretend(python="3.13.1.final.0"), readiness.silent)
+        preflight.check_software(pretend(python="3.13.1.final.0"), preflight.silent)
 
 
 def test_another_dask_is_told() -> None:
     told: list[str] = []
-    readiness.check_software(pretend(dask="2026.1.0"), told.append)
+    preflight.check_software(pretend(dask="2026.1.0"), told.append)
     assert told == ["warning: dask is 2026.8.0 here and 2026.1.0 at tcp://10.0.0.7:1"]
 
 
@@ -315,13 +316,13 @@ def test_the_package_is_sent_to_machines_that_lack_it(
         "import orjson, dask.dataframe, pyarrow\n"
     )
     cluster = tmp_path / "cluster"
-    cluster.mkdir()
+    execution.mkdir()
     preload = ("--preload", str(tmp_path / "without.py"))
     with machines(cluster, *preload, env={"PYTHONPATH": ""}) as made:
         made.add_worker()
         with Client(made.address, set_as_default=False) as client:
             client.wait_for_workers(1, timeout=20)
-            if readiness._lacking(client) != "daskbinder":
+            if preflight._lacking(client) != "daskbinder":
                 pytest.skip("cannot hide the package from a process of this environment")
         db.run(planned(sample, tmp_path / "out"), made.address)
     assert answer(tmp_path / "out") == wanted
@@ -358,15 +359,15 @@ def test_blocks_too_large_for_a_worker_are_refused_at_the_start(
 def test_workers_that_all_lack_memory_are_not_waited_for_for_ever(
     sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster, "_PATROL", 0.2)
-    monkeypatch.setattr(cluster, "_PAUSE", 1.0)
+    monkeypatch.setattr(execution, "_PATROL", 0.2)
+    monkeypatch.setattr(execution, "_PAUSE", 1.0)
     plan = planned(sample, tmp_path / "out")
     with machines(tmp_path) as made:
         made.add_worker("--memory-limit", "100MiB")  # less than it takes to begin
         with Client(made.address, set_as_default=False) as client:
             client.wait_for_workers(1, timeout=20)
             with pytest.raises(db.JobError, match="no worker has had memory to go on with; give"):
-                cluster.compute(client, plan.outputs, plan.about)
+                execution.compute(client, plan.outputs, plan.about)
 
 
 def test_blocks_are_made_to_fit_the_workers_unless_their_size_is_given(
@@ -389,12 +390,12 @@ def test_the_smallest_share_of_memory_decides() -> None:
             for i, (limit, threads) in enumerate(workers)
         }
         client = SimpleNamespace(scheduler_info=lambda n_workers: {"workers": known})
-        return readiness.block_for(client, most << 20) >> 20
+        return preflight.block_for(client, most << 20) >> 20
 
     assert block(64, (0, 4)) == 64  # without a limit
     assert block(64, (8192, 8), (1024, 2)) == 64
     assert block(64, (8192, 8), (512, 2)) == 33
-    assert block(64, (128, 2)) == readiness.LEAST_BLOCK >> 20  # to be refused
+    assert block(64, (128, 2)) == preflight.LEAST_BLOCK >> 20  # to be refused
     assert block(2, (512, 2)) == 2
 
 
@@ -410,7 +411,7 @@ def test_a_small_memory_limit_means_fewer_threads() -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(address, "_PATIENCE", 0.3)
+    monkeypatch.setattr(probe, "_PATIENCE", 0.3)
 
 
 @contextmanager
@@ -484,9 +485,9 @@ def test_only_plain_tcp_to_others_is_warned_of(monkeypatch: pytest.MonkeyPatch) 
             return (200).to_bytes(8, "little")
 
     monkeypatch.setattr(socket, "create_connection", lambda *_, **__: Elsewhere())
-    assert address.ask("tcp://scheduler:8786")
+    assert probe.ask("tcp://scheduler:8786")
     monkeypatch.setattr(Elsewhere, "getpeername", lambda _: ("127.0.0.1", 8786))
-    assert not address.ask("tcp://localhost:8786")
+    assert not probe.ask("tcp://localhost:8786")
 
 
 # TLS ----------------------------------------------------------------------------------------------

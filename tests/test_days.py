@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daskbinder.days import Days
+from daskbinder.model.dates import Days
 
 NEAR = st.dates(date(2021, 2, 20), date(2021, 4, 10))
 SETS = st.sets(NEAR | st.sampled_from([date.min, date.max]), max_size=40)

@@ -10,7 +10,7 @@ import structure
 
 import daskbinder as db
 
-MODULES = [name for name in structure.modules() if not name.startswith("__")]
+MODULES = [name for name in structure.modules() if "__" not in name]
 
 
 def examples() -> Iterator[doctest.DocTest]:

@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from daskbinder.errors import InputError
-from daskbinder.federation import Federation, Interval, host_of
+from daskbinder.model.federation import Federation, Interval, host_of
 
 FEDERATION = Federation.load()
 

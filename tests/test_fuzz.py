@@ -17,11 +17,11 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from oracle import HOUR_MICROS, Launch, bounded, read_body
 
-from daskbinder.dayfile import Part, list_day_files
-from daskbinder.frame import read_day
-from daskbinder.place import Place
-from daskbinder.rollup import table
-from daskbinder.tasks import Rules, count_block
+from daskbinder.archive.dataframe import read_day
+from daskbinder.archive.dayfiles import Part, list_day_files
+from daskbinder.counting.counts import table
+from daskbinder.pipeline.counting_tasks import Rules, count_block
+from daskbinder.storage.location import Place
 
 LINES = int(os.environ.get("DASKBINDER_LINES", "30000"))
 DAY = date(2021, 3, 4)

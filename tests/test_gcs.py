@@ -12,8 +12,8 @@ from distributed import Client
 from gcs import FakeGCS, Fault, served
 
 import daskbinder as db
-from daskbinder import place
-from daskbinder.place import Place
+from daskbinder.storage import location
+from daskbinder.storage.location import Place
 
 DAYS = 8
 URL = "gs://archive"
@@ -132,7 +132,7 @@ def test_day_rewritten_after_the_listing_is_named(
 def test_either_checksum_finds_a_flipped_bit(
     bucket: FakeGCS, fast: bool, composite: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(place, "_FAST_CRC", fast)
+    monkeypatch.setattr(location, "_FAST_CRC", fast)
     bucket.objects["events-2021-02-28.jsonl"].composite = composite
     bucket.faults = [Fault("flipped", MEDIA, 6)]
     there = Place.at(URL, bucket.options)

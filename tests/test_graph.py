@@ -24,8 +24,8 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 import daskbinder as db
-from daskbinder import cut, graph, tasks
-from daskbinder.dayfile import DayFile, Part, parts_of, read_groups
+from daskbinder.archive.dayfiles import DayFile, Part, parts_of, read_groups
+from daskbinder.pipeline import blocks, counting_tasks, graph
 
 
 class _Counted(AbstractFileSystem):  # type: ignore[misc]
@@ -207,7 +207,7 @@ def test_what_keeps_a_plan_small_changes_no_result(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     few = db.plan(db.Archive(sampled), tmp_path / "few", blocksize=10_000)
-    monkeypatch.setattr(cut if most == "_MOST_SPANS" else graph, most, 1)
+    monkeypatch.setattr(blocks if most == "_MOST_SPANS" else graph, most, 1)
     plan = db.plan(db.Archive(sampled), tmp_path / "out", blocksize=10_000)
     assert (len(plan.blocks) < len(few.blocks)) == (most == "_MOST_BLOCKS")
     together = [key for key in keys(plan) if "-2021-01-" in key]  # with the month before
@@ -219,9 +219,9 @@ def test_what_keeps_a_plan_small_changes_no_result(
 
 def test_dask_knows_how_large_results_are(archive: db.Archive) -> None:
     block = [Part(file, 0, file.size) for file in archive.files]
-    counted = tasks.count_block(archive.place, block, tasks.Rules())
+    counted = counting_tasks.count_block(archive.place, block, counting_tasks.Rules())
     bounds = archive.files[0].date, archive.files[-1].date
-    for result in (counted, tasks.partition(*bounds, None, [counted])):
+    for result in (counted, counting_tasks.partition(*bounds, None, [counted])):
         sent = len(pickle.dumps(result))
         assert sent / 5 < sizeof(result) < sent * 5
 

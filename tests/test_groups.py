@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from daskbinder.groups import beginnings, distinct, in_order, numbered, one_of_each, sums
+from daskbinder.counting.codes import beginnings, distinct, in_order, numbered, one_of_each, sums
 
 sizes = st.sampled_from([1, 2, 9, 1 << 16, (1 << 16) + 1, 1 << 17, 1 << 33, 1 << 62])
 numbers = sizes.flatmap(

@@ -29,10 +29,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import daskbinder as db
-from daskbinder import job
 from daskbinder.cli import main
-from daskbinder.layout import is_output
-from daskbinder.windows import GRAINS, KINDS, window_of
+from daskbinder.dataset.layout import is_output
+from daskbinder.model.windows import GRAINS, KINDS, window_of
+from daskbinder.pipeline import run as job
 
 HOSTILE = int(os.environ.get("DASKBINDER_HOSTILE", "25"))
 VICTIM = "victim/precious.txt"
@@ -129,7 +129,7 @@ def test_no_name_of_the_layout_leads_anywhere_else(name: str) -> None:
 
 @given(st.dates(date(1000, 1, 8), date(9999, 12, 20)), st.sampled_from(KINDS))
 def test_every_name_that_is_made_is_recognised(day: date, kind: str) -> None:
-    from daskbinder.layout import notebook_name, repositories_name, rollup_name
+    from daskbinder.dataset.layout import notebook_name, repositories_name, rollup_name
 
     for grain in GRAINS:
         assert is_output(rollup_name(window_of(kind, day), grain))

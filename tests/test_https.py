@@ -12,9 +12,9 @@ from gcs import Fault
 from web import FakeSite
 
 import daskbinder as db
-from daskbinder.dayfile import list_day_files
-from daskbinder.instance import MYBINDER
-from daskbinder.place import Place
+from daskbinder.archive.dayfiles import list_day_files
+from daskbinder.model.hub import MYBINDER
+from daskbinder.storage.location import Place
 
 TODAY = date(2021, 3, 10)
 FIRST = date(2021, 2, 20)

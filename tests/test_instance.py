@@ -17,10 +17,10 @@ from web import FakeSite
 import daskbinder as db
 from daskbinder import answers
 from daskbinder.cli import main
-from daskbinder.instance import MYBINDER
-from daskbinder.report import render
-from daskbinder.tables import Tables
-from daskbinder.view import View, figures
+from daskbinder.model.hub import MYBINDER
+from daskbinder.pages.content import View, figures
+from daskbinder.pages.data import Tables
+from daskbinder.pages.report import render
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 FIRST = date(2022, 2, 27)

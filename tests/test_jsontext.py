@@ -10,8 +10,8 @@ from conftest import MakeLaunch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daskbinder import jsontext
-from daskbinder.events import Launch, Reason, day_number, read_line
+from daskbinder.model import jsontext
+from daskbinder.model.launch import Launch, Reason, day_number, read_line
 
 DAY = day_number(date(2021, 3, 4))
 DEEP = 3_000

@@ -26,16 +26,23 @@ from test_fuzz import agree
 from test_run import counted as read_by_the_kernel
 from test_run import rows
 
-from daskbinder import scan
-from daskbinder.dayfile import list_day_files, parts_of
-from daskbinder.days import Days
+from daskbinder.archive.dayfiles import list_day_files, parts_of
+from daskbinder.counting import scan
+from daskbinder.counting.counts import Counts, count, merge
+from daskbinder.counting.scan import Body
 from daskbinder.errors import InputError
-from daskbinder.events import day_number
-from daskbinder.place import Place
-from daskbinder.rollup import Counts, count, merge
-from daskbinder.scan import Body
-from daskbinder.tasks import Counted, Renewal, Rules, count_block, partition, write_rollups
-from daskbinder.windows import KINDS, windows_of
+from daskbinder.model.dates import Days
+from daskbinder.model.launch import day_number
+from daskbinder.model.windows import KINDS, windows_of
+from daskbinder.pipeline.counting_tasks import (
+    Counted,
+    Renewal,
+    Rules,
+    count_block,
+    partition,
+    write_rollups,
+)
+from daskbinder.storage.location import Place
 
 GRAINS = ("hour", "day")
 STEP = timedelta(days=1)

@@ -1,4 +1,4 @@
-"""Imports point one way: a module of the package imports only modules of lower rank."""
+"""A folder is a stage, and imports point one way: from a stage to those below it."""
 
 import subprocess
 import sys
@@ -8,70 +8,53 @@ import structure
 
 import daskbinder
 
-RANKS = [
-    ["errors", "memory", "redaction", "text", "_version"],
-    ["annotations", "local", "jsontext", "packed", "proxies", "settings"],
-    [
-        "events",
-        "days",
-        "groups",
-        "windows",
-        "federation",
-        "spec",
-        "storage",
-        "sample",
-        "page",
-        "sheet",
-        "drawn",
-        "looks",
-    ],
-    ["bucket", "site", "instance", "layout"],
-    ["place"],
-    ["dayfile", "scan", "manifest", "lock"],
-    ["rollup", "losses", "cut", "remarks"],
-    ["frame", "series"],
-    ["archive", "repositories"],
-    ["columns"],
-    ["store"],
-    ["ledger"],
-    ["refresh", "lookup"],
-    ["tasks", "overview", "mirror", "address", "manager", "readiness", "tally", "plots"],
-    ["answers", "publication", "wish", "cluster", "audit"],
-    ["graph", "tables"],
-    ["planner", "state"],
-    ["job", "view"],
-    ["explore", "report"],
-    ["commands.imports", "commands.show", "commands.watch"],
-    ["commands.options"],
-    [
-        "commands.run",
-        "commands.archives",
-        "commands.check",
-        "commands.answers",
-        "commands.look",
-        "commands.__init__",
-    ],
+STAGES = [
+    ["_version", "errors", "redaction", "sheet", "text"],
+    ["model", "storage"],
+    ["counting", "plots"],
+    ["archive"],
+    ["cluster", "dataset"],
+    ["answers", "pipeline"],
+    ["pages"],
     ["cli"],
     ["__init__", "__main__"],
 ]
-RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
-
+STAGE = {room: stage for stage, rooms in enumerate(STAGES) for room in rooms}
+FACES = {"answers", "cli", "cluster", "plots"}
 
 MODULES = structure.modules()
 
 
-def test_every_module_has_a_rank() -> None:
-    assert set(MODULES) == set(RANK)
+def room(module: str) -> str:
+    return module.partition(".")[0]
 
 
-@pytest.mark.parametrize("module", RANK)
-def test_imports_point_to_lower_ranks(module: str) -> None:
-    upward = [name for name in MODULES[module].imports(MODULES) if RANK[name] >= RANK[module]]
-    assert not upward, f"{module} imports {upward}"
+def test_every_module_stands_on_a_stage() -> None:
+    assert {room(name) for name in MODULES} == set(STAGE)
+    assert len(STAGE) <= 20
+    assert len(STAGES) <= 10
+
+
+@pytest.mark.parametrize("name", STAGE)
+def test_imports_point_to_lower_stages(name: str) -> None:
+    upward = [
+        f"{module} imports {other}"
+        for module, one in MODULES.items()
+        if room(module) == name
+        for other in one.imports(MODULES)
+        if room(other) != name and STAGE[room(other)] >= STAGE[name]
+    ]
+    assert not upward
+
+
+def test_only_faces_hand_on_what_stands_in_a_folder() -> None:
+    inits = {name for name in MODULES if name.endswith(".__init__")}
+    handing = {room(name) for name in inits if set(MODULES[name].imports(MODULES))}
+    assert handing == FACES
 
 
 def test_the_walk_sees_imports_inside_functions() -> None:
-    assert "sample" in set(MODULES["commands.archives"].imports(MODULES))
+    assert "archive.sample" in set(MODULES["cli.archives"].imports(MODULES))
 
 
 def test_public_names_are_there() -> None:

@@ -13,8 +13,8 @@ from distributed import Client
 from gcs import FakeGCS, served
 
 import daskbinder as db
-from daskbinder.lock import EXPIRY, locked
-from daskbinder.place import Place
+from daskbinder.dataset.lock import EXPIRY, locked
+from daskbinder.storage.location import Place
 
 LOCK = "out/.daskbinder/lock"
 

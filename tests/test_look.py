@@ -29,11 +29,11 @@ from playwright.sync_api import Browser, Page, sync_playwright
 import daskbinder as db
 from benchmarks.look import ARGUMENTS, FIGURES
 from daskbinder import answers, plots
-from daskbinder.drawn import labels
-from daskbinder.instance import MYBINDER
-from daskbinder.report import render
-from daskbinder.sample import write_sample
-from daskbinder.tables import Tables
+from daskbinder.archive.sample import write_sample
+from daskbinder.model.hub import MYBINDER
+from daskbinder.pages.data import Tables
+from daskbinder.pages.report import render
+from daskbinder.plots.timeseries import labels
 
 pytestmark = needs("chromium")
 
@@ -840,10 +840,10 @@ import functools, gc, sys, threading
 import panel as pn
 from bokeh.document import Document
 import daskbinder as db
-from daskbinder import explore
-from daskbinder.view import View
+from daskbinder.pages import explorer
+from daskbinder.pages.content import View
 
-kept = explore.Visit, View, Document
+kept = explorer.Visit, View, Document
 names = "check_unused_sessions_milliseconds", "unused_session_lifetime_milliseconds"
 pn.serve = functools.partial(pn.serve, **dict.fromkeys(names, 500))
 
@@ -853,7 +853,7 @@ def count():
         print(sum(type(one) in kept for one in gc.get_objects()), flush=True)
 
 threading.Thread(target=count, daemon=True).start()
-explore.serve(db.open(sys.argv[1]), show=False, tell=lambda address: print(address, flush=True))
+explorer.serve(db.open(sys.argv[1]), show=False, tell=lambda address: print(address, flush=True))
 """
 
 

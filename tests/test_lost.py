@@ -18,9 +18,9 @@ from gcs import Fault, served
 from web import FakeSite
 
 import daskbinder as db
-from daskbinder import job
-from daskbinder.instance import MYBINDER
-from daskbinder.site import Site
+from daskbinder.model.hub import MYBINDER
+from daskbinder.pipeline import run as job
+from daskbinder.storage.http import Site
 
 COMMAND = [sys.executable, "-m", "daskbinder", "run"]
 

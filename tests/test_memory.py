@@ -8,19 +8,19 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from daskbinder import memory
-from daskbinder.dayfile import list_day_files, parts_of
-from daskbinder.place import Place
-from daskbinder.rollup import table
-from daskbinder.sample import write_sample
-from daskbinder.tasks import Rules, count_block
+from daskbinder.archive.dayfiles import list_day_files, parts_of
+from daskbinder.archive.sample import write_sample
+from daskbinder.counting.counts import table
+from daskbinder.pipeline.counting_tasks import Rules, count_block
+from daskbinder.storage import buffers
+from daskbinder.storage.location import Place
 
 SIZE = 1 << 20
 
 
 @pytest.fixture
 def run() -> Iterator[None]:
-    with memory.frugal():
+    with buffers.frugal():
         yield
 
 
@@ -30,42 +30,42 @@ def _address(piece: memoryview) -> int:
 
 @pytest.mark.usefixtures("run")
 def test_the_next_block_is_read_into_the_same_memory() -> None:
-    with memory.block(SIZE):
-        first, second = _address(memory.allocate(SIZE // 2)), _address(memory.allocate(SIZE // 2))
-    with memory.block(SIZE):
-        assert _address(memory.allocate(10)) == first
+    with buffers.block(SIZE):
+        first, second = _address(buffers.allocate(SIZE // 2)), _address(buffers.allocate(SIZE // 2))
+    with buffers.block(SIZE):
+        assert _address(buffers.allocate(10)) == first
     assert second == first + SIZE // 2
 
 
 @pytest.mark.usefixtures("run")
 def test_what_something_holds_is_left_alone() -> None:
-    with memory.block(SIZE):
-        piece = memory.allocate(SIZE)
+    with buffers.block(SIZE):
+        piece = buffers.allocate(SIZE)
         piece[:] = b"a" * SIZE
         held = pa.py_buffer(piece[5:9])
     del piece
-    with memory.block(SIZE):
-        memory.allocate(SIZE)[:] = b"b" * SIZE
+    with buffers.block(SIZE):
+        buffers.allocate(SIZE)[:] = b"b" * SIZE
     assert held.to_pybytes() == b"aaaa"
 
 
 @pytest.mark.usefixtures("run")
 def test_what_does_not_fit_gets_memory_of_its_own() -> None:
-    with memory.block(SIZE):
-        inside = memory.allocate(SIZE)
-        assert len(memory.allocate(3 * SIZE)) == 3 * SIZE
+    with buffers.block(SIZE):
+        inside = buffers.allocate(SIZE)
+        assert len(buffers.allocate(3 * SIZE)) == 3 * SIZE
     del inside
-    with memory.block(5 * SIZE):
-        assert len(memory.allocate(5 * SIZE)) == 5 * SIZE
+    with buffers.block(5 * SIZE):
+        assert len(buffers.allocate(5 * SIZE)) == 5 * SIZE
 
 
 def test_nothing_is_kept_where_no_run_is() -> None:
-    with memory.frugal(), memory.block(SIZE):
-        memory.allocate(SIZE)
+    with buffers.frugal(), buffers.block(SIZE):
+        buffers.allocate(SIZE)
     for _ in range(2):
-        with memory.block(SIZE):
+        with buffers.block(SIZE):
             before = pa.total_allocated_bytes()
-            piece = memory.allocate(SIZE)
+            piece = buffers.allocate(SIZE)
             assert pa.total_allocated_bytes() - before >= SIZE
             del piece
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from names import LONG, NAMES, count, events
 
 import daskbinder as db
-from daskbinder.instance import MYBINDER
+from daskbinder.model.hub import MYBINDER
 from daskbinder.text import EMPTY, readable, visible
 
 ROOT = Path(__file__).parents[1]

@@ -14,8 +14,8 @@ from conftest import check_same, needs
 from distributed import Client
 
 import daskbinder as db
-from daskbinder.dayfile import Part, read_part
-from daskbinder.instance import MYBINDER
+from daskbinder.archive.dayfiles import Part, read_part
+from daskbinder.model.hub import MYBINDER
 
 pytestmark = needs("nginx", "openssl")
 

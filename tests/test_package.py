@@ -76,7 +76,7 @@ def smoke(python: Path, folder: Path) -> None:
     run_there(python, folder, *module, "sample", "archive", "--days", "3", "--events-per-day", "99")
     assert "launches" in run_there(python, folder, "daskbinder", "run", "archive", "rollups")
     assert "ipython" in run_there(python, folder, *module, "top", "rollups", "--last", "3d")
-    code = "from daskbinder.annotations import annotations; print(len(annotations()))"
+    code = "from daskbinder.model.annotations import annotations; print(len(annotations()))"
     assert int(run_there(python, folder, "python", "-c", code)) > 5
 
 

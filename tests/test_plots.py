@@ -13,10 +13,10 @@ import pytest
 
 import daskbinder as db
 from daskbinder import answers, plots
-from daskbinder.annotations import Annotation
-from daskbinder.drawn import ALL, KINDS, STATES, TOLD, WHEN
-from daskbinder.explore import Live
-from daskbinder.looks import ACCENT, PROVIDER_COLOURS
+from daskbinder.model.annotations import Annotation
+from daskbinder.pages.explorer import Live
+from daskbinder.plots.theme import ACCENT, PROVIDER_COLOURS
+from daskbinder.plots.timeseries import ALL, KINDS, STATES, TOLD, WHEN
 
 START = date(2020, 12, 28)  # a Monday
 

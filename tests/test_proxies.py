@@ -14,7 +14,7 @@ from proxy import Proxy
 from web import FakeSite
 
 import daskbinder as db
-from daskbinder.place import Place
+from daskbinder.storage.location import Place
 
 ROOT = Path(__file__).parents[1]
 SECRET = "s3cr3t%2Fword"

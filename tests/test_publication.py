@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import daskbinder as db
 from daskbinder import answers
+from daskbinder.answers.export import badge, safe_name
 from daskbinder.cli import main
-from daskbinder.publication import badge, safe_name
 
 FIRST = date(2021, 1, 30)
 HOSTILE = "../../../etc/passwd"

@@ -18,12 +18,12 @@ from conftest import Report
 from gcs import FakeGCS, Fault, served
 from web import FakeSite
 
-from daskbinder import place
-from daskbinder.dayfile import DayFile, Part, list_day_files, read_part
+from daskbinder.archive.dayfiles import DayFile, Part, list_day_files, read_part
+from daskbinder.archive.sample import write_sample
 from daskbinder.errors import JobError, LostFiles
-from daskbinder.instance import MYBINDER
-from daskbinder.place import ATTEMPTS, Place
-from daskbinder.sample import write_sample
+from daskbinder.model.hub import MYBINDER
+from daskbinder.storage import location
+from daskbinder.storage.location import ATTEMPTS, Place
 
 READS = int(os.environ.get("DASKBINDER_READS", "80"))
 FIRST = date(2021, 2, 24)
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("hasty")
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(place, "FIRST_WAIT", 1e-4)
+    monkeypatch.setattr(location, "FIRST_WAIT", 1e-4)
     monkeypatch.setitem(vars(MYBINDER), "first", FIRST)
 
 

@@ -12,7 +12,7 @@ from distributed import Client
 from histories import FIRST, Writer, data, equals_a_rebuild
 
 import daskbinder as db
-from daskbinder import sample
+from daskbinder.archive import sample
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_a_file_that_is_gone_or_cut_is_written_again(
 
 
 def test_a_second_run_is_refused(year: Path, tmp_path: Path, client: Client) -> None:
-    from daskbinder.lock import locked
+    from daskbinder.dataset.lock import locked
 
     plan = db.plan(db.Archive(year), tmp_path / "out")
     with (

@@ -22,8 +22,8 @@ from oracle import GRAINS, SCHEMA, WINDOWS, Launch, Oracle, read_archive, read_b
 from strategies import archives, bodies, plain
 
 import daskbinder as db
-from daskbinder.events import day_number
-from daskbinder.scan import Body, scan
+from daskbinder.counting.scan import Body, scan
+from daskbinder.model.launch import day_number
 
 MICROS = "epoch_us(timestamp) as micros"
 KEY = "schema, version, provider, spec, status, origin, build_token, request_origin"

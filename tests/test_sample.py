@@ -5,7 +5,7 @@ from datetime import date, datetime
 
 import pytest
 
-from daskbinder.sample import write_sample
+from daskbinder.archive.sample import write_sample
 
 STEMS = re.compile(r"events-(\d{4}-\d{2}-\d{2})\.jsonl")
 FIELDS = ("timestamp", "schema", "version", "provider", "spec", "status")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from web import FakeSite
 
 from daskbinder.cli import main
-from daskbinder.instance import MYBINDER
+from daskbinder.model.hub import MYBINDER
 from daskbinder.redaction import StorageOptions, address_of, without_secrets
 
 FIRST = date(2026, 11, 2)

@@ -14,8 +14,8 @@ from distributed import Client
 from gcs import Fault, served
 
 import daskbinder as db
-from daskbinder import place
 from daskbinder.cli import main
+from daskbinder.storage import location
 
 ROOT = Path(__file__).parents[1]
 DOCS = (ROOT / "docs" / "shell.md").read_text("utf-8")
@@ -141,7 +141,11 @@ def test_a_run_that_is_not_verbose_logs_nothing(sampled: Path, tmp_path: Path) -
 def test_a_sync_tells_what_it_fetched(sampled: Path, tmp_path: Path) -> None:
     said = logged(command("sync", sampled, tmp_path / "here", "--verbose"))
     size = (sampled / "events-2021-03-04.jsonl").stat().st_size
-    assert ("INFO", "daskbinder.mirror", f"fetched events-2021-03-04.jsonl, {size} bytes") in said
+    assert (
+        "INFO",
+        "daskbinder.archive.mirror",
+        f"fetched events-2021-03-04.jsonl, {size} bytes",
+    ) in said
     assert len(said) == 8
 
 
@@ -166,9 +170,10 @@ def test_in_python_the_log_is_ours_to_read(
 
 def test_without_a_reader_the_package_writes_nothing(tmp_path: Path) -> None:
     """Python prints warnings that no handler takes, unless told that none is wanted."""
-    code = "import logging, daskbinder; logging.getLogger('daskbinder.place').warning('again')"
+    name = "daskbinder.storage.location"
+    code = f"import logging, daskbinder; logging.getLogger({name!r}).warning('again')"
     ended = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
     )
     assert ended.stderr == ""
-    assert place.log.name == "daskbinder.place"
+    assert location.log.name == "daskbinder.storage.location"

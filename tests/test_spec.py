@@ -6,8 +6,8 @@ from census import FOLDED, KNOWN, lower, named
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from daskbinder.model.specs import candidates, keys, resolve, resolve_one
 from daskbinder.redaction import without_secrets
-from daskbinder.spec import candidates, keys, resolve, resolve_one
 
 HEX = "256c3ad937af9ec7d4c65a29e5b6d454"
 

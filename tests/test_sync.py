@@ -18,11 +18,11 @@ from gcs import FakeGCS, Fault, served
 from web import FakeSite
 
 import daskbinder as db
+from daskbinder.archive.sample import write_sample
 from daskbinder.cli import main
-from daskbinder.instance import MYBINDER
-from daskbinder.layout import rollup_name
-from daskbinder.sample import write_sample
-from daskbinder.windows import GRAINS, KINDS
+from daskbinder.dataset.layout import rollup_name
+from daskbinder.model.hub import MYBINDER
+from daskbinder.model.windows import GRAINS, KINDS
 
 DAYS = 29
 

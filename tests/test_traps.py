@@ -13,8 +13,8 @@ import pyarrow.json
 import pytest
 from conftest import MakeLaunch
 
-from daskbinder.events import day_number
-from daskbinder.scan import Body, Scan, scan
+from daskbinder.counting.scan import Body, Scan, scan
+from daskbinder.model.launch import day_number
 
 DAY = date(2021, 3, 4)
 

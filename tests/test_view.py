@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import daskbinder as db
-from daskbinder import page
-from daskbinder.state import State
-from daskbinder.tables import Tables
-from daskbinder.view import View, repositories_csv, series_csv
+from daskbinder.pages import templates
+from daskbinder.pages.content import View, repositories_csv, series_csv
+from daskbinder.pages.data import Tables
+from daskbinder.pages.filters import State
 
 
 @pytest.fixture(scope="module")
@@ -179,8 +179,8 @@ def test_any_query_is_a_page(tables: Tables, query: dict[str, list[str]]) -> Non
     ],
 )
 def test_links_lead_to_known_hosts_only(provider: str, name: str, address: str | None) -> None:
-    assert page.link(provider, name) == address
-    assert page.link(provider, name, fits=False) is None
+    assert templates.link(provider, name) == address
+    assert templates.link(provider, name, fits=False) is None
 
 
 @pytest.mark.parametrize(
@@ -188,4 +188,4 @@ def test_links_lead_to_known_hosts_only(provider: str, name: str, address: str |
     [(26_033_365, "26,033,365"), (7, "7"), (1.25, "1.2"), (0, "0"), (19_876.4, "19,876")],
 )
 def test_numbers_have_separators(value: float, text: str) -> None:
-    assert page.count(value) == text
+    assert templates.count(value) == text

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from daskbinder.windows import KINDS, LABELS, Window, window_of, windows_of
+from daskbinder.model.windows import KINDS, LABELS, Window, window_of, windows_of
 
 DAY = timedelta(days=1)
 LAST_MONDAY = date(9999, 12, 27)

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-TABLE = Path(__file__).parents[2] / "daskbinder" / "federation.toml"
+TABLE = Path(__file__).parents[2] / "daskbinder" / "model" / "federation.toml"
 
 
 def periods() -> list[tuple[str, date, str]]:

@@ -1,0 +1,222 @@
+"""The questions as functions: tables of `rank` and `select`, as pandas DataFrames."""
+
+from dataclasses import replace
+from datetime import date
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow.compute as pc
+
+from daskbinder.answers import rank, select
+from daskbinder.answers.rank import Repository
+from daskbinder.answers.select import Launches
+from daskbinder.dataset.files import Rollups
+from daskbinder.dataset.layout import DAYS
+from daskbinder.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "Launches",
+    "Repository",
+    "active",
+    "completeness",
+    "daily",
+    "launches",
+    "members",
+    "new",
+    "repositories",
+    "repository",
+    "scripts",
+    "top",
+]
+
+
+def top(
+    rollups: Rollups,
+    by: str = "repo",
+    start: date | str | None = None,
+    end: date | str | None = None,
+    last: int | str | None = None,
+    n: int | None = 25,
+) -> "pd.DataFrame":
+    """Rank by launches.
+
+    Parameters
+    ----------
+    rollups : Rollups
+        The data set.
+    by : str
+        ``"repo"``, ``"org"``, ``"provider"``, ``"member"``, ``"origin"`` (the host that was asked)
+        or ``"ref"`` (of a repository).
+    start, end : datetime.date or str, optional
+        The first and the last day; by default all.
+    last : int or str, optional
+        So many days up to `end` or the newest day, such as ``"90d"``.
+    n : int or None
+        How many rows; None for all.
+
+    Returns
+    -------
+    pandas.DataFrame
+        What names a row (``provider`` and ``repository`` for ``"repo"``, ``provider`` and ``org``,
+        ``provider``, ``member``, ``origin``, or ``provider``, ``repository`` and ``ref``), ``n``,
+        and ``share`` of all launches of these days.
+
+    Examples
+    --------
+    >>> import daskbinder as db
+    >>> from daskbinder import answers
+    >>> ranked = answers.top(db.open("rollups"), by="provider", n=1)
+    >>> ranked["provider"].tolist()
+    ['GitHub']
+    """
+    return rank.top(rollups, by, select.span_of(rollups, start, end, last), n).to_pandas()
+
+
+def repositories(rollups: Rollups) -> "pd.DataFrame":
+    """List the repositories, the most launched first.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``provider``, ``repository`` (as most often written), ``org`` (None for a spec that fits
+        nothing), ``n``, ``days`` with launches, ``first_seen`` and ``last_seen``.
+    """
+    return select.directory(rollups).to_pandas()
+
+
+def launches(rollups: Rollups) -> Launches:
+    """Launches by day, member and repository, as compact arrays for quick selections.
+
+    ``repository`` holds rows of what `repositories` returns.
+    """
+    return select.launches(rollups, select.directory(rollups), select.whole(rollups))
+
+
+def repository(
+    rollups: Rollups, name_or_url: str, provider: str | None = None
+) -> "Repository[pd.DataFrame]":
+    """Find a repository by its name or an address of it.
+
+    Parameters
+    ----------
+    rollups : Rollups
+        The data set.
+    name_or_url : str
+        ``owner/name``, a DOI, the URL of a repository, or that of a launch.
+    provider : str, optional
+        Where to look; by default wherever the name is, the most launched first.
+
+    Raises
+    ------
+    InputError
+        When it was never launched.
+    """
+    found = rank.repository(rollups, name_or_url, provider)
+    tables = ("series", "by_member", "by_ref")
+    return replace(found, **{name: getattr(found, name).to_pandas() for name in tables})
+
+
+def members(rollups: Rollups, by: str = "month") -> "pd.DataFrame":
+    """Count launches of the federation members by month, quarter or year.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``period`` (``2021-03``, ``2021Q1`` or ``2021``), ``member``, ``n``, ``share`` of the
+        period's launches, and ``change`` against the same period a year before (0.5 for half as
+        many again; NaN where the member had none then).
+    """
+    return rank.members(rollups, by).to_pandas()
+
+
+def daily(rollups: Rollups) -> "pd.DataFrame":
+    """Count launches by ``date``, ``member`` and ``provider``; a small cube for headlines.
+
+    Only combinations with launches have a row.
+    """
+    return rank.by_provider(rollups).to_pandas()
+
+
+def active(rollups: Rollups, by: str = "day") -> "pd.DataFrame":
+    """Count the distinct repositories that were launched in each window, exactly.
+
+    Parameters
+    ----------
+    rollups : Rollups
+        The data set.
+    by : str
+        ``"day"``, ``"week"``, ``"month"``, or ``"7d"``, ``"30d"``, ``"90d"`` up to each day.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``first`` and ``last`` day of the window, ``repositories``, and ``days``: of how many of
+        its days there is a file.
+    """
+    from daskbinder.counting.repositories import WINDOWS
+
+    if by not in WINDOWS:
+        raise InputError(f"repositories are counted by {', '.join(WINDOWS)}, not by {by!r}")
+    rows = select.active(rollups)
+    return rows.filter(pc.equal(rows["window"], by)).drop_columns("window").to_pandas()
+
+
+def new(rollups: Rollups) -> "pd.DataFrame":
+    """Count the repositories seen for the first time, by month.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``month`` (``2021-03``) and ``repositories``. Those of the first months are new to the
+        archive, which is not to say new.
+    """
+    import pandas as pd
+
+    seen = pc.strftime(select.directory(rollups)["first_seen"], "%Y-%m")
+    months, counts = np.unique(seen.to_numpy().astype(str), return_counts=True)
+    return pd.DataFrame({"month": months, "repositories": counts})
+
+
+def scripts(rollups: Rollups) -> "pd.DataFrame":
+    """Count launches by the site that asked for them, known since schema version 6.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``request_origin``, ``n`` and ``share`` of the launches of these versions: an address, empty
+        where none was sent (a script, or a link that was followed).
+    """
+    return rank.scripts(rollups).to_pandas()
+
+
+def completeness(rollups: Rollups) -> "pd.DataFrame":
+    """Tell for each date of the archive what there is of it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``date``, each from the first to the last; ``present``, whether it has a day file;
+        ``launches`` and ``rejected`` lines in that; ``indexed``, launches by the archive's own
+        index; ``hours`` of the day with launches; ``provisional``, whether it was still being
+        written.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    table = rollups.table(DAYS)
+    table = table.rename_columns({"accepted": "launches", "hours_present": "hours"})
+    counts = ["launches", "rejected", "indexed", "hours"]
+    # a count that is missing is NA all along: not every pandas takes NaN for that
+    days = table.select(["date", "provisional"]).to_pandas()
+    for name in counts:
+        column = table[name].cast(pa.int64())
+        days[name] = column.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    days["date"] = pd.to_datetime(days["date"])
+    every = pd.date_range(days["date"].min(), days["date"].max(), name="date")
+    frame = days.set_index("date")[[*counts, "provisional"]].reindex(every)
+    frame.insert(0, "present", frame["launches"].notna())
+    frame["provisional"] = frame["provisional"].eq(True)
+    return frame.reset_index()

@@ -1,0 +1,144 @@
+"""The archive as people meet it: which days there are, and its launches as a Dask DataFrame."""
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, date, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from daskbinder.archive.dayfiles import DayFile, list_day_files, read_index
+from daskbinder.errors import InputError
+from daskbinder.model.dates import read_date
+from daskbinder.model.hub import MYBINDER, Instance
+from daskbinder.storage.location import Place
+
+if TYPE_CHECKING:
+    import dask.dataframe as dd
+
+
+class Archive:
+    """The day files of a place, listed and not read.
+
+    Parameters
+    ----------
+    url : str or Path, optional
+        A local folder or any fsspec URL; by default where the instance has its archive.
+    storage_options : mapping, optional
+        Arguments of the file system, as fsspec takes them. A bucket is read without an account
+        unless they name one (``token``).
+    today : datetime.date, optional
+        The last day there may be, the UTC date by default. A site, which lists nothing, is asked
+        for each day up to it.
+    instance : Instance
+        Whose archive it is: what its day files are called, and more.
+
+    Attributes
+    ----------
+    instance : Instance
+        Whose archive it is.
+    place : Place
+        Where the files are.
+    files : tuple of DayFile
+        The day files, by date. Only names of the exact form are days.
+
+    Raises
+    ------
+    InputError
+        When there is nothing at `url`, or one date has two files.
+
+    Examples
+    --------
+    >>> import daskbinder as db
+    >>> archive = db.Archive("archive")
+    >>> len(archive.files), archive.files[0].name
+    (8, 'events-2021-02-24.jsonl')
+    >>> events = archive.events("2021-03-01", "2021-03-02")  # lazy
+    >>> "spec" in events.columns
+    True
+    """
+
+    def __init__(
+        self,
+        url: str | os.PathLike[str] | None = None,
+        *,
+        storage_options: Mapping[str, Any] | None = None,
+        today: date | None = None,
+        instance: Instance = MYBINDER,
+    ) -> None:
+        self.instance = instance
+        url = instance.archive if url is None else url
+        self.place = Place.at(url, storage_options, public=True)
+        try:
+            self.place.address.encode()
+        except UnicodeEncodeError as error:
+            where = f"{self.place.address!a}"
+            raise InputError(f"the name {where} is not UTF-8; rename the folder") from error
+        self.files: tuple[DayFile, ...] = list_day_files(self.place, instance, today=today)
+
+    def __repr__(self) -> str:
+        if not self.files:
+            return f"<Archive {self.place}: no day files>"
+        first, last = self.files[0].date, self.files[-1].date
+        return f"<Archive {self.place}: {len(self.files):,} day files, {first} to {last}>"
+
+    @cached_property
+    def index(self) -> dict[date, int]:
+        """Launches of each date as the archive's own index gives them; read when first asked."""
+        return read_index(self.place, self.instance)
+
+    def select(
+        self, start: date | str | None = None, end: date | str | None = None
+    ) -> tuple[DayFile, ...]:
+        """Day files from one date to another, both included."""
+        first, last = read_date(start) or date.min, read_date(end) or date.max
+        if first > last:
+            raise InputError(f"the range ends ({last}) before it starts ({first})")
+        return tuple(file for file in self.files if first <= file.date <= last)
+
+    def events(
+        self, start: date | str | None = None, end: date | str | None = None
+    ) -> "dd.DataFrame":
+        """Launches as a lazy Dask DataFrame.
+
+        Parameters
+        ----------
+        start, end : datetime.date or str, optional
+            First and last file date, both included.
+
+        Returns
+        -------
+        dask.dataframe.DataFrame
+            Indexed by ``timestamp`` (datetime64[us, UTC], sorted), with a partition a day file and
+            known divisions. Columns are ``schema``, ``provider``, ``status``, ``origin``,
+            ``request_origin`` (categorical), ``version`` (int64), ``spec``, ``ref`` (string) and
+            ``build_token`` (boolean). Rejected lines are left out.
+
+        Notes
+        -----
+        A launch stands in the partition of its own UTC date, whichever file it stood in; launches
+        of a date that has no file stand in the partition before it.
+        """
+        import dask
+        import dask.dataframe as dd
+        import pandas as pd
+        from dask.dataframe.utils import clear_known_categories
+
+        from daskbinder.archive import dataframe
+
+        files = self.select(start, end)
+        if not files:
+            raise InputError(f"{self.place} has no day file in the range asked for")
+        reach = [files[0].date - timedelta(days=1), *(file.date for file in files[1:])]
+        divisions = [
+            pd.Timestamp(day, tz=UTC).as_unit("us")
+            for day in (*reach, files[-1].date + timedelta(days=2))
+        ]
+        read = [dask.delayed(dataframe.read_day, pure=True)(self.place, file) for file in files]
+        parts = [
+            dask.delayed(dataframe.between, pure=True)(
+                read[max(i - 1, 0) : i + 2], *divisions[i : i + 2]
+            )
+            for i in range(len(files))
+        ]
+        meta = clear_known_categories(dataframe.META)
+        return dd.from_delayed(parts, meta=meta, divisions=divisions, prefix="launches")

@@ -1,0 +1,70 @@
+"""Launches of day files as pandas DataFrames: the partitions of `Archive.events`."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import pyarrow as pa
+
+from daskbinder.archive.dayfiles import DayFile, Part, read_part
+from daskbinder.archive.losses import refuse_losses
+from daskbinder.counting.scan import Body, scan
+from daskbinder.model.launch import TIMESTAMP, day_number
+from daskbinder.storage.location import Place
+
+_PIECE = 64 << 20
+
+_TEXT = pd.StringDtype("pyarrow", na_value=pd.NA)
+_DTYPES = {
+    "schema": "category",
+    "version": "int64",
+    "provider": "category",
+    "spec": _TEXT,
+    "status": "category",
+    "origin": "category",
+    "ref": _TEXT,
+    "build_token": "boolean",
+    "request_origin": "category",
+}
+
+META = pd.DataFrame(
+    {name: pd.Series(dtype=dtype) for name, dtype in _DTYPES.items()},
+    index=pd.DatetimeIndex([], dtype="datetime64[us, UTC]", name="timestamp"),
+)
+"""A frame of launches without rows."""
+
+
+def read_day(place: Place, file: DayFile) -> pd.DataFrame:
+    """Launches of a day file, sorted by time; those of the days beside it included.
+
+    Raises
+    ------
+    LostFiles
+        When it cannot be read, or has no launch in it.
+    """
+    frames = []
+    whole = Part(file, 0, file.size)
+    tallies = []
+    for data in read_part(place, whole, _PIECE):
+        read = scan([Body(file.name, day_number(file.date), data)])
+        tallies += [(whole, tally) for tally in read.tallies]
+        table = read.launches.take(pa.array(read.launch))
+        columns = {
+            name: table[name].cast(pa.string()) if dtype is _TEXT else table[name]
+            for name, dtype in _DTYPES.items()
+        }
+        frame = pa.table(columns).to_pandas(types_mapper={pa.string(): _TEXT}.get)
+        frame.index = pd.DatetimeIndex(
+            pa.array(read.times[read.time], TIMESTAMP).to_pandas(), name="timestamp"
+        )
+        frames.append(frame.astype({"build_token": "boolean"}))
+    refuse_losses([tallies])
+    return pd.concat(frames).sort_index(kind="stable").astype(_DTYPES)
+
+
+def between(frames: Sequence[pd.DataFrame], start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
+    """Rows from `start` up to but not including `end`, sorted by time."""
+    rows = [frame[(frame.index >= start) & (frame.index < end)] for frame in frames]
+    rows = [frame for frame in rows if len(frame)] or [frames[0].iloc[:0]]
+    if len(rows) == 1:
+        return rows[0]
+    return pd.concat(rows).sort_index(kind="stable").astype(_DTYPES)

@@ -1,0 +1,1 @@
+"""From the bytes of day files to counts: arithmetic on Arrow and numpy, without Dask."""

@@ -1,0 +1,110 @@
+"""Names of the files below DEST: the one place that makes them and recognises them.
+
+A name that comes from a file (a manifest, a receipt) may be a stranger's. Only a name that this
+module could have made is ever written, read or removed.
+"""
+
+import re
+from typing import NamedTuple
+
+from daskbinder.model.windows import GRAINS, KINDS, Window, labels_of
+
+MANIFEST = "manifest.json"
+DAYS = "days.parquet"
+REJECTS = "rejects.parquet"
+REPOSITORIES = "repositories/by-day"
+DIRECTORY = "repositories/all.parquet"
+ACTIVE = "repositories/active.parquet"
+
+JOURNAL = ".daskbinder"
+"""Folder of what a run keeps while it is under way, which is no part of the data set."""
+LOCK = f"{JOURNAL}/lock"
+TARGET = f"{JOURNAL}/target.json"
+RECEIPTS = f"{JOURNAL}/done"
+EARLIER_DAYS = f"{JOURNAL}/{DAYS}"
+"""The day table of the run before."""
+
+
+class _Series(NamedTuple):
+    """Files of one folder, a file a window: what stands before and after the window's label."""
+
+    kind: str
+    labels: str
+    before: str
+    after: str
+
+
+def rollup_name(window: Window, grain: str) -> str:
+    """Name below DEST of the rollup of a window."""
+    return f"rollups/{window.kind}/by-{grain}/{window.label}.parquet"
+
+
+def notebook_name(window: Window, grain: str) -> str:
+    """Name below DEST of the rollup of a window, as the older notebook has it."""
+    label = f"{window.kind}-by-{grain}-{window.label}"
+    return f"{window.kind}/by-{grain}/{label}.feather"
+
+
+def repositories_name(month: Window) -> str:
+    """Name below DEST of the launches of repositories in a month."""
+    return f"{REPOSITORIES}/{month.label}.parquet"
+
+
+def federation_name(grain: str) -> str:
+    """Name below DEST of a federation series."""
+    return f"federation/by-{grain}.parquet"
+
+
+_SINGLE = {DAYS, REJECTS, DIRECTORY, ACTIVE, *map(federation_name, GRAINS)}
+_BY_WINDOW = {
+    REPOSITORIES: _Series("monthly", "iso", "", ".parquet"),
+    **{
+        f"rollups/{kind}/by-{grain}": _Series(kind, "iso", "", ".parquet")
+        for kind in KINDS
+        for grain in GRAINS
+    },
+    **{
+        f"{kind}/by-{grain}": _Series(kind, "notebook", f"{kind}-by-{grain}-", ".feather")
+        for kind in KINDS
+        for grain in GRAINS
+    },
+}
+_RECEIPT = re.compile(r"[a-zA-Z0-9.-]+-[0-9a-f]{16}", re.ASCII)
+
+FOLDERS = ("", "federation", "repositories", *_BY_WINDOW, JOURNAL, RECEIPTS)
+"""Every folder below DEST that a run writes to; the empty name is DEST itself."""
+
+
+def is_output(name: str) -> bool:
+    """Whether a data set may have a file of this name; the manifest itself is none of them.
+
+    Examples
+    --------
+    >>> is_output("rollups/weekly/by-day/2021-W09.parquet")
+    True
+    >>> is_output("rollups/weekly/by-day/2021-W54.parquet"), is_output("../days.parquet")
+    (False, False)
+    """
+    folder, _, file = name.rpartition("/")
+    series = _BY_WINDOW.get(folder)
+    if series is None:
+        return name in _SINGLE
+    label = file.removeprefix(series.before).removesuffix(series.after)
+    year = label[:4]
+    return (
+        file == f"{series.before}{label}{series.after}"
+        and year.isascii()
+        and year.isdecimal()
+        and label in labels_of(series.kind, int(year), labels=series.labels)
+    )
+
+
+def receipt_name(key: str) -> str:
+    """Name below DEST of the receipt of a task."""
+    return f"{RECEIPTS}/{key}.json"
+
+
+def receipt_key(name: str) -> str | None:
+    """Return the task of which a file among the receipts may be one, None if it is no receipt."""
+    key = name.removesuffix(".json")
+    return key if name == f"{key}.json" and _RECEIPT.fullmatch(key) else None

@@ -1,0 +1,192 @@
+"""One run at a time: a lock in DEST, which a run that was killed cannot leave for ever.
+
+In a folder the system holds it for the process. Elsewhere it is an object that is made only where
+there is none and renewed while the run lives; one that was not renewed for long is anybody's.
+"""
+
+import json
+import logging
+import os
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from daskbinder.dataset.layout import JOURNAL, LOCK
+from daskbinder.errors import InputError, JobError
+from daskbinder.storage import local
+from daskbinder.storage.backend import Changed
+from daskbinder.storage.location import Place
+
+log = logging.getLogger(__name__)
+
+EXPIRY = 300.0
+"""Seconds after which a lock object that was not renewed is anybody's."""
+
+_RENEWALS = 5
+"""How often it is renewed in that time."""
+
+StillHeld = Callable[[], None]
+"""Raises `JobError` if the lock was lost."""
+
+
+@contextmanager
+def locked(dest: Place, expiry: float = EXPIRY) -> Iterator[StillHeld]:
+    """Keep other runs off a place.
+
+    Parameters
+    ----------
+    dest : Place
+        The place.
+    expiry : float
+        Seconds after which a lock that was not renewed is anybody's. That of a folder needs none:
+        it goes with the process, however that ends.
+
+    Yields
+    ------
+    callable
+        Raises `JobError` if the lock was lost, as after the bucket could not be reached for long.
+
+    Raises
+    ------
+    InputError
+        When another run is at work there.
+    JobError
+        When nothing can be written there.
+    """
+    with _flocked(dest) if dest.is_local else _leased(dest, expiry) as still_held:
+        yield still_held
+
+
+@contextmanager
+def _flocked(dest: Place) -> Iterator[StillHeld]:
+    path = dest.path(LOCK)
+    name = LOCK.removeprefix(f"{JOURNAL}/")
+    try:
+        with local.open_folder(dest.path(), JOURNAL, make=True) as folder:
+            while True:
+                file = local.open_lock(folder, name, path)
+                try:
+                    _take_flock(file, dest)
+                    if _is_same(file, folder, name):
+                        break
+                except BaseException:
+                    os.close(file)
+                    raise
+                os.close(file)  # whoever held the lock has just taken the file away
+    except OSError as error:
+        raise JobError(f"{dest} cannot be written: {error.strerror or error}") from error
+    try:
+        yield lambda: None
+    finally:
+        with suppress(OSError, InputError):
+            dest.remove(LOCK)
+            dest.remove_folder(JOURNAL)
+        os.close(file)
+
+
+def _take_flock(file: int, dest: Place) -> None:
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise InputError(
+            f"another run is writing to {dest}; wait for it, or give another folder"
+        ) from error
+
+
+def _is_same(file: int, folder: int, name: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file), os.lstat(name, dir_fd=folder))
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def _leased(dest: Place, expiry: float) -> Iterator[StillHeld]:
+    lease = _Lease(dest, expiry)
+    lease.take()
+    ended = threading.Event()
+
+    def keep() -> None:
+        while not ended.wait(expiry / _RENEWALS):
+            lease.renew()
+
+    keeper = threading.Thread(target=keep, name="daskbinder-lock", daemon=True)
+    keeper.start()
+    try:
+        yield lease.check
+    finally:
+        ended.set()
+        keeper.join()
+        lease.give_back()
+
+
+class _Lease:
+    """The lock object of one run."""
+
+    def __init__(self, dest: Place, expiry: float) -> None:
+        self.dest, self.expiry = dest, expiry
+        self.text = json.dumps({"run": secrets.token_hex(16)}).encode()
+        self.lost = False
+
+    def take(self) -> None:
+        """Make the object, or take one over that was not renewed; refuse if there is another."""
+        stamp = self.dest.stamp(LOCK)
+        if stamp:
+            self._refuse_a_living_one()
+        try:
+            self.dest.write(LOCK, self.text, stamp=stamp)
+        except JobError as error:
+            if isinstance(error.__cause__, Changed):  # another run was faster
+                raise self._refusal(self.expiry) from error
+            raise
+
+    def _refuse_a_living_one(self) -> None:
+        """Refuse while the object that is there may be of a run that lives."""
+        try:
+            age = self.dest.age(LOCK)
+        except FileNotFoundError:  # it was given back just now
+            return
+        if age is None:
+            raise InputError(
+                f"another run is writing to {self.dest}, or was killed there; "
+                f"if none is at work, remove {self.dest}/{LOCK}"
+            )
+        if age < self.expiry:
+            raise self._refusal(self.expiry - age)
+
+    def _refusal(self, rest: float) -> InputError:
+        return InputError(
+            f"another run is writing to {self.dest}, or was killed there; "
+            f"wait for it, or for {max(rest, 1):.0f} seconds if it was killed"
+        )
+
+    def renew(self) -> None:
+        """Write the object again, if it is still ours."""
+        try:
+            stamp = self.dest.stamp(LOCK)
+            if not self._is_ours():
+                self.lost = True
+                return
+            self.dest.write(LOCK, self.text, stamp=stamp)
+        except Exception as error:  # the next renewal may go well
+            log.warning("the lock of %s was not renewed: %s", self.dest, error)
+
+    def check(self) -> None:
+        """Raise an error if another run may be at work by now."""
+        if self.lost or not self._is_ours():
+            raise JobError(
+                f"the lock of {self.dest} was lost, and another run may be writing there; "
+                "run again later"
+            )
+
+    def give_back(self) -> None:
+        """Remove the object, if it is ours; one that stays expires."""
+        with suppress(Exception):
+            if self._is_ours():
+                self.dest.remove(LOCK)
+
+    def _is_ours(self) -> bool:
+        return self.dest.holds(LOCK, self.text)

@@ -1,0 +1,297 @@
+"""What there is in an archive or in a finished data set, at a glance.
+
+An archive's listing and index tell, a data set's manifest and day table: no day file and no rollup
+is read.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from daskbinder.archive.archive import Archive
+from daskbinder.dataset.files import Rollups
+from daskbinder.dataset.layout import DAYS, MANIFEST
+from daskbinder.dataset.manifest import read_manifest
+from daskbinder.errors import InputError
+from daskbinder.model.dates import Days
+from daskbinder.model.hub import MYBINDER, Instance
+from daskbinder.model.windows import GRAINS, KINDS
+from daskbinder.storage.location import Place
+
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Overview:
+    """An archive at a glance.
+
+    Attributes
+    ----------
+    source : str
+        Where it is.
+    days : int
+        Day files.
+    first, last : datetime.date or None
+        The first and the last of them.
+    bytes : int
+        Bytes in them.
+    gaps : tuple of (datetime.date, datetime.date)
+        First and last of the days that are missing in a row.
+    provisional : tuple of datetime.date
+        Days that may still change: today's and yesterday's.
+    empty : tuple of datetime.date
+        Days whose file has no bytes.
+    refused : tuple of datetime.date
+        Days whose file the site does not let us read.
+    unindexed : tuple of datetime.date
+        Days that the archive's own index does not name.
+    indexed_only : tuple of datetime.date
+        Days that it names and that are not there.
+
+    Examples
+    --------
+    >>> import daskbinder as db
+    >>> found = Overview.of(db.Archive("archive"))
+    >>> found.days, found.missing
+    (8, 1)
+    """
+
+    source: str
+    days: int
+    first: date | None
+    last: date | None
+    bytes: int
+    gaps: tuple[tuple[date, date], ...]
+    provisional: tuple[date, ...]
+    empty: tuple[date, ...]
+    refused: tuple[date, ...]
+    unindexed: tuple[date, ...]
+    indexed_only: tuple[date, ...]
+
+    @classmethod
+    def of(cls, archive: Archive, *, today: date | None = None) -> "Overview":
+        """Look at an archive, of which the index is read.
+
+        Parameters
+        ----------
+        archive : Archive
+            The archive.
+        today : datetime.date, optional
+            The UTC date by default.
+
+        Returns
+        -------
+        Overview
+        """
+        today = today or datetime.now(UTC).date()
+        dates = [file.date for file in archive.files]
+        return cls(
+            source=archive.place.address,
+            days=len(dates),
+            first=dates[0] if dates else None,
+            last=dates[-1] if dates else None,
+            bytes=sum(file.size for file in archive.files),
+            gaps=Days.of(dates).gaps.spans,
+            provisional=tuple(day for day in dates if day >= today - _DAY),
+            empty=tuple(file.date for file in archive.files if not (file.size or file.refused)),
+            refused=tuple(file.date for file in archive.files if file.refused),
+            unindexed=tuple(day for day in dates if day not in archive.index),
+            indexed_only=tuple(sorted(archive.index.keys() - set(dates))),
+        )
+
+    @property
+    def missing(self) -> int:
+        """Days missing between the first and the last."""
+        return _length(self.gaps)
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """A finished data set at a glance.
+
+    Attributes
+    ----------
+    dest : str
+        Where it is.
+    instance : str
+        Name of the BinderHub whose launches these are.
+    source : str
+        The archive they were counted from.
+    version : str
+        The version of the package that wrote it.
+    days : int
+        Day files that were counted.
+    first, last : datetime.date or None
+        The first and the last of them.
+    gaps : tuple of (datetime.date, datetime.date)
+        First and last of the days that are missing in a row.
+    provisional : tuple of datetime.date
+        Days that might still change when they were counted.
+    launches : int
+        Launches in it.
+    rejected : int
+        Lines that could not be used.
+    reasons : dict of str to int
+        Why not, and how many.
+    index_mismatches : int
+        Days of which the archive's own index has another count.
+    windows : dict of str to dict of str to int
+        How many rollups there are, by kind and grain.
+    incomplete : int
+        Windows that lack days.
+    lost : dict of str to str
+        Day files that were left out because they could not be read, and why.
+    unknown_hosts : tuple of str
+        Hosts of no known member of the federation.
+    bytes : int
+        Bytes in all files of the data set.
+
+    Examples
+    --------
+    >>> import daskbinder as db
+    >>> found = Holdings.of(db.open("rollups"))
+    >>> found.days, found.missing, found.windows["weekly"]
+    (8, 1, {'hour': 2, 'day': 2})
+    """
+
+    dest: str
+    instance: str
+    source: str
+    version: str
+    days: int
+    first: date | None
+    last: date | None
+    gaps: tuple[tuple[date, date], ...]
+    provisional: tuple[date, ...]
+    launches: int
+    rejected: int
+    reasons: dict[str, int]
+    index_mismatches: int
+    windows: dict[str, dict[str, int]]
+    incomplete: int
+    lost: dict[str, str]
+    unknown_hosts: tuple[str, ...]
+    bytes: int
+
+    @classmethod
+    def of(cls, rollups: Rollups) -> "Holdings":
+        """Look at a data set, of which the day table is read.
+
+        Parameters
+        ----------
+        rollups : Rollups
+            The data set, as `daskbinder.open` gives it.
+
+        Returns
+        -------
+        Holdings
+
+        Raises
+        ------
+        InputError
+            When the manifest or the day table is not as a run left it.
+        """
+        place, manifest = rollups.place, rollups.manifest
+        try:
+            days = rollups.table(DAYS)
+            dates: list[date] = days["date"].to_pylist()
+            flags = days["provisional"].to_pylist()
+            totals = manifest["totals"]
+            files: dict[str, dict[str, Any]] = manifest["files"]
+            return cls(
+                dest=place.address,
+                instance=rollups.instance,
+                source=str(manifest["source"]),
+                version=str(manifest["daskbinder"]),
+                days=len(dates),
+                first=min(dates, default=None),
+                last=max(dates, default=None),
+                gaps=Days.of(dates).gaps.spans,
+                provisional=tuple(day for day, may in zip(dates, flags, strict=True) if may),
+                launches=int(totals["accepted"]),
+                rejected=int(totals["rejected"]),
+                reasons={str(reason): int(n) for reason, n in totals["reasons"].items()},
+                index_mismatches=int(totals["index_mismatches"]),
+                windows=_windows(files),
+                incomplete=len(manifest["incomplete"]),
+                lost={str(name): str(why) for name, why in manifest.get("lost", {}).items()},
+                unknown_hosts=tuple(map(str, manifest["unknown_origins"])),
+                bytes=sum(int(entry["bytes"]) for entry in files.values())
+                + (place.entry(MANIFEST).size or 0),
+            )
+        except InputError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(
+                f"{place}/{MANIFEST} does not state what a run leaves; run again with --full"
+            ) from error
+
+    @property
+    def missing(self) -> int:
+        """Days missing between the first and the last."""
+        return _length(self.gaps)
+
+
+def look(
+    url: str | os.PathLike[str] | None = None,
+    *,
+    storage_options: Mapping[str, Any] | None = None,
+    instance: Instance = MYBINDER,
+) -> Overview | Holdings:
+    """Look at whatever is at a place: an archive, or what a run left.
+
+    Where there are day files it is an archive, whatever else is there. A site lists nothing and
+    would have to be asked for each day, so there a manifest is looked for first.
+
+    Parameters
+    ----------
+    url : str or Path, optional
+        A local folder or any fsspec URL; by default where the instance has its archive.
+    storage_options : mapping, optional
+        Arguments of the file system, as fsspec takes them.
+    instance : Instance
+        Whose archive it is, if it is one.
+
+    Returns
+    -------
+    Overview or Holdings
+
+    Raises
+    ------
+    InputError
+        When there is nothing at `url`.
+    """
+    place = Place.at(instance.archive if url is None else url, storage_options, public=True)
+
+    def archive() -> Archive:
+        return Archive(url, storage_options=storage_options, instance=instance)
+
+    listed = archive() if url is None or place.lists else None
+    if url is not None and not (listed and listed.files):
+        manifest = None
+        try:
+            manifest = read_manifest(place)
+        except InputError:
+            if place.lists:
+                raise  # a site may well have a manifest of its own
+        if manifest is not None:
+            return Holdings.of(Rollups(place, manifest))
+    return Overview.of(listed or archive())
+
+
+def _windows(names: Iterable[str]) -> dict[str, dict[str, int]]:
+    """Count the rollups among the files of a data set, by kind and grain."""
+    split = (("", "", "", *name.split("/"))[-3:-1] for name in names)
+    found = Counter((kind, folder.removeprefix("by-")) for kind, folder in split)
+    counts = {
+        kind: {grain: found[kind, grain] for grain in GRAINS if found[kind, grain]}
+        for kind in KINDS
+    }
+    return {kind: grains for kind, grains in counts.items() if grains}
+
+
+def _length(spans: Iterable[tuple[date, date]]) -> int:
+    return sum((last - first).days + 1 for first, last in spans)

@@ -1,0 +1,312 @@
+"""Who stands behind an origin: from a host name and a date to a member of the federation.
+
+Host names were reused by later clusters, so the date always counts. The facts are data, in
+`federation.toml`; nothing here knows any of them, and nothing here reads a launch.
+"""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from importlib.resources import files
+from ipaddress import ip_address
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from daskbinder.errors import InputError
+
+__all__ = ["Federation", "Interval", "host_of"]
+
+UNKNOWN = "unknown"
+"""The member of an origin without a name."""
+
+_LABEL_LENGTH = 63  # of a DNS label, RFC 1035 section 2.3.4
+_KEYS = ("host", "member", "from", "to", "source")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """When a host name stood for a member.
+
+    Attributes
+    ----------
+    host : str
+        The host name, as `host_of` gives it.
+    member : str
+        The member of the federation.
+    first, last : datetime.date or None
+        The days from and to which it did, both included; None where not known or not ended.
+    source : str
+        Where this is known from.
+
+    Raises
+    ------
+    ValueError
+        When a name is missing, or the first day comes after the last.
+    """
+
+    host: str
+    member: str
+    first: date | None = None
+    last: date | None = None
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("host", "member"):
+            if not getattr(self, name).strip():
+                raise ValueError(f"{name!r} is missing")
+        if self._start > self._end:
+            raise ValueError(f"'from' {self.first} is after 'to' {self.last}")
+
+    @property
+    def _start(self) -> date:
+        return self.first or date.min
+
+    @property
+    def _end(self) -> date:
+        return self.last or date.max
+
+    def distance(self, day: date) -> int:
+        """Days between the interval and `day`; 0 within it."""
+        return max((self._start - day).days, (day - self._end).days, 0)
+
+
+@dataclass(frozen=True)
+class Federation:
+    """The table of host names, members and dates.
+
+    Attributes
+    ----------
+    intervals : tuple of Interval
+        Its entries, in any order.
+
+    Raises
+    ------
+    ValueError
+        When two intervals of one host share a day.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> federation = Federation.load()
+    >>> federation.member("ovh.mybinder.org:443", date(2021, 3, 4))
+    'ovh'
+    >>> federation.member("hub.example.org", date(2021, 3, 4))
+    'hub'
+    """
+
+    intervals: tuple[Interval, ...]
+
+    def __post_init__(self) -> None:
+        for host, intervals in self._by_host.items():
+            for one, other in pairwise(intervals):
+                if other._start <= one._end:
+                    raise ValueError(
+                        f"the intervals of {host!r} for {one.member!r} and {other.member!r}"
+                        f" overlap on {other._start}"
+                    )
+
+    @classmethod
+    def load(cls, path: str | Path | None = None) -> "Federation":
+        """Read a table.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            A TOML file of ``[[host]]`` tables with ``host``, ``member`` and, each optional,
+            ``from``, ``to`` (TOML dates; missing: open) and ``source``. The packaged table if
+            not given.
+
+        Returns
+        -------
+        Federation
+
+        Raises
+        ------
+        InputError
+            A `ValueError` that names the file and the entry at fault.
+
+        Notes
+        -----
+        The packaged table was put together from the history of jupyterhub/mybinder.org-deploy;
+        each entry gives its source.
+        """
+        file = files("daskbinder.model") / "federation.toml" if path is None else Path(path)
+        try:
+            return cls(_intervals(tomllib.loads(file.read_text(encoding="utf-8-sig"))))
+        except OSError as error:
+            reason = error.strerror or error
+            raise InputError(f"cannot read the federation table {file}: {reason}") from error
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
+            raise InputError(f"the federation table {file} is not TOML: {error}") from error
+        except UnicodeDecodeError as error:
+            raise InputError(f"the federation table {file} is not UTF-8: {error}") from error
+        except ValueError as error:
+            raise InputError(f"the federation table {file} cannot be used: {error}") from error
+
+    def member(self, origin: str, day: date) -> str:
+        """Find who stood behind an origin.
+
+        Parameters
+        ----------
+        origin : str
+            The Host header of a launch: any string, with or without a port.
+        day : datetime.date
+            The UTC date of the launch.
+
+        Returns
+        -------
+        str
+            The member whose interval holds the day; outside all intervals of a known host the
+            nearest one stands, the earlier of two as near. An unknown host is its own first DNS
+            label (an IP address all of itself, no more than 63 characters of either), an empty
+            one ``"unknown"``.
+
+        Notes
+        -----
+        The label of an unknown host may be the name of a member; `knows` tells them apart.
+        """
+        host = host_of(origin)
+        intervals = self._by_host.get(host)
+        if intervals:
+            return min(intervals, key=lambda interval: interval.distance(day)).member
+        label = host if _is_address(host) else host.partition(".")[0]
+        return label[:_LABEL_LENGTH] or UNKNOWN
+
+    def knows(self, origin: str) -> bool:
+        """Whether the host of an origin is in the table."""
+        return host_of(origin) in self._by_host
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Names of the members, sorted."""
+        return tuple(sorted({interval.member for interval in self.intervals}))
+
+    def begins(self, member: str) -> date | None:
+        """First of the dates from which any host stood for a member; None if there is none."""
+        return min((known.first for known in self._dated(member) if known.first), default=None)
+
+    def ends(self, member: str) -> date | None:
+        """Last of the dates to which any host stood for a member; None if one has not ended."""
+        lasts = [known.last for known in self._dated(member)]
+        return max((last for last in lasts if last), default=None) if all(lasts) else None
+
+    def span(self, member: str) -> tuple[date, date | None] | None:
+        """Find when a member was part of the federation.
+
+        Parameters
+        ----------
+        member : str
+            A name.
+
+        Returns
+        -------
+        tuple of (date, date or None) or None
+            Its first and its last day, None for a last day that has not come. None where the
+            table does not tell the first: the member is not in it, or has no dates.
+
+        Notes
+        -----
+        An entry with neither date tells nothing of a member's beginning or end.
+        """
+        first = self.begins(member)
+        return None if first is None else (first, self.ends(member))
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex digest of hosts, members and dates; not of sources or of the order of entries."""
+        rows = sorted(
+            [known.host, known.member, str(known.first), str(known.last)]
+            for known in self.intervals
+        )
+        return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+    def _dated(self, member: str) -> list[Interval]:
+        return [
+            known
+            for known in self.intervals
+            if known.member == member and (known.first or known.last)
+        ]
+
+    @cached_property
+    def _by_host(self) -> dict[str, list[Interval]]:
+        hosts: dict[str, list[Interval]] = {}
+        for known in sorted(self.intervals, key=lambda known: known._start):
+            hosts.setdefault(known.host, []).append(known)
+        return hosts
+
+
+def host_of(origin: str) -> str:
+    """Return the host of a Host header: no port, case folded, no last dot.
+
+    Parameters
+    ----------
+    origin : str
+        Any string: ``host``, ``host:port``, ``[IPv6]``, ``[IPv6]:port``, or what a stranger made
+        up.
+
+    Returns
+    -------
+    str
+        Empty if nothing is left.
+
+    Notes
+    -----
+    RFC 9110 section 7.2 (Host) and RFC 3986 section 3.2.2 (brackets around IPv6). An IPv6 address
+    without brackets has no port to lose.
+
+    Examples
+    --------
+    >>> host_of("GKE.mybinder.org:443")
+    'gke.mybinder.org'
+    """
+    host, colon, port = origin.rpartition(":")
+    if not colon or port.strip("0123456789") or _is_address(origin):
+        host = origin
+    return host.casefold().removesuffix(".")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
+    except ValueError:
+        return False
+    return True
+
+
+def _intervals(table: Mapping[str, Any]) -> tuple[Interval, ...]:
+    """Read the entries of a parsed file; a ValueError says which one is wrong."""
+    entries = table.get("host")
+    if set(table) != {"host"} or not isinstance(entries, list):
+        raise ValueError("expected [[host]] tables and nothing else")
+    found = []
+    for number, entry in enumerate(entries, 1):
+        try:
+            found.append(_interval(entry))
+        except ValueError as error:
+            raise ValueError(f"[[host]] entry {number}: {error}") from error
+    return tuple(found)
+
+
+def _interval(entry: object) -> Interval:
+    if not isinstance(entry, dict):
+        raise ValueError("expected a table")
+    for key, value in entry.items():
+        if key not in _KEYS:
+            raise ValueError(f"unknown key {key!r}; the keys are {', '.join(_KEYS)}")
+        if key in ("from", "to"):
+            if type(value) is not date:
+                raise ValueError(f"{key!r} is {value!r}, expected a date like 2021-03-04, unquoted")
+        elif not isinstance(value, str):
+            raise ValueError(f"{key!r} is {value!r}, expected text in quotes")
+    return Interval(
+        host_of(entry.get("host", "")),
+        entry.get("member", ""),
+        entry.get("from"),
+        entry.get("to"),
+        entry.get("source", ""),
+    )

@@ -1,0 +1,204 @@
+"""What a launch is: its columns, and the rules by which a line is accepted or rejected.
+
+One line at a time and always right; `daskbinder.count` reads millions of lines by asking here
+only about those that differ. Never opens a file and never counts.
+
+The fields are those of BinderHub's ``event-schemas/launch.json``; the rules are this project's.
+"""
+
+import re
+from datetime import date
+from enum import StrEnum
+from typing import NamedTuple, TypeGuard
+
+import pyarrow as pa
+
+from daskbinder.model import jsontext
+
+SCHEMA = "binderhub.jupyter.org/launch"
+VERSIONS = frozenset(range(1, 7))
+"""Versions of the launch schema known today (BinderHub, ``event-schemas/launch.json``)."""
+
+MINUTE = 60_000_000
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+"""Microseconds in a minute, an hour and a day."""
+
+
+class Reason(StrEnum):
+    """Why a line is rejected, in the order in which the rules are tried."""
+
+    NOT_UTF8 = "not-utf8"
+    NOT_JSON = "not-json"
+    NOT_AN_OBJECT = "not-an-object"
+    OTHER_SCHEMA = "other-schema"
+    UNKNOWN_VERSION = "unknown-version"
+    BAD_FIELD = "bad-field"
+    BAD_TIMESTAMP = "bad-timestamp"
+    OUTSIDE_DAY = "outside-day"
+
+
+class Launch(NamedTuple):
+    """The fields of an accepted event other than its timestamp; None where missing or null."""
+
+    schema: str
+    version: int
+    provider: str
+    spec: str
+    status: str
+    origin: str | None
+    ref: str | None
+    build_token: bool | None
+    request_origin: str | None
+
+
+FIELDS = {
+    "schema": pa.string(),
+    "version": pa.int64(),
+    "provider": pa.string(),
+    "spec": pa.string(),
+    "status": pa.string(),
+    "origin": pa.string(),
+    "ref": pa.string(),
+    "build_token": pa.bool_(),
+    "request_origin": pa.string(),
+}
+"""Types of the fields of `Launch` in tables."""
+
+TIMESTAMP = pa.timestamp("us", "UTC")
+"""Type of a timestamp in tables."""
+
+BLANK = b" \t\r\n"
+BOM = b"\xef\xbb\xbf"
+_EPOCH = date(1970, 1, 1).toordinal()
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_TIMESTAMP = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?"
+    r"(?:[Zz]|([+-])(\d\d)(?::?(\d\d))?)?",
+    re.ASCII,
+)
+
+
+def day_number(day: date) -> int:
+    """Days from 1970-01-01 to `day`."""
+    return day.toordinal() - _EPOCH
+
+
+def day_of(number: int) -> date:
+    """Return the date `number` days after 1970-01-01, the inverse of `day_number`."""
+    return date.fromordinal(number + _EPOCH)
+
+
+def read_timestamp(text: object) -> int | None:
+    """Microseconds from 1970-01-01 UTC to an ISO 8601 date-time, or None if it is none.
+
+    Extended format, to the minute or finer; fractions are cut to microseconds; any UTC offset,
+    none meaning UTC. Leap seconds, ``24:00``, week dates and the basic format are not accepted.
+    """
+    found = _TIMESTAMP.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
+        return None
+    year, month, day, hour, minute, second, fraction, sign, off_hour, off_minute = found.groups("0")
+    if hour > "23" or minute > "59" or second > "59" or off_hour > "23" or off_minute > "59":
+        return None
+    try:
+        days = day_number(date(int(year), int(month), int(day)))
+    except ValueError:
+        return None
+    offset = int(off_hour) * HOUR + int(off_minute) * MINUTE
+    return (
+        days * DAY
+        + int(hour) * HOUR
+        + int(minute) * MINUTE
+        + int(second) * 1_000_000
+        + int(fraction[:6].ljust(6, "0"))
+        + (offset if sign == "-" else -offset)
+    )
+
+
+def read_fields(
+    line: bytes, versions: frozenset[int] = VERSIONS
+) -> tuple[object, Launch] | Reason | None:
+    """Read one line up to its timestamp.
+
+    Parameters
+    ----------
+    line : bytes
+        One line of a day file, with or without its line end.
+    versions : frozenset of int
+        The schema versions that are accepted.
+
+    Returns
+    -------
+    (timestamp, Launch), Reason or None
+        The raw value of ``timestamp`` and the other fields; the reason of a rejected line;
+        None for a blank line.
+    """
+    line = line.removeprefix(BOM)
+    try:
+        record = jsontext.loads(line)
+    except UnicodeDecodeError:
+        return Reason.NOT_UTF8
+    except ValueError:
+        return Reason.NOT_JSON if line.strip(BLANK) else None
+    if type(record) is not dict:
+        return Reason.NOT_AN_OBJECT
+    get = record.get
+    if get("schema") != SCHEMA:
+        return Reason.OTHER_SCHEMA
+    version = get("version")
+    if type(version) is not int or version not in versions:
+        return Reason.UNKNOWN_VERSION
+    provider, spec, status = get("provider"), get("spec"), get("status")
+    origin, build_token, request_origin = get("origin"), get("build_token"), get("request_origin")
+    ref = get("ref")
+    if not (
+        _is_text(provider)
+        and _is_text(spec)
+        and _is_text(status)
+        and (origin is None or _is_text(origin))
+        and (build_token is None or type(build_token) is bool)
+        and (request_origin is None or _is_text(request_origin))
+    ):
+        return Reason.BAD_FIELD
+    if not _is_text(ref):
+        ref = None
+    return get("timestamp"), Launch(
+        SCHEMA, version, provider, spec, status, origin, ref, build_token, request_origin
+    )
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    """Whether a value is text that can be written: half a surrogate pair cannot."""
+    return type(value) is str and (value.isascii() or not _SURROGATE.search(value))
+
+
+def read_line(
+    line: bytes, day: int, versions: frozenset[int] = VERSIONS
+) -> tuple[int, Launch] | Reason | None:
+    """Read one line of the file of a day.
+
+    Parameters
+    ----------
+    line : bytes
+        One line, with or without its line end.
+    day : int
+        The file's date, in days from 1970-01-01.
+    versions : frozenset of int
+        The schema versions that are accepted.
+
+    Returns
+    -------
+    (int, Launch), Reason or None
+        The timestamp in microseconds from 1970-01-01 UTC and the fields of an accepted line;
+        the reason of a rejected one; None for a blank one.
+    """
+    fields = read_fields(line, versions)
+    if not isinstance(fields, tuple):
+        return fields
+    stamp = read_timestamp(fields[0])
+    if stamp is None:
+        return Reason.BAD_TIMESTAMP
+    if abs(stamp // DAY - day) > 1:
+        return Reason.OUTSIDE_DAY
+    return stamp, fields[1]
