@@ -25,7 +25,7 @@ import daskbinder as db
 from benchmarks.data import ROOT, Data, make
 from daskbinder.archive.dayfiles import Part
 from daskbinder.pipeline.counting_tasks import Rules, count_block
-from daskbinder.storage.location import Place
+from daskbinder.storage.location import Location
 
 URL = "gs://archive"
 
@@ -58,7 +58,7 @@ def loop(options: dict[str, Any]) -> int:
     archive = db.Archive(URL, storage_options=options)
     launches = 0
     for file in archive.files:
-        counted = count_block(archive.place, [Part(file, 0, file.size)], Rules())
+        counted = count_block(archive.location, [Part(file, 0, file.size)], Rules())
         launches += sum(tally.accepted for _, tally in counted.tallies)
     return launches
 
@@ -99,7 +99,7 @@ def main() -> None:
     given = parser.parse_args()
     data = make(given.days)
     data.warm()
-    Place.at(URL, {"token": "anon"}).path()  # what is imported late, outside the clock
+    Location.at(URL, {"token": "anon"}).path()  # what is imported late, outside the clock
     wanted = run(data.folder)
     megabytes = data.bytes / 1e6
     print(f"{data.days} days, {megabytes:,.0f} MB, {given.bandwidth:g} MB/s, {given.repeat} rounds")

@@ -28,7 +28,7 @@ from daskbinder.counting.scan import Body, scan
 from daskbinder.dataset.files import write_table
 from daskbinder.model.hub import MYBINDER
 from daskbinder.model.launch import day_number
-from daskbinder.storage.location import Place
+from daskbinder.storage.location import Location
 
 Do = Callable[[], object]
 
@@ -111,7 +111,7 @@ def writing(data: Data, scratch: Path) -> Part:
     """Counts to the Parquet files of daily rollups by hour."""
     counts = count(scan(_bodies(data)))
     days = [body.day for body in _bodies(data)]
-    place = Place.at(scratch / "ours")
+    place = Location.at(scratch / "ours")
     frames = [table(counts.between(day, day)).to_pandas() for day in days]
     text = {name: "str" for name, dtype in KEY.items() if dtype == pa.string()}
     plain = [frame.astype(text) for frame in frames]

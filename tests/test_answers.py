@@ -21,9 +21,9 @@ from oracle import Oracle, member_of, read_archive
 import daskbinder as db
 from daskbinder import answers
 from daskbinder.cli import main
-from daskbinder.pages.content import View, figures
-from daskbinder.pages.data import Tables
-from daskbinder.pages.filters import State
+from daskbinder.pages.content import PageContent, figures
+from daskbinder.pages.data import PageData
+from daskbinder.pages.filters import Filters
 
 HEX = "256c3ad937af9ec7d4c65a29e5b6d454"
 SPECS = (
@@ -442,9 +442,9 @@ def _first(rollups: db.Rollups) -> str:
 
 def _shown(rollups: db.Rollups) -> pd.DataFrame:
     """Draw all that a page shows, and return its series."""
-    tables = Tables.load(rollups)
-    figures(View(tables))
-    return View(tables).member_rates(State.read("", tables))
+    tables = PageData.load(rollups)
+    figures(PageContent(tables))
+    return PageContent(tables).member_rates(Filters.read("", tables))
 
 
 @pytest.mark.parametrize("question", QUESTIONS)

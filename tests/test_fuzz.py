@@ -21,7 +21,7 @@ from daskbinder.archive.dataframe import read_day
 from daskbinder.archive.dayfiles import Part, list_day_files
 from daskbinder.counting.counts import table
 from daskbinder.pipeline.counting_tasks import Rules, count_block
-from daskbinder.storage.location import Place
+from daskbinder.storage.location import Location
 
 LINES = int(os.environ.get("DASKBINDER_LINES", "30000"))
 DAY = date(2021, 3, 4)
@@ -69,7 +69,7 @@ def test_a_line_may_be_longer_than_the_parts_of_its_file(
 
 def agree(folder: Path, bodies: dict[date, bytes], size: int, seen: Counter[str]) -> None:
     """Compare the counts, the tallies and the launches one by one; parts have `size` bytes."""
-    place = Place.at(folder)
+    place = Location.at(folder)
     files = list_day_files(place)
     parts = [
         Part(file, at, min(at + size, file.size))
@@ -119,7 +119,7 @@ def hours(tallies: list[Any]) -> set[int]:
     }
 
 
-def one_by_one(place: Place, file: Any, wanted: list[Launch]) -> None:
+def one_by_one(place: Location, file: Any, wanted: list[Launch]) -> None:
     """Compare the launches of a file to the microsecond."""
     frame = read_day(place, file)
     columns = [frame[name].astype(object).where(frame[name].notna(), None) for name in KEY]

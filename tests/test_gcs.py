@@ -13,7 +13,7 @@ from gcs import FakeGCS, Fault, served
 
 import daskbinder as db
 from daskbinder.storage import location
-from daskbinder.storage.location import Place
+from daskbinder.storage.location import Location
 
 DAYS = 8
 URL = "gs://archive"
@@ -135,7 +135,7 @@ def test_either_checksum_finds_a_flipped_bit(
     monkeypatch.setattr(location, "_FAST_CRC", fast)
     bucket.objects["events-2021-02-28.jsonl"].composite = composite
     bucket.faults = [Fault("flipped", MEDIA, 6)]
-    there = Place.at(URL, bucket.options)
+    there = Location.at(URL, bucket.options)
     with pytest.raises(db.JobError, match="MD5" if not (fast or composite) else "CRC32C"):
         there.read("events-2021-02-28.jsonl")
     assert there.read("events-2021-02-28.jsonl")[:1] == b"{"
@@ -155,9 +155,9 @@ def test_missing_bucket_or_folder_is_named(bucket: FakeGCS, url: str) -> None:
 
 
 def test_source_needs_no_account_and_results_do() -> None:
-    assert dict(Place.at(URL, public=True).options) == {"token": "anon"}
-    assert dict(Place.at(URL, {"token": "cloud"}, public=True).options) == {"token": "cloud"}
-    assert dict(Place.at(URL).options) == {}
+    assert dict(Location.at(URL, public=True).options) == {"token": "anon"}
+    assert dict(Location.at(URL, {"token": "cloud"}, public=True).options) == {"token": "cloud"}
+    assert dict(Location.at(URL).options) == {}
 
 
 def test_days_are_fetched_many_at_a_time(
@@ -204,7 +204,7 @@ def test_of_two_runs_into_a_bucket_one_publishes(
 
 
 def test_upload_whose_answer_is_lost_is_ours(bucket: FakeGCS) -> None:
-    there = Place.at(URL, bucket.options)
+    there = Location.at(URL, bucket.options)
     bucket.faults = [Fault("truncated", "^POST")]
     there.write("new.json", b"{}" * 1000, stamp="")
     assert bucket.objects["new.json"].data == b"{}" * 1000
@@ -215,7 +215,7 @@ def test_upload_whose_answer_is_lost_is_ours(bucket: FakeGCS) -> None:
 
 
 def test_upload_damaged_on_the_way_is_made_again(bucket: FakeGCS) -> None:
-    there = Place.at(URL, bucket.options)
+    there = Location.at(URL, bucket.options)
     bucket.faults = [Fault(503, "^POST", 2)]
     there.write("a/b.parquet", b"data")
     assert there.read("a/b.parquet") == b"data"
@@ -234,7 +234,7 @@ def test_emulator_of_others_agrees(
     try:
         url = f"http://127.0.0.1:{server._api._httpd.server_port}"
         options = {"endpoint_url": url, "token": "anon"}
-        there = Place.at(URL, options)
+        there = Location.at(URL, options)
         for path in sampled.iterdir():
             there.write(path.name, path.read_bytes())
         db.run(db.plan(db.Archive(URL, storage_options=options), tmp_path), client)

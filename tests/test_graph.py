@@ -219,7 +219,7 @@ def test_what_keeps_a_plan_small_changes_no_result(
 
 def test_dask_knows_how_large_results_are(archive: db.Archive) -> None:
     block = [Part(file, 0, file.size) for file in archive.files]
-    counted = counting_tasks.count_block(archive.place, block, counting_tasks.Rules())
+    counted = counting_tasks.count_block(archive.location, block, counting_tasks.Rules())
     bounds = archive.files[0].date, archive.files[-1].date
     for result in (counted, counting_tasks.partition(*bounds, None, [counted])):
         sent = len(pickle.dumps(result))
@@ -231,7 +231,7 @@ def test_no_more_is_fetched_than_may_be_held(
 ) -> None:
     parts = [part for part in parts_of(archive.files, 1 << 20) if not part.file.compressed]
     held = 8 * max(part.stop for part in parts)
-    groups = read_groups(archive.place, parts, held)
+    groups = read_groups(archive.location, parts, held)
     lines = 0
     for group in groups:
         lines += sum(bytes(data).count(b"\n") for _, data in group)
@@ -247,7 +247,7 @@ def test_no_more_is_fetched_than_may_be_held(
 def test_a_plan_is_frozen_and_says_what_it_does(archive: db.Archive, tmp_path: Path) -> None:
     plan = db.plan(archive, tmp_path / "out", windows=["monthly"])
     with pytest.raises(FrozenInstanceError):
-        plan.dest = archive.place  # type: ignore[misc]
+        plan.dest = archive.location  # type: ignore[misc]
     said = str(plan)
     for part in (
         "68 day files, 2021-02-10 to 2021-04-20",

@@ -125,13 +125,13 @@ def test_any_history_ends_as_a_rebuild(
 ) -> None:
     seen: Counter[str] = Counter()
 
-    class Drawn(History):
+    class PlotSeries(History):
         pass
 
-    Drawn.events, Drawn.client = staticmethod(events), client
-    Drawn.root, Drawn.seen = tmp_path / "history", seen
+    PlotSeries.events, PlotSeries.client = staticmethod(events), client
+    PlotSeries.root, PlotSeries.seen = tmp_path / "history", seen
     run_state_machine_as_test(
-        Drawn,
+        PlotSeries,
         settings=settings(
             max_examples=HISTORIES,
             stateful_step_count=8,

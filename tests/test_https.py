@@ -14,7 +14,7 @@ from web import FakeSite
 import daskbinder as db
 from daskbinder.archive.dayfiles import list_day_files
 from daskbinder.model.hub import MYBINDER
-from daskbinder.storage.location import Place
+from daskbinder.storage.location import Location
 
 TODAY = date(2021, 3, 10)
 FIRST = date(2021, 2, 20)
@@ -78,10 +78,10 @@ def test_days_are_asked_for_politely(web: FakeSite) -> None:
 
 
 def test_days_end_today(web: FakeSite) -> None:
-    files = list_day_files(Place.at(web.url), today=date(2021, 2, 26))
+    files = list_day_files(Location.at(web.url), today=date(2021, 2, 26))
     assert [file.date.day for file in files] == [24, 25, 26]
     with pytest.raises(db.InputError, match="no day since 2021-02-20"):
-        list_day_files(Place.at(web.url), today=date(2021, 2, 21))
+        list_day_files(Location.at(web.url), today=date(2021, 2, 21))
 
 
 def test_names_of_the_index_lead_nowhere_else(web: FakeSite) -> None:
@@ -173,4 +173,4 @@ def test_fingerprint_is_the_best_there_is(
     web.etags, web.times = etags, times
     archive = db.Archive(web.url, today=TODAY)
     assert all(file.fingerprint.startswith(begins) for file in archive.files)
-    assert bytes(archive.place.fetch(archive.files[0].entry))[:1] == b"{"
+    assert bytes(archive.location.fetch(archive.files[0].entry))[:1] == b"{"

@@ -31,7 +31,7 @@ from daskbinder.counting import scan
 from daskbinder.counting.counts import Counts, count, merge
 from daskbinder.counting.scan import Body
 from daskbinder.errors import InputError
-from daskbinder.model.dates import Days
+from daskbinder.model.dates import DateSet
 from daskbinder.model.launch import day_number
 from daskbinder.model.windows import KINDS, windows_of
 from daskbinder.pipeline.counting_tasks import (
@@ -42,7 +42,7 @@ from daskbinder.pipeline.counting_tasks import (
     partition,
     write_rollups,
 )
-from daskbinder.storage.location import Place
+from daskbinder.storage.location import Location
 
 GRAINS = ("hour", "day")
 STEP = timedelta(days=1)
@@ -88,13 +88,13 @@ AROUND_1970 = {
 
 def counted(folder: Path, rules: Rules, together: int) -> list[Counted]:
     """Count an archive, so many parts of its files together."""
-    place = Place.at(folder)
+    place = Location.at(folder)
     parts = [*parts_of(list_day_files(place), rules.blocksize)]
     blocks = [parts[i : i + together] for i in range(0, len(parts), together)]
     return [count_block(place, block, rules) for block in blocks]
 
 
-def halves(blocks: list[Counted], days: Days) -> list[dict[str, Counts]]:
+def halves(blocks: list[Counted], days: DateSet) -> list[dict[str, Counts]]:
     """Bring the counts of the days together, those of an earlier and those of a later half."""
     first, last = days.spans[0][0], days.spans[-1][1]
     middle = first + (last - first) // 2
@@ -104,12 +104,12 @@ def halves(blocks: list[Counted], days: Days) -> list[dict[str, Counts]]:
 
 def compare(folder: Path, days: Collection[date], rules: Rules, together: int) -> None:
     """Compare the rollups of an archive with the oracle's."""
-    present = Days.of(days)
+    present = DateSet.of(days)
     near = present.widened(1, 1)
     parts = halves(counted(folder, rules, together), near)
     dest = folder / "out"
     for kind in KINDS:
-        write_rollups(Place.at(dest), kind, near, present, GRAINS, None, Renewal(), parts)
+        write_rollups(Location.at(dest), kind, near, present, GRAINS, None, Renewal(), parts)
     found = {str(path.relative_to(dest)): rows(path) for path in dest.rglob("*.parquet")}
     assert found == {
         f"rollups/{window}/by-{grain}/{label}.parquet": wanted
@@ -137,12 +137,12 @@ def test_rows_of_the_notebook_are_those_of_pandas(
 ) -> None:
     folder = make_archive(days)
     rules = Rules(blocksize=size, compat="notebook")
-    parts = halves(counted(folder, rules, together), Days.of(days))
+    parts = halves(counted(folder, rules, together), DateSet.of(days))
     dest = folder / "out"
     for kind in KINDS:
         windows = [one for one in windows_of(kind, days) if days.keys() >= {*one.dates()}]
-        whole = Days.of(day for one in windows for day in one.dates())
-        write_rollups(Place.at(dest), kind, whole, whole, GRAINS, "notebook", Renewal(), parts)
+        whole = DateSet.of(day for one in windows for day in one.dates())
+        write_rollups(Location.at(dest), kind, whole, whole, GRAINS, "notebook", Renewal(), parts)
     wanted = notebook(read_archive(folder))
     assert {str(path.relative_to(dest)) for path in dest.rglob("*.feather")} == set(wanted)
     for name, frame in wanted.items():
@@ -169,8 +169,8 @@ def test_rows_of_days_counted_anew_take_the_place_of_theirs_alone(
 ) -> None:
     changed = dict(zip([*before][::2], others.values(), strict=False))
     whole = before | changed
-    anew = frozenset(map(day_number, Days.of(changed).widened(1, 1)))
-    present = Days.of(whole)
+    anew = frozenset(map(day_number, DateSet.of(changed).widened(1, 1)))
+    present = DateSet.of(whole)
     near = present.widened(1, 1)
     span = near.spans[0][0], near.spans[-1][1]
     dest, spare = (make_archive({}) for _ in range(2))
@@ -181,7 +181,7 @@ def test_rows_of_days_counted_anew_take_the_place_of_theirs_alone(
         written = []
         for kind in KINDS:
             written += write_rollups(
-                Place.at(to), kind, near, present, GRAINS, None, renewal, parts
+                Location.at(to), kind, near, present, GRAINS, None, renewal, parts
             )
         return [one.name for one in written]
 

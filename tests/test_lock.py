@@ -14,7 +14,7 @@ from gcs import FakeGCS, served
 
 import daskbinder as db
 from daskbinder.dataset.lock import EXPIRY, locked
-from daskbinder.storage.location import Place
+from daskbinder.storage.location import Location
 
 LOCK = "out/.daskbinder/lock"
 
@@ -39,8 +39,8 @@ def plan(archive: Path, bucket: FakeGCS) -> db.Plan:
     return db.plan(db.Archive(archive), "gs://archive/out", storage_options=bucket.options)
 
 
-def place(bucket: FakeGCS) -> Place:
-    return Place.at("gs://archive/out", bucket.options)
+def place(bucket: FakeGCS) -> Location:
+    return Location.at("gs://archive/out", bucket.options)
 
 
 def test_a_second_run_into_a_bucket_is_refused(

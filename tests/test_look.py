@@ -31,7 +31,7 @@ from benchmarks.look import ARGUMENTS, FIGURES
 from daskbinder import answers, plots
 from daskbinder.archive.sample import write_sample
 from daskbinder.model.hub import MYBINDER
-from daskbinder.pages.data import Tables
+from daskbinder.pages.data import PageData
 from daskbinder.pages.report import render
 from daskbinder.plots.timeseries import labels
 
@@ -287,7 +287,7 @@ def test_a_repository_is_found_chosen_linked_and_sent_on(
     watch: Callable[..., Watched], winter_at: str, winter: Path
 ) -> None:
     page = visit(watch().page, winter_at)
-    tables = Tables.load(db.open(str(winter)))
+    tables = PageData.load(db.open(str(winter)))
     act(page, lambda: page.get_by_label("Find a repository").fill("NBVIEWER"))
     act(page, lambda: page.get_by_label("Find a repository").fill("jupyterlab-DEMO"))
     button = page.locator("#repositories tbody button").first
@@ -578,7 +578,7 @@ def test_the_report_draws_whatever_members_are_called(
 ) -> None:
     out = tmp_path / "report.html"
     subprocess.run([*COMMAND, "report", str(named), "-o", str(out)], cwd=WORK, check=True)
-    tables = Tables.load(db.open(str(named)))
+    tables = PageData.load(db.open(str(named)))
     page = watch().page
     page.goto(out.as_uri())
     page.wait_for_function("window.Bokeh?.documents.length > 0 && Bokeh.documents[0].is_idle")
@@ -601,7 +601,7 @@ def test_the_report_draws_whatever_members_are_called(
 def test_the_explorer_draws_whatever_members_are_called(
     watch: Callable[..., Watched], named: Path, report: Report
 ) -> None:
-    tables = Tables.load(db.open(str(named)))
+    tables = PageData.load(db.open(str(named)))
     members, providers = labels(tables.members), labels(tables.providers)
     with explorer(named) as (address, _):
         page = visit(watch().page, address)
@@ -841,7 +841,7 @@ import panel as pn
 from bokeh.document import Document
 import daskbinder as db
 from daskbinder.pages import explorer
-from daskbinder.pages.content import View
+from daskbinder.pages.content import PageContent as View
 
 kept = explorer.Visit, View, Document
 names = "check_unused_sessions_milliseconds", "unused_session_lifetime_milliseconds"

@@ -13,7 +13,7 @@ from daskbinder.archive.sample import write_sample
 from daskbinder.counting.counts import table
 from daskbinder.pipeline.counting_tasks import Rules, count_block
 from daskbinder.storage import buffers
-from daskbinder.storage.location import Place
+from daskbinder.storage.location import Location
 
 SIZE = 1 << 20
 
@@ -76,7 +76,7 @@ def test_counts_outlive_the_bytes_they_were_read_from(tmp_path: Path) -> None:
         write_sample(tmp_path / str(seed), days=1, start=day, events_per_day=500, seed=seed)
 
     def count(seed: int) -> dict[str, pa.Table]:
-        place = Place.at(str(tmp_path / str(seed)))
+        place = Location.at(str(tmp_path / str(seed)))
         counted = count_block(place, list(parts_of(list_day_files(place), SIZE)), Rules())
         return {grain: table(counts) for grain, counts in counted.counts.items()}
 

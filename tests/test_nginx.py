@@ -128,7 +128,7 @@ def test_a_range_is_that_range(serve: Serve, sampled: Path, more: str) -> None:
     file = archive.files[2]
     whole = (sampled / file.name).read_bytes()
     middle = file.size // 2
-    pieces = read_part(archive.place, Part(file, middle, file.size), 1 << 20)
+    pieces = read_part(archive.location, Part(file, middle, file.size), 1 << 20)
     start = whole.index(b"\n", middle - 1) + 1
     assert b"".join(map(bytes, pieces)) == whole[start:]
 

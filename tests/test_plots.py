@@ -14,7 +14,7 @@ import pytest
 import daskbinder as db
 from daskbinder import answers, plots
 from daskbinder.model.annotations import Annotation
-from daskbinder.pages.explorer import Live
+from daskbinder.pages.explorer import LiveFigure
 from daskbinder.plots.theme import ACCENT, PROVIDER_COLOURS
 from daskbinder.plots.timeseries import ALL, KINDS, STATES, TOLD, WHEN
 
@@ -111,7 +111,7 @@ def test_areas_are_stacked_and_broken_where_days_are_missing(gappy: pd.DataFrame
 
 
 def test_shares_add_up_to_one(gappy: pd.DataFrame) -> None:
-    found = plots.Drawn.of(plots.rates(gappy, "day"), "share", "day")
+    found = plots.PlotSeries.of(plots.rates(gappy, "day"), "share", "day")
     tops = found.frame[[found.upper(i) for i in range(3)]].max(axis=1).dropna()
     assert len(tops) == len(gappy)
     assert tops.to_numpy() == pytest.approx(1.0)
@@ -121,11 +121,11 @@ def test_shares_add_up_to_one(gappy: pd.DataFrame) -> None:
 def test_a_figure_given_new_values_is_the_figure_drawn_anew(gappy: pd.DataFrame, kind: str) -> None:
     """The explorer changes figures that HoloViews drew; this is what it relies on."""
     first = plots.rates(gappy, "day")
-    live = Live(hv.render(plots.series(first * 3, kind=kind, grain="day")))
+    live = LiveFigure(hv.render(plots.series(first * 3, kind=kind, grain="day")))
     for grain in ("average", "week"):
         table = plots.rates(gappy, grain).assign(ovh=np.nan)
-        live.draw(plots.Drawn.of(table, kind, grain))
-        anew = Live(hv.render(plots.series(table, kind=kind, grain=grain)))
+        live.draw(plots.PlotSeries.of(table, kind, grain))
+        anew = LiveFigure(hv.render(plots.series(table, kind=kind, grain=grain)))
         assert live.parts.keys() == anew.parts.keys() == {"gke", "ovh", "gesis"}
         for name in ("gke", "gesis"):
             for one, other in zip(
@@ -138,7 +138,7 @@ def test_a_figure_given_new_values_is_the_figure_drawn_anew(gappy: pd.DataFrame,
 
 
 def test_what_is_said_of_a_day_has_each_member_and_all_together() -> None:
-    found = plots.Drawn.of(
+    found = plots.PlotSeries.of(
         plots.rates(made({"gke": [12345.0, 7.0], "ovh": [5.0, np.nan]}), "day"), "lines", "day"
     )
     space = "\N{FIGURE SPACE}"

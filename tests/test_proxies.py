@@ -14,7 +14,7 @@ from proxy import Proxy
 from web import FakeSite
 
 import daskbinder as db
-from daskbinder.storage.location import Place
+from daskbinder.storage.location import Location
 
 ROOT = Path(__file__).parents[1]
 SECRET = "s3cr3t%2Fword"
@@ -59,7 +59,7 @@ def bucket() -> Iterator[FakeGCS]:
 
 
 def read(site: FakeSite, **options: object) -> bytes:
-    return Place.at(site.url, {"ssl": False} | options).read("a")
+    return Location.at(site.url, {"ssl": False} | options).read("a")
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
@@ -90,7 +90,7 @@ def test_a_bucket_is_read_and_written_through_the_proxy(
 ) -> None:
     with Proxy(user=f"me:{'s3cr3t/word'}") as proxy:
         monkeypatch.setenv("HTTP_PROXY", f"http://me:{SECRET}@127.0.0.1:{proxy.port}")
-        place = Place.at("gs://archive", bucket.options)
+        place = Location.at("gs://archive", bucket.options)
         assert place.read("a") == b"of the bucket"
         place.write("b", b"new", stamp="")
         assert [entry.name for entry in place.entries()] == ["a", "b"]
@@ -129,7 +129,7 @@ def test_a_host_that_is_spared_is_asked_itself(
         monkeypatch.setenv("NO_PROXY", spared.replace("PORT", str(site.port)))
         assert read(site) == b"of the site"
         monkeypatch.setenv("NO_PROXY", spared.replace("PORT", str(bucket.port)))
-        assert Place.at("gs://archive", bucket.options).read("a") == b"of the bucket"
+        assert Location.at("gs://archive", bucket.options).read("a") == b"of the bucket"
         assert not proxy.requests
 
 
@@ -141,7 +141,7 @@ def test_what_an_option_says_goes_before_the_environment(
         assert read(site, client_kwargs={"proxy": proxy.url}) == b"of the site"
         assert read(site, proxy=proxy.url) == b"of the site"
         options = bucket.options | {"session_kwargs": {"proxy": proxy.url}}
-        assert Place.at("gs://archive", options).read("a") == b"of the bucket"
+        assert Location.at("gs://archive", options).read("a") == b"of the bucket"
         assert len(proxy.requests) == 6
     assert read(site, client_kwargs={"trust_env": False}) == b"of the site"
 
@@ -155,7 +155,7 @@ def test_what_netrc_holds_is_sent_to_nobody(
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         headers = {"Authorization": "Bearer x"}  # which aiohttp refuses beside a netrc
         assert read(site, headers=headers) == b"of the site"
-        assert Place.at("gs://archive", bucket.options).read("a") == b"of the bucket"
+        assert Location.at("gs://archive", bucket.options).read("a") == b"of the bucket"
 
 
 @pytest.mark.parametrize("kind", ["http", "https", "gs"])
@@ -163,9 +163,9 @@ def test_a_proxy_that_wants_a_user_is_named_without_its_password(
     site: FakeSite, bucket: FakeGCS, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     places = {
-        "http": Place.at(site.url),
-        "https": Place.at(site.url.replace("http", "https")),
-        "gs": Place.at("gs://archive", bucket.options),
+        "http": Location.at(site.url),
+        "https": Location.at(site.url.replace("http", "https")),
+        "gs": Location.at("gs://archive", bucket.options),
     }
     name = "HTTPS_PROXY" if kind == "https" else "HTTP_PROXY"
     with Proxy(user="me:right") as proxy:
@@ -181,7 +181,7 @@ def test_a_proxy_that_forbids_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -
     with Proxy(answers="403 Forbidden") as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         with pytest.raises(db.InputError, match=r"lets nobody through to https://example\.org;"):
-            Place.at("https://example.org").read("a")
+            Location.at("https://example.org").read("a")
 
 
 @pytest.mark.parametrize("kind", ["http", "https", "gs"])
@@ -194,7 +194,7 @@ def test_a_proxy_that_is_down_is_one_sentence_without_its_password(
         monkeypatch.setenv(name, f"http://me:{SECRET}@127.0.0.1:{port}")
     url, options = ("gs://archive", bucket.options) if kind == "gs" else (f"{kind}://a.org", {})
     with pytest.raises(db.JobError, match=rf"in 6 attempts .*Proxy.*127\.0\.0\.1:{port}") as raised:
-        Place.at(url, options).read("a")
+        Location.at(url, options).read("a")
     assert "s3cr3t" not in str(raised.value)
 
 
@@ -204,5 +204,5 @@ def test_a_proxy_that_is_down_is_one_sentence_without_its_password(
 def test_what_is_no_proxy_is_one_sentence(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("HTTPS_PROXY", value)
     with pytest.raises(db.InputError, match="HTTPS_PROXY names no proxy that can be") as raised:
-        Place.at("https://example.org").read("a")
+        Location.at("https://example.org").read("a")
     assert "s3cr3t" not in str(raised.value)

@@ -23,7 +23,7 @@ from daskbinder.archive.sample import write_sample
 from daskbinder.errors import JobError, LostFiles
 from daskbinder.model.hub import MYBINDER
 from daskbinder.storage import location
-from daskbinder.storage.location import ATTEMPTS, Place
+from daskbinder.storage.location import ATTEMPTS, Location
 
 READS = int(os.environ.get("DASKBINDER_READS", "80"))
 FIRST = date(2021, 2, 24)
@@ -85,8 +85,8 @@ def test_no_spoilt_read_is_taken_for_the_file(
     chance = random.Random(11)
     bucket, site = servers
     places = {
-        "bucket": (Place.at("gs://archive", bucket.options), bucket, r"events-{}\S*alt=media"),
-        "site": (Place.at(site.url), site, r"GET /events-{}"),
+        "bucket": (Location.at("gs://archive", bucket.options), bucket, r"events-{}\S*alt=media"),
+        "site": (Location.at(site.url), site, r"GET /events-{}"),
     }
     seen: Counter[str] = Counter()
     for _ in range(READS):
@@ -118,7 +118,7 @@ def test_no_spoilt_read_is_taken_for_the_file(
     report(f"{READS:,} spoilt reads ({kinds_seen}): 0 taken for the file")
 
 
-def expect(there: Place, part: Part, wanted: bytes, *, lost: bool) -> None:
+def expect(there: Location, part: Part, wanted: bytes, *, lost: bool) -> None:
     """Read a part: the true lines, or an error with the name of the file."""
     if lost:
         with pytest.raises(LostFiles) as error:
@@ -133,7 +133,7 @@ def expect(there: Place, part: Part, wanted: bytes, *, lost: bool) -> None:
 
 def spoil_a_file(folder: Path, chance: random.Random) -> str:
     """Change a file after it was listed; say how, when the reader has found it."""
-    there = Place.at(folder)
+    there = Location.at(folder)
     file: DayFile = chance.choice(list_day_files(there))
     path = folder / file.name
     whole, times = path.read_bytes(), path.stat()
@@ -152,7 +152,7 @@ def test_a_link_to_a_file_that_was_rewritten_is_noticed(folder: Path, tmp_path: 
     target = folder / f"events-{FIRST}.jsonl"
     (tmp_path / "linked").mkdir()
     (tmp_path / "linked" / target.name).symlink_to(target)
-    there = Place.at(tmp_path / "linked")
+    there = Location.at(tmp_path / "linked")
     (file,) = list_day_files(there)
     whole = target.read_bytes()
     expect(there, Part(file, 0, file.size), whole, lost=False)
@@ -171,7 +171,7 @@ def test_files_that_go_while_a_folder_is_listed_do_no_harm(folder: Path) -> None
             for path in passing:
                 path.unlink()
 
-    there = Place.at(folder)
+    there = Location.at(folder)
     with ThreadPoolExecutor(1) as pool:
         going = pool.submit(come_and_go)
         try:
@@ -183,7 +183,7 @@ def test_files_that_go_while_a_folder_is_listed_do_no_harm(folder: Path) -> None
 
 
 def test_an_error_names_the_folder_too(tmp_path: Path) -> None:
-    there = Place.at(tmp_path)
+    there = Location.at(tmp_path)
     there.write("a/b.parquet", b"old")
     entry = there.entry("a/b.parquet")
     (tmp_path / "a/b.parquet").write_bytes(b"newer")

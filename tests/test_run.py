@@ -295,7 +295,7 @@ def test_todays_and_yesterdays_files_are_provisional(
     plan_day = datetime.now(UTC).date()
     days = [plan_day - timedelta(days=back) for back in (3, 2, 1, 0)]
     archive = db.Archive(str(make_archive(dict.fromkeys(days, b""))))
-    dest = Path(archive.place.address).with_name("provisional")
+    dest = Path(archive.location.address).with_name("provisional")
     plan = db.plan(archive, str(dest))
     db.run(plan)
     provisional = {row[0] for row in rows(dest / "days.parquet") if row[9]}

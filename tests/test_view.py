@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import daskbinder as db
 from daskbinder.pages import templates
-from daskbinder.pages.content import View, repositories_csv, series_csv
-from daskbinder.pages.data import Tables
-from daskbinder.pages.filters import State
+from daskbinder.pages.content import PageContent, repositories_csv, series_csv
+from daskbinder.pages.data import PageData
+from daskbinder.pages.filters import Filters
 
 
 @pytest.fixture(scope="module")
@@ -24,19 +24,19 @@ def rollups(counted: Path) -> db.Rollups:
 
 
 @pytest.fixture(scope="module")
-def tables(rollups: db.Rollups) -> Tables:
-    return Tables.load(rollups)
+def tables(rollups: db.Rollups) -> PageData:
+    return PageData.load(rollups)
 
 
-def chosen(tables: Tables, **query: object) -> State:
-    return State.read(urlencode(query, doseq=True), tables)
+def chosen(tables: PageData, **query: object) -> Filters:
+    return Filters.read(urlencode(query, doseq=True), tables)
 
 
 def number(text: str) -> int:
     return int(text.replace(",", ""))
 
 
-def launches(rollups: db.Rollups, state: State, key: str = "provider") -> Counter[str]:
+def launches(rollups: db.Rollups, state: Filters, key: str = "provider") -> Counter[str]:
     """Count launches of the chosen days and members by a column of the rollups, one at a time."""
     federation = db.Federation.load()
     found: Counter[str] = Counter()
@@ -63,14 +63,14 @@ def launches(rollups: db.Rollups, state: State, key: str = "provider") -> Counte
     ids=str,
 )
 def test_headlines_and_table_are_what_was_counted(
-    rollups: db.Rollups, tables: Tables, query: dict[str, object]
+    rollups: db.Rollups, tables: PageData, query: dict[str, object]
 ) -> None:
     state = chosen(tables, **query)
-    shown = View(tables).shown(state, "")
+    shown = PageContent(tables).shown(state, "")
     counts = launches(rollups, state)
     total = sum(counts.values())
     assert number(shown["launches"]) == total
-    text = io.StringIO(repositories_csv(View(tables), state))
+    text = io.StringIO(repositories_csv(PageContent(tables), state))
     rows = list(csv.DictReader(text))
     assert sum(int(row["launches"]) for row in rows) == total
     assert number(shown["repositories"]) == len(rows)
@@ -86,24 +86,24 @@ def test_headlines_and_table_are_what_was_counted(
         assert shown["rows"][0][3] == f"{int(rows[0]['launches']):,}"
 
 
-def test_the_change_is_against_as_many_days_before(rollups: db.Rollups, tables: Tables) -> None:
+def test_the_change_is_against_as_many_days_before(rollups: db.Rollups, tables: PageData) -> None:
     state = chosen(tables, **{"range": "own", "from": "2021-03-01", "to": "2021-03-03"})
     before = chosen(tables, **{"range": "own", "from": "2021-02-26", "to": "2021-02-28"})
-    present = [set(db.open(str(rollups.place.address)).days["date"])] * 2
+    present = [set(db.open(str(rollups.location.address)).days["date"])] * 2
     rates = [
         sum(launches(rollups, one).values()) / sum(one.first <= day <= one.last for day in days)
         for one, days in zip((state, before), present, strict=True)
     ]
-    note = View(tables).shown(state, "")["rate_note"]
+    note = PageContent(tables).shown(state, "")["rate_note"]
     assert f"{abs(rates[0] / rates[1] - 1):.1%} against the 3 days before" in note
     assert note.startswith("▲" if rates[0] > rates[1] else "▼")
-    assert "no days before" in View(tables).shown(chosen(tables), "")["rate_note"]
+    assert "no days before" in PageContent(tables).shown(chosen(tables), "")["rate_note"]
 
 
-def test_the_series_as_csv_is_that_of_the_figure(tables: Tables) -> None:
+def test_the_series_as_csv_is_that_of_the_figure(tables: PageData) -> None:
     state = chosen(tables, grain="day", member=["gke", "ovh"])
-    rows = list(csv.DictReader(io.StringIO(series_csv(View(tables), state))))
-    rates = View(tables).member_rates(state)
+    rows = list(csv.DictReader(io.StringIO(series_csv(PageContent(tables), state))))
+    rates = PageContent(tables).member_rates(state)
     assert len(rows) == len(rates)
     for row, (stamp, wanted) in zip(rows, rates.iterrows(), strict=True):
         assert row["date"] == stamp.date().isoformat()
@@ -112,8 +112,8 @@ def test_the_series_as_csv_is_that_of_the_figure(tables: Tables) -> None:
             assert row[name] == "" if wanted[name] != wanted[name] else float(row[name])
 
 
-def test_a_search_finds_parts_of_names_in_any_case(tables: Tables) -> None:
-    view = View(tables)
+def test_a_search_finds_parts_of_names_in_any_case(tables: PageData) -> None:
+    view = PageContent(tables)
     names = tables.known["repository"].to_pylist()
     wanted = {name for name in names if "jupyter" in name.casefold()}
     assert wanted
@@ -123,8 +123,8 @@ def test_a_search_finds_parts_of_names_in_any_case(tables: Tables) -> None:
     assert view.shown(chosen(tables, q="no such thing"), "")["page_note"] == "none found"
 
 
-def test_the_chosen_repository_is_the_one_of_the_address(tables: Tables) -> None:
-    view = View(tables)
+def test_the_chosen_repository_is_the_one_of_the_address(tables: PageData) -> None:
+    view = PageContent(tables)
     name = tables.known["repository"][5].as_py()
     provider = tables.known["provider"][5].as_py()
     state = chosen(tables, repo=f"{provider}/{name}", grain="day")
@@ -148,11 +148,11 @@ def test_the_chosen_repository_is_the_one_of_the_address(tables: Tables) -> None
         ),
     )
 )
-def test_any_query_is_a_page(tables: Tables, query: dict[str, list[str]]) -> None:
-    state = State.read(urlencode(query, doseq=True), tables)
+def test_any_query_is_a_page(tables: PageData, query: dict[str, list[str]]) -> None:
+    state = Filters.read(urlencode(query, doseq=True), tables)
     assert date(2021, 2, 23) <= state.first <= state.last <= date(2021, 3, 5)
     assert set(state.members) <= set(tables.members)
-    shown = View(tables).shown(state, "")
+    shown = PageContent(tables).shown(state, "")
     assert 1 <= shown["page"] <= shown["pages"]
     assert len(shown["rows"]) <= 12
 

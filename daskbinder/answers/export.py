@@ -24,7 +24,7 @@ from daskbinder.counting.repositories import array_of
 from daskbinder.dataset.files import Rollups
 from daskbinder.errors import InputError
 from daskbinder.model import specs
-from daskbinder.storage.location import Place
+from daskbinder.storage.location import Location
 
 INDEX = "index.json"
 LEAST = 1000
@@ -61,14 +61,14 @@ class Publication:
     removed: int
 
 
-def publish(rollups: Rollups, out: Place, least: int = LEAST) -> Publication:
+def publish(rollups: Rollups, out: Location, least: int = LEAST) -> Publication:
     """Write the tree, and of it only what is not there yet.
 
     Parameters
     ----------
     rollups : Rollups
         The data set.
-    out : Place
+    out : Location
         Where to. What an earlier publication left there and this one has not goes; files of others
         stay, and where they have names of this tree, nothing is written at all.
     least : int
@@ -83,7 +83,7 @@ def publish(rollups: Rollups, out: Place, least: int = LEAST) -> Publication:
     InputError
         When `out` is the data set, or holds files of others under names of this tree.
     """
-    if out.path() == rollups.place.path():
+    if out.path() == rollups.location.path():
         raise InputError(f"{out} is the data set; give another folder for the site")
     known = select.directory(rollups)
     subjects = [_Subjects.of(known, column, least) for column in _LISTED]
@@ -113,7 +113,7 @@ def publish(rollups: Rollups, out: Place, least: int = LEAST) -> Publication:
     return Publication(repositories, organisations, len(files) + 1, written, len(gone))
 
 
-def _published(out: Place) -> set[str] | None:
+def _published(out: Location) -> set[str] | None:
     """Names of the files that an earlier publication left; None if there was none.
 
     Only such as are of this tree: the index may be anybody's.
@@ -145,7 +145,7 @@ class _Index(msgspec.Struct, forbid_unknown_fields=True):
     unfinished: bool = False
 
 
-def _foreign(out: Place) -> list[str]:
+def _foreign(out: Location) -> list[str]:
     """What lies where a publication would be, though there is no index of one."""
     try:
         return sorted({entry.name for entry in out.listing()} & _TOP)
@@ -153,7 +153,7 @@ def _foreign(out: Place) -> list[str]:
         return []
 
 
-def _not_ours(out: Place, name: str) -> InputError:
+def _not_ours(out: Location, name: str) -> InputError:
     return InputError(
         f"{out}/{name} is not of an earlier export; remove it, or give another folder for the site"
     )
@@ -301,8 +301,8 @@ def _series(rollups: Rollups, subjects: Sequence[_Subjects]) -> list[dict[str, _
     counted = select.from_each(rollups, files, count, columns)
     labels = [name[-15:-8] for name in files]
     found = []
-    for place, subject in enumerate(subjects):
-        of_months = [month[place] for month in counted]
+    for location, subject in enumerate(subjects):
+        of_months = [month[location] for month in counted]
         members = sorted({name for names, _ in of_months for name in names})
         by_member = np.zeros((len(members), len(subject.table)), np.int64)
         for named, counts in of_months:
@@ -358,11 +358,11 @@ def _tree(
     index |= {"least": least}
     for subject, series in zip(subjects, _series(rollups, subjects), strict=True):
         listed = index[_LISTED[subject.column]] = []
-        for place, (row, path) in enumerate(
+        for location, (row, path) in enumerate(
             zip(subject.table.to_pylist(), subject.path, strict=True)
         ):
             facts = {"launches" if name == "n" else name: value for name, value in row.items()}
-            told = {by: one.of(place) for by, one in series.items()}
+            told = {by: one.of(location) for by, one in series.items()}
             yield path, _json(facts | told)
             yield f"badges/{path}", _json(badge(row["n"]))
             listed.append([row["provider"], row[subject.column], row["n"], path])

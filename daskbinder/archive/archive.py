@@ -10,7 +10,7 @@ from daskbinder.archive.dayfiles import DayFile, list_day_files, read_index
 from daskbinder.errors import InputError
 from daskbinder.model.dates import read_date
 from daskbinder.model.hub import MYBINDER, Instance
-from daskbinder.storage.location import Place
+from daskbinder.storage.location import Location
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
@@ -36,7 +36,7 @@ class Archive:
     ----------
     instance : Instance
         Whose archive it is.
-    place : Place
+    location : Location
         Where the files are.
     files : tuple of DayFile
         The day files, by date. Only names of the exact form are days.
@@ -67,24 +67,24 @@ class Archive:
     ) -> None:
         self.instance = instance
         url = instance.archive if url is None else url
-        self.place = Place.at(url, storage_options, public=True)
+        self.location = Location.at(url, storage_options, public=True)
         try:
-            self.place.address.encode()
+            self.location.address.encode()
         except UnicodeEncodeError as error:
-            where = f"{self.place.address!a}"
+            where = f"{self.location.address!a}"
             raise InputError(f"the name {where} is not UTF-8; rename the folder") from error
-        self.files: tuple[DayFile, ...] = list_day_files(self.place, instance, today=today)
+        self.files: tuple[DayFile, ...] = list_day_files(self.location, instance, today=today)
 
     def __repr__(self) -> str:
         if not self.files:
-            return f"<Archive {self.place}: no day files>"
+            return f"<Archive {self.location}: no day files>"
         first, last = self.files[0].date, self.files[-1].date
-        return f"<Archive {self.place}: {len(self.files):,} day files, {first} to {last}>"
+        return f"<Archive {self.location}: {len(self.files):,} day files, {first} to {last}>"
 
     @cached_property
     def index(self) -> dict[date, int]:
         """Launches of each date as the archive's own index gives them; read when first asked."""
-        return read_index(self.place, self.instance)
+        return read_index(self.location, self.instance)
 
     def select(
         self, start: date | str | None = None, end: date | str | None = None
@@ -127,13 +127,13 @@ class Archive:
 
         files = self.select(start, end)
         if not files:
-            raise InputError(f"{self.place} has no day file in the range asked for")
+            raise InputError(f"{self.location} has no day file in the range asked for")
         reach = [files[0].date - timedelta(days=1), *(file.date for file in files[1:])]
         divisions = [
             pd.Timestamp(day, tz=UTC).as_unit("us")
             for day in (*reach, files[-1].date + timedelta(days=2))
         ]
-        read = [dask.delayed(dataframe.read_day, pure=True)(self.place, file) for file in files]
+        read = [dask.delayed(dataframe.read_day, pure=True)(self.location, file) for file in files]
         parts = [
             dask.delayed(dataframe.between, pure=True)(
                 read[max(i - 1, 0) : i + 2], *divisions[i : i + 2]

@@ -9,7 +9,7 @@ from daskbinder.archive.dayfiles import DayFile, Part, read_part
 from daskbinder.archive.losses import refuse_losses
 from daskbinder.counting.scan import Body, scan
 from daskbinder.model.launch import TIMESTAMP, day_number
-from daskbinder.storage.location import Place
+from daskbinder.storage.location import Location
 
 _PIECE = 64 << 20
 
@@ -33,7 +33,7 @@ META = pd.DataFrame(
 """A frame of launches without rows."""
 
 
-def read_day(place: Place, file: DayFile) -> pd.DataFrame:
+def read_day(location: Location, file: DayFile) -> pd.DataFrame:
     """Launches of a day file, sorted by time; those of the days beside it included.
 
     Raises
@@ -44,7 +44,7 @@ def read_day(place: Place, file: DayFile) -> pd.DataFrame:
     frames = []
     whole = Part(file, 0, file.size)
     tallies = []
-    for data in read_part(place, whole, _PIECE):
+    for data in read_part(location, whole, _PIECE):
         read = scan([Body(file.name, day_number(file.date), data)])
         tallies += [(whole, tally) for tally in read.tallies]
         table = read.launches.take(pa.array(read.launch))

@@ -17,7 +17,7 @@ from daskbinder.archive.packed import HEADER, NotWhole, is_packed, unpack
 from daskbinder.errors import InputError, JobError, LostFiles
 from daskbinder.model.hub import MYBINDER, Instance
 from daskbinder.storage.backend import REFUSED, Entry
-from daskbinder.storage.location import Place
+from daskbinder.storage.location import Location
 
 INDEX = "index.jsonl"
 
@@ -111,13 +111,13 @@ def parts_of(files: Iterable[DayFile], size: int) -> Iterator[Part]:
 
 
 def list_day_files(
-    place: Place, instance: Instance = MYBINDER, *, today: date | None = None
+    location: Location, instance: Instance = MYBINDER, *, today: date | None = None
 ) -> tuple[DayFile, ...]:
     """List the day files of a place by date, without reading them.
 
     Parameters
     ----------
-    place : Place
+    location : Location
         Where they are. One that lists nothing is asked for each day by name.
     instance : Instance
         Whose archive it is.
@@ -130,16 +130,16 @@ def list_day_files(
         When there is nothing at all, or one date has two files.
     """
     try:
-        if place.lists:
-            entries = place.listing()
+        if location.lists:
+            entries = location.listing()
         else:
             last = today or datetime.now(UTC).date()
-            entries = place.entries_named(_expected(place, instance, last))
+            entries = location.entries_named(_expected(location, instance, last))
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise InputError(f"there is no archive at {place}; give its folder or URL") from error
-    if not (entries or place.lists):
+        raise InputError(f"there is no archive at {location}; give its folder or URL") from error
+    if not (entries or location.lists):
         raise InputError(
-            f"{place} has no day since {instance.first}; give the address of an archive"
+            f"{location} has no day since {instance.first}; give the address of an archive"
         )
     files: dict[date, DayFile] = {}
     for entry in entries:
@@ -147,14 +147,17 @@ def list_day_files(
         if day is None:
             continue
         if entry.kind != "file":
-            raise InputError(f"{place}/{entry.name} is a {entry.kind}, not a day file; remove it")
+            raise InputError(
+                f"{location}/{entry.name} is a {entry.kind}, not a day file; remove it"
+            )
         if day in files:
             raise InputError(
-                f"{place} has two files for {day}, {files[day].name} and {entry.name}; remove one"
+                f"{location} has two files for {day}, {files[day].name} and {entry.name}; "
+                "remove one"
             )
-        if (entry := _at_rest(place, entry)).size is None:
+        if (entry := _at_rest(location, entry)).size is None:
             raise InputError(
-                f"{place} does not say how many bytes {entry.name} has; "
+                f"{location} does not say how many bytes {entry.name} has; "
                 "fetch the archive into a folder first"
             )
         files[day] = DayFile(
@@ -163,39 +166,39 @@ def list_day_files(
     return tuple(sorted(files.values()))
 
 
-def _at_rest(place: Place, entry: Entry) -> Entry:
+def _at_rest(location: Location, entry: Entry) -> Entry:
     """Describe a file so that any later change of it shows in its times."""
     for _ in range(_LOOKS):
         if entry.ctime_ns is None or abs(time.time() - entry.ctime_ns / 1e9) > _TICK:
             break
         time.sleep(_TICK)
-        before, entry = entry, place.entry(entry.name)
+        before, entry = entry, location.entry(entry.name)
         if entry.ctime_ns == before.ctime_ns:
             break
     return entry
 
 
-def _expected(place: Place, instance: Instance, today: date) -> list[str]:
+def _expected(location: Location, instance: Instance, today: date) -> list[str]:
     """Names of all day files there may be; the index can only say which are compressed."""
     first = instance.first
     days = [first + timedelta(days=i) for i in range((today - first).days + 1)]
-    named = {name for day, name, _ in _index(place, instance) if first <= day <= today}
+    named = {name for day, name, _ in _index(location, instance) if first <= day <= today}
     return sorted({*map(instance.name_of, days)} | named)
 
 
-def read_index(place: Place, instance: Instance = MYBINDER) -> dict[date, int]:
+def read_index(location: Location, instance: Instance = MYBINDER) -> dict[date, int]:
     """Launches of each date as ``index.jsonl`` gives them; empty where there is no index.
 
     Entries that are no day of an archive, or have no sensible count, are left out: what is there
     is the truth and the index a cross-check.
     """
-    return {day: count for day, _, count in _index(place, instance)}
+    return {day: count for day, _, count in _index(location, instance)}
 
 
-def _index(place: Place, instance: Instance) -> Iterator[tuple[date, str, int]]:
+def _index(location: Location, instance: Instance) -> Iterator[tuple[date, str, int]]:
     """Dates, names and counts of day files, as the index of a place gives them."""
     try:
-        data = place.read(INDEX)
+        data = location.read(INDEX)
     except FileNotFoundError:
         return
     yield from entries_of_index(data, instance)
@@ -215,7 +218,7 @@ def entries_of_index(data: bytes, instance: Instance) -> Iterator[tuple[date, st
 
 
 def read_groups(
-    place: Place, parts: Sequence[Part], size: int
+    location: Location, parts: Sequence[Part], size: int
 ) -> Iterator[list[tuple[Part, bytes | memoryview]]]:
     """Bytes of the lines of some parts, as many at a time as make up about `size` bytes.
 
@@ -227,11 +230,11 @@ def read_groups(
     LostFiles
         When what was read is not what was listed, even after reading again.
     """
-    if not place.is_local and sum(part.stop - part.start for part in parts) > size:
+    if not location.is_local and sum(part.stop - part.start for part in parts) > size:
         size //= 2  # one half is on its way while the other is worked on
     group: list[tuple[Part, bytes | memoryview]] = []
     held = 0
-    for part, coming in _ahead(place, parts, size):
+    for part, coming in _ahead(location, parts, size):
         if group and not coming.done():
             yield group
             group, held = [], 0
@@ -246,16 +249,16 @@ def read_groups(
 
 
 def _ahead(
-    place: Place, parts: Sequence[Part], size: int
+    location: Location, parts: Sequence[Part], size: int
 ) -> Iterator[tuple[Part, "Future[bytes | memoryview]"]]:
     """Parts and their bytes, which are on their way or, from a folder, there."""
-    if place.is_local:
+    if location.is_local:
         for part in parts:
             there: Future[bytes | memoryview] = Future()
-            there.set_result(_fetch(place, part))
+            there.set_result(_fetch(location, part))
             yield part, there
         return
-    pool = _pool(place.concurrency)
+    pool = _pool(location.concurrency)
     rest = deque(parts)
     coming: deque[tuple[Part, Future[bytes | memoryview]]] = deque()
     under_way = 0
@@ -263,7 +266,7 @@ def _ahead(
         while rest or coming:
             while rest and (not coming or under_way + _length(rest[0]) <= size):
                 under_way += _length(rest[0])
-                coming.append((rest[0], pool.submit(_fetch, place, rest.popleft())))
+                coming.append((rest[0], pool.submit(_fetch, location, rest.popleft())))
             under_way -= _length(coming[0][0])
             yield coming.popleft()
     finally:
@@ -285,7 +288,7 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, "daskbinder-fetch")
 
 
-def read_part(place: Place, part: Part, size: int) -> Iterator[bytes | memoryview]:
+def read_part(location: Location, part: Part, size: int) -> Iterator[bytes | memoryview]:
     """Bytes of the lines of a part, in pieces of whole lines.
 
     A compressed file comes in pieces of about `size` bytes, any other part in one.
@@ -295,21 +298,21 @@ def read_part(place: Place, part: Part, size: int) -> Iterator[bytes | memoryvie
     LostFiles
         When what was read is not what was listed, even after reading again.
     """
-    return pieces(part, _fetch(place, part), size)
+    return pieces(part, _fetch(location, part), size)
 
 
-def lost(place: Place, parts: Sequence[Part]) -> dict[str, str]:
+def lost(location: Location, parts: Sequence[Part]) -> dict[str, str]:
     """Names of the files that cannot be read, and why; each is tried."""
 
     def reason(part: Part) -> dict[str, str]:
         try:
-            for _ in read_part(place, part, _STEP):
+            for _ in read_part(location, part, _STEP):
                 pass
         except LostFiles as error:
             return error.files
         return {}
 
-    with ThreadPoolExecutor(place.concurrency) as pool:
+    with ThreadPoolExecutor(location.concurrency) as pool:
         return {name: why for found in pool.map(reason, parts) for name, why in found.items()}
 
 
@@ -332,7 +335,7 @@ def pieces(part: Part, data: bytes | memoryview, size: int) -> Iterator[bytes | 
         raise LostFiles({name: reason}) from error
 
 
-def _fetch(place: Place, part: Part) -> bytes | memoryview:
+def _fetch(location: Location, part: Part) -> bytes | memoryview:
     """Bytes of a part: of a whole file as they are, else from line end to line end.
 
     All lines of a gzip file are in its first part.
@@ -340,26 +343,26 @@ def _fetch(place: Place, part: Part) -> bytes | memoryview:
     entry = part.file.entry
     try:
         if part.file.refused:
-            raise place.refusal(part.file.name)
+            raise location.refusal(part.file.name)
         if part.whole:
-            return place.fetch(entry)
-        if is_packed(place.fetch_range(entry, 0, min(HEADER, part.file.size))):
-            return b"" if part.start else place.fetch(entry)
-        return _fetch_lines(place, part)
+            return location.fetch(entry)
+        if is_packed(location.fetch_range(entry, 0, min(HEADER, part.file.size))):
+            return b"" if part.start else location.fetch(entry)
+        return _fetch_lines(location, part)
     except (InputError, JobError) as error:
         raise LostFiles({part.file.name: str(error)}) from error
     except OSError as error:
         seen = error.strerror or error
         raise LostFiles(
-            {part.file.name: f"{place}/{part.file.name} cannot be read: {seen}"}
+            {part.file.name: f"{location}/{part.file.name} cannot be read: {seen}"}
         ) from error
 
 
-def _fetch_lines(place: Place, part: Part) -> bytes | memoryview:
+def _fetch_lines(location: Location, part: Part) -> bytes | memoryview:
     entry, size = part.file.entry, part.file.size
     first = max(part.start - 1, 0)
     end = min(part.stop + _STEP, size)
-    data = memoryview(place.fetch_range(entry, first, end))
+    data = memoryview(location.fetch_range(entry, first, end))
     inside = part.stop - first
     start = _line_end(data, 0, inside) if part.start else 0
     if start == inside or (part.start and not start):  # no line starts here
@@ -369,7 +372,7 @@ def _fetch_lines(place: Place, part: Part) -> bytes | memoryview:
         return data[start : stop or len(data)]
     pieces = [bytes(data[start:])]
     while not stop and end < size:
-        data = memoryview(place.fetch_range(entry, end, min(end + _STEP, size)))
+        data = memoryview(location.fetch_range(entry, end, min(end + _STEP, size)))
         stop = _line_end(data, 0, len(data))
         pieces.append(bytes(data[: stop or len(data)]))
         end += len(data)

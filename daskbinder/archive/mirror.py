@@ -17,7 +17,7 @@ from daskbinder.archive.dayfiles import INDEX, DayFile, entries_of_index
 from daskbinder.archive.losses import look_for_launch
 from daskbinder.errors import InputError, LostFiles
 from daskbinder.storage.backend import Entry
-from daskbinder.storage.location import Place, flaw
+from daskbinder.storage.location import Location, flaw
 
 log = logging.getLogger(__name__)
 
@@ -113,19 +113,19 @@ def sync(
     >>> db.sync(db.Archive("archive"), "copy").unchanged
     8
     """
-    here = Place.at(folder)
+    here = Location.at(folder)
     if not here.is_local:
         raise InputError(f"{here} is not a folder of this machine; give one to sync into")
     files = archive.select(start, end)
     if not files:
-        raise InputError(f"{archive.place} has no day file in the range asked for")
+        raise InputError(f"{archive.location} has no day file in the range asked for")
     Path(here.path()).mkdir(parents=True, exist_ok=True)
     there = _There.of(archive, here)
-    lost = {file.name: str(archive.place.refusal(file.name)) for file in files if file.refused}
+    lost = {file.name: str(archive.location.refusal(file.name)) for file in files if file.refused}
     files = tuple(file for file in files if not file.refused)
     shrunk = [file.name for file in files if there.is_larger(here, file)]
     wanted = [file for file in files if delete or file.name not in shrunk]
-    fetched, without = _bring(archive.place, here, wanted, there, progress or (lambda *_: None))
+    fetched, without = _bring(archive.location, here, wanted, there, progress or (lambda *_: None))
     lost |= without | _bring_index(archive, here)
     renamed = there.replaced_by(here, fetched)
     for name in (*there.bad, *renamed, *(there.gone if delete else ())):
@@ -168,7 +168,7 @@ class _There:
     gone: tuple[str, ...]
 
     @classmethod
-    def of(cls, archive: Archive, here: Place) -> "_There":
+    def of(cls, archive: Archive, here: Location) -> "_There":
         """Look at a folder."""
         listed = here.entries()
         days = {entry.name: archive.instance.date_of(entry.name) for entry in listed}
@@ -181,7 +181,7 @@ class _There:
         gone = tuple(name for name, day in good.items() if day not in names)
         return cls(entries, names, bad, moved, gone)
 
-    def is_larger(self, here: Place, file: DayFile) -> bool:
+    def is_larger(self, here: Location, file: DayFile) -> bool:
         """Whether the folder has more of a day, and not of something else."""
         entry = self.entries.get(file.name)
         return (
@@ -190,7 +190,7 @@ class _There:
             and not _is_bad(here, file.date, entry)
         )
 
-    def replaced_by(self, here: Place, fetched: list[DayFile]) -> tuple[str, ...]:
+    def replaced_by(self, here: Location, fetched: list[DayFile]) -> tuple[str, ...]:
         """Files in whose place there is one of their day with a launch, which the archive has."""
         taken = {file.date for file in fetched}
         return tuple(
@@ -199,21 +199,21 @@ class _There:
             if day in taken or self._has_launch(here, day, self.names[day])
         )
 
-    def has_good(self, here: Place, file: DayFile) -> bool:
+    def has_good(self, here: Location, file: DayFile) -> bool:
         """Whether another file of a day would replace one with a launch."""
         return self._has_launch(here, file.date, self.moved.get(file.date, file.name))
 
-    def _has_launch(self, here: Place, day: date, name: str) -> bool:
+    def _has_launch(self, here: Location, day: date, name: str) -> bool:
         entry = self.entries.get(name)
         return entry is not None and _look(here, day, entry)[0]
 
 
-def _is_bad(here: Place, day: date | None, entry: Entry) -> bool:
+def _is_bad(here: Location, day: date | None, entry: Entry) -> bool:
     """Whether a day file of the folder is not empty and has no launch."""
     return day is not None and _look(here, day, entry)[1] is not None
 
 
-def _look(here: Place, day: date, entry: Entry) -> tuple[bool, str | None]:
+def _look(here: Location, day: date, entry: Entry) -> tuple[bool, str | None]:
     """Tell whether a day file of the folder holds a launch, and why not if it has lines."""
     file = DayFile(day, entry.name, entry.size or 0, entry.fingerprint)
     try:
@@ -223,8 +223,8 @@ def _look(here: Place, day: date, entry: Entry) -> tuple[bool, str | None]:
 
 
 def _bring(
-    source: Place,
-    here: Place,
+    source: Location,
+    here: Location,
     files: list[DayFile],
     there: _There,
     progress: Progress,
@@ -253,7 +253,7 @@ def _bring(
     return fetched, lost
 
 
-def _bring_one(source: Place, here: Place, file: DayFile, there: _There) -> bool:
+def _bring_one(source: Location, here: Location, file: DayFile, there: _There) -> bool:
     """Fetch a file unless it is there; return whether it was fetched.
 
     Raises
@@ -290,16 +290,16 @@ def _has_checksum(entry: Entry) -> bool:
     return bool(entry.known.keys() & {"crc32c", "md5Hash"})
 
 
-def _set_time(here: Place, entry: Entry) -> None:
+def _set_time(here: Location, entry: Entry) -> None:
     if entry.modified is not None:
         times = entry.modified, entry.modified
         os.utime(here.path(entry.name), times, follow_symlinks=False)
 
 
-def _bring_index(archive: Archive, here: Place) -> dict[str, str]:
+def _bring_index(archive: Archive, here: Location) -> dict[str, str]:
     """Bring the archive's index, unless it names no day; return why it was not taken."""
     try:
-        data = archive.place.read(INDEX)
+        data = archive.location.read(INDEX)
     except FileNotFoundError:
         return {}
     if data and not any(True for _ in entries_of_index(data, archive.instance)):

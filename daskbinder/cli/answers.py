@@ -147,9 +147,9 @@ def export(dest: str, out: str, least: int, **given: Any) -> None:
     """
     rollups = _open(dest, given)
     from daskbinder.answers.export import publish
-    from daskbinder.storage.location import Place
+    from daskbinder.storage.location import Location
 
-    done = publish(rollups, Place.at(out, given["storage_options"]), least)
+    done = publish(rollups, Location.at(out, given["storage_options"]), least)
     click.echo(
         f"{done.repositories:,} repositories, {done.organisations:,} organisations; "
         f"{done.files:,} files, {done.written:,} written, {done.removed:,} removed"

@@ -14,13 +14,13 @@ from daskbinder.text import visible
 
 if TYPE_CHECKING:
     from daskbinder.dataset.summary import Holdings, Overview
-    from daskbinder.model.dates import Days
+    from daskbinder.model.dates import DateSet
 
 
 @click.command(short_help="Make an archive of any size from a seed.")
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option(
-    "--days", type=click.IntRange(1), default=30, show_default=True, metavar="N", help="Days."
+    "--days", type=click.IntRange(1), default=30, show_default=True, metavar="N", help="DateSet."
 )
 @click.option(
     "--start",
@@ -136,7 +136,7 @@ def sync(source: str | None, folder: str | None, **given: Any) -> None:
 @as_json
 @instance
 @storage_options("SOURCE or DEST")
-def info(place: str | None, as_json: bool, **given: Any) -> None:
+def info(location: str | None, as_json: bool, **given: Any) -> None:
     """Show which days SOURCE has, or what a run left in DEST.
 
     Either is a folder, gs://, https:// or any fsspec URL; by default it is the public archive of
@@ -147,7 +147,7 @@ def info(place: str | None, as_json: bool, **given: Any) -> None:
 
     from daskbinder.dataset.summary import Overview, look
 
-    found = look(place, **given)
+    found = look(location, **given)
     if as_json:
         print_json(asdict(found) | {"missing": found.missing})
     elif isinstance(found, Overview):
@@ -157,7 +157,7 @@ def info(place: str | None, as_json: bool, **given: Any) -> None:
 
 
 def _show_overview(found: "Overview") -> None:
-    from daskbinder.model.dates import Days
+    from daskbinder.model.dates import DateSet
 
     rows = [("source", found.source), ("days", f"{found.days:,}")]
     if found.days:
@@ -171,12 +171,12 @@ def _show_overview(found: "Overview") -> None:
         ("not in the index", found.unindexed),
         ("only in the index", found.indexed_only),
     ):
-        rows.append((what, _days(Days.of(days))))
+        rows.append((what, _days(DateSet.of(days))))
     _show(rows)
 
 
 def _show_holdings(found: "Holdings") -> None:
-    from daskbinder.model.dates import Days
+    from daskbinder.model.dates import DateSet
 
     rows = [
         ("data set", found.dest),
@@ -189,7 +189,7 @@ def _show_holdings(found: "Holdings") -> None:
         rows.append(("from, to", f"{found.first} to {found.last}"))
     rows += [
         ("missing days", _days(_gaps(found))),
-        ("provisional", _days(Days.of(found.provisional))),
+        ("provisional", _days(DateSet.of(found.provisional))),
         ("launches", f"{found.launches:,}"),
         ("rejected lines", f"{found.rejected:,}"),
         *((f"  {reason}", f"{n:,}") for reason, n in found.reasons.items()),
@@ -205,13 +205,13 @@ def _show_holdings(found: "Holdings") -> None:
     _show(rows)
 
 
-def _gaps(found: "Overview | Holdings") -> "Days":
-    from daskbinder.model.dates import Days
+def _gaps(found: "Overview | Holdings") -> "DateSet":
+    from daskbinder.model.dates import DateSet
 
-    return Days.over((first.toordinal(), last.toordinal()) for first, last in found.gaps)
+    return DateSet.over((first.toordinal(), last.toordinal()) for first, last in found.gaps)
 
 
-def _days(days: "Days") -> str:
+def _days(days: "DateSet") -> str:
     return _listed(days.texts, len(days))
 
 

@@ -152,12 +152,12 @@ def demo(folder: Path | None) -> None:
     import tempfile
 
     from daskbinder.dataset.manifest import read_manifest
-    from daskbinder.storage.location import Place
+    from daskbinder.storage.location import Location
 
     folder = folder or Path(tempfile.mkdtemp(prefix="daskbinder-"))
     source, dest = folder / "archive", folder / "rollups"
-    before = read_manifest(Place.at(dest))
-    if before is not None and before.get("source") != Place.at(source).address:
+    before = read_manifest(Location.at(dest))
+    if before is not None and before.get("source") != Location.at(source).address:
         raise InputError(f"{dest} holds the results of {before.get('source')}; name another DIR")
     if not source.exists():
         _make_sample(source)

@@ -19,7 +19,7 @@ from distributed import Client
 from daskbinder._version import __version__
 from daskbinder.archive.dayfiles import DayFile
 from daskbinder.errors import InputError, JobError
-from daskbinder.storage.location import Place
+from daskbinder.storage.location import Location
 
 Tell = Callable[[str], None]
 """Takes a sentence for the user."""
@@ -163,7 +163,7 @@ def check_memory(client: Client, block: int) -> None:
             )
 
 
-def check_places(client: Client, source: Place, file: DayFile, dest: Place) -> None:
+def check_places(client: Client, source: Location, file: DayFile, dest: Location) -> None:
     """See that the archive can be read and the results written, from where the tasks run.
 
     Raises
@@ -207,18 +207,20 @@ def check_places(client: Client, source: Place, file: DayFile, dest: Place) -> N
             dest.remove(name)
 
 
-def _raise(said: tuple[str, str] | None, dest: Place, where: str = "") -> None:
+def _raise(said: tuple[str, str] | None, dest: Location, where: str = "") -> None:
     if said is not None:
         what, why = said
         raise (JobError if what == str(dest) else InputError)(f"{where}{what} {why}")
 
 
-def _try_places(source: Place, file: DayFile, dest: Place, probe: str) -> tuple[str, str] | None:
+def _try_places(
+    source: Location, file: DayFile, dest: Location, probe: str
+) -> tuple[str, str] | None:
     """Do in a task what others will do; say which place failed and how."""
     return _try_source(source, file) or _try_dest(dest, probe)
 
 
-def _try_source(source: Place, file: DayFile) -> tuple[str, str] | None:
+def _try_source(source: Location, file: DayFile) -> tuple[str, str] | None:
     try:
         if source.entry(file.name).size not in (None, file.size):
             return str(source), f"has another {file.name} than was listed; run again"
@@ -229,7 +231,7 @@ def _try_source(source: Place, file: DayFile) -> tuple[str, str] | None:
     return None
 
 
-def _try_dest(dest: Place, probe: str) -> tuple[str, str] | None:
+def _try_dest(dest: Location, probe: str) -> tuple[str, str] | None:
     try:
         dest.write(probe, b"daskbinder")
     except (OSError, InputError, JobError) as error:

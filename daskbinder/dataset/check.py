@@ -30,9 +30,9 @@ from daskbinder.dataset.layout import (
     federation_name,
 )
 from daskbinder.errors import InputError
-from daskbinder.model.dates import Days
+from daskbinder.model.dates import DateSet
 from daskbinder.model.hub import MYBINDER, Instance
-from daskbinder.storage.location import Place
+from daskbinder.storage.location import Location
 
 
 @dataclass(frozen=True)
@@ -114,20 +114,20 @@ def check(
     >>> db.check("rollups", "archive").faults
     ()
     """
-    place = Place.at(dest, storage_options)
+    location = Location.at(dest, storage_options)
     today = today or datetime.now(UTC).date()
     archive = None
     if source is not None:
         archive = Archive(source, storage_options=storage_options, today=today, instance=instance)
         archive.select(start, end)
-    faults = list(_interrupted(place))
+    faults = list(_interrupted(location))
     notes: list[str] = []
     rows: list[dict[str, Any]] = []
     try:
-        rollups = open_place(place)
+        rollups = open_place(location)
         files = len(rollups.manifest["files"])
     except InputError as error:
-        if not faults and not place.stamp(MANIFEST):
+        if not faults and not location.stamp(MANIFEST):
             raise
         faults.append(str(error))
         files = 0
@@ -141,8 +141,8 @@ def check(
         if archive is not None:
             faults += _differences(archive, rollups.manifest["source"], rows, start, end)
     return Audit(
-        dest=place.address,
-        source=None if archive is None else archive.place.address,
+        dest=location.address,
+        source=None if archive is None else archive.location.address,
         files=files,
         days=len(rows),
         launches=sum(row["accepted"] for row in rows),
@@ -151,25 +151,25 @@ def check(
     )
 
 
-def _interrupted(place: Place) -> Iterator[str]:
+def _interrupted(location: Location) -> Iterator[str]:
     """Name what a run leaves only while it is under way, and what lies there beside it."""
     try:
-        left = journal.read_target(place) is not None
+        left = journal.read_target(location) is not None
     except InputError as error:
         yield str(error)
         return
     foreign: list[str] = []
-    if place.lists:
-        left = left or bool(journal.done(place))
+    if location.lists:
+        left = left or bool(journal.done(location))
         with suppress(FileNotFoundError, NotADirectoryError):
-            names = {f"{JOURNAL}/{entry.name}" for entry in place.listing(JOURNAL)}
+            names = {f"{JOURNAL}/{entry.name}" for entry in location.listing(JOURNAL)}
             foreign = sorted(names - {TARGET, RECEIPTS, LOCK, EARLIER_DAYS})
-            left = left or len(names) > len(foreign) or (place.is_local and not names)
+            left = left or len(names) > len(foreign) or (location.is_local and not names)
     if left:
-        yield f"{place}/{JOURNAL} is of a run that was interrupted or goes on; run again"
+        yield f"{location}/{JOURNAL} is of a run that was interrupted or goes on; run again"
     if foreign:
         files = remarks.counted(foreign, "file")
-        yield f"{place}: {files} of no run, to be removed: {remarks.listed(foreign)}"
+        yield f"{location}: {files} of no run, to be removed: {remarks.listed(foreign)}"
 
 
 def _not_named(manifest: Mapping[str, Any]) -> Iterator[str]:
@@ -197,7 +197,9 @@ def _check_data(rollups: Rollups, faults: list[str], notes: list[str]) -> list[d
         names = list(manifest["files"])
         for name, (fault, n) in zip(
             names,
-            pool.map(lambda name: _check_file(rollups.place, name, manifest["files"][name]), names),
+            pool.map(
+                lambda name: _check_file(rollups.location, name, manifest["files"][name]), names
+            ),
             strict=True,
         ):
             if fault:
@@ -216,10 +218,12 @@ def _check_data(rollups: Rollups, faults: list[str], notes: list[str]) -> list[d
     return rows
 
 
-def _check_file(place: Place, name: str, entry: Mapping[str, Any]) -> tuple[str | None, int | None]:
+def _check_file(
+    location: Location, name: str, entry: Mapping[str, Any]
+) -> tuple[str | None, int | None]:
     """Compare a file with its entry; return what is wrong, or the launches in it."""
     try:
-        data = place.read(name)
+        data = location.read(name)
     except (FileNotFoundError, NotADirectoryError):
         return f"{name} is missing", None
     if len(data) != entry["bytes"]:
@@ -240,13 +244,13 @@ def _check_file(place: Place, name: str, entry: Mapping[str, Any]) -> tuple[str 
 
 def _strangers(rollups: Rollups) -> Iterator[str]:
     """Tables beside those of the data set, which whoever reads a folder would count too."""
-    if not rollups.place.lists:
+    if not rollups.location.lists:
         return
     names = rollups.manifest["files"]
     found = []
     for folder in sorted({name.rpartition("/")[0] for name in names if "/" in name}):
         try:
-            entries = rollups.place.entries(folder)
+            entries = rollups.location.entries(folder)
         except (FileNotFoundError, NotADirectoryError):
             continue
         beside = (f"{folder}/{entry.name}" for entry in entries)
@@ -287,7 +291,7 @@ def _check_days(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) 
     if dates and stated != (
         min(dates).isoformat(),
         max(dates).isoformat(),
-        [day.isoformat() for day in Days.of(dates).gaps],
+        [day.isoformat() for day in DateSet.of(dates).gaps],
     ):
         yield f"{MANIFEST} states other days than the day table"
 
@@ -339,7 +343,7 @@ def _differences(
     Fingerprints say nothing from one place to another; there the size must do.
     """
     facts = ["name", "bytes"]
-    if archive.place.address.rstrip("/") == counted_from.rstrip("/"):
+    if archive.location.address.rstrip("/") == counted_from.rstrip("/"):
         facts.append("fingerprint")
     first, last = start or date.min, end or date.max
     before = {
@@ -356,4 +360,4 @@ def _differences(
         (changed, "changed"),
     ):
         if days:
-            yield f"{remarks.counted_days(days)} {what} in {archive.place}; run again"
+            yield f"{remarks.counted_days(days)} {what} in {archive.location}; run again"

@@ -24,7 +24,7 @@ from daskbinder.dataset.manifest import read_manifest
 from daskbinder.errors import InputError
 from daskbinder.model.hub import MYBINDER
 from daskbinder.model.windows import GRAINS, KINDS
-from daskbinder.storage.location import Place
+from daskbinder.storage.location import Location
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
@@ -71,7 +71,7 @@ class Written:
     secret: int | None = None
 
 
-def write_table(place: Place, name: str, table: pa.Table) -> Written:
+def write_table(location: Location, name: str, table: pa.Table) -> Written:
     """Write a table as one whole file, Parquet or Feather by its name.
 
     Statistics are kept for the timestamp alone, and columns that are short once they are dictionary
@@ -89,7 +89,7 @@ def write_table(place: Place, name: str, table: pa.Table) -> Written:
             write_batch_size=_BATCH,
         )
     data = sink.getvalue()
-    place.write(name, data)
+    location.write(name, data)
     n = pc.sum(table["n"]).as_py() or 0 if "n" in table.column_names else None
     return Written(name, data.size, len(table), n, zlib.crc32(data))
 
@@ -99,7 +99,7 @@ def _codecs(*columns: str) -> dict[str, str]:
     return {column: "zstd" for column in columns if column not in _SHORT}
 
 
-def read_table(place: Place, name: str, columns: list[str] | None = None) -> pa.Table:
+def read_table(location: Location, name: str, columns: list[str] | None = None) -> pa.Table:
     """Read a table that `write_table` wrote, or some columns of it.
 
     Raises
@@ -107,14 +107,14 @@ def read_table(place: Place, name: str, columns: list[str] | None = None) -> pa.
     InputError
         When it is none.
     """
-    return _parse_at(place, name, place.read(name), columns)
+    return _parse_at(location, name, location.read(name), columns)
 
 
-def _parse_at(place: Place, name: str, data: bytes, columns: list[str] | None) -> pa.Table:
+def _parse_at(location: Location, name: str, data: bytes, columns: list[str] | None) -> pa.Table:
     try:
         return parse_table(name, data, columns)
     except InputError as error:
-        raise InputError(f"{place}/{error}; run again with --full") from error
+        raise InputError(f"{location}/{error}; run again with --full") from error
 
 
 def parse_table(name: str, data: bytes, columns: list[str] | None = None) -> pa.Table:
@@ -138,10 +138,10 @@ def parse_table(name: str, data: bytes, columns: list[str] | None = None) -> pa.
     return table
 
 
-def is_whole(place: Place, name: str, entry: Mapping[str, Any]) -> bool:
+def is_whole(location: Location, name: str, entry: Mapping[str, Any]) -> bool:
     """Whether a file is the one its entry in the manifest speaks of."""
     try:
-        data = place.read(name)
+        data = location.read(name)
     except FileNotFoundError:
         return False
     return _is_entry(data, entry)
@@ -151,12 +151,12 @@ def _is_entry(data: bytes, entry: Mapping[str, Any]) -> bool:
     return len(data) == entry["bytes"] and zlib.crc32(data) == entry["crc32"]
 
 
-def write_tables(place: Place, tables: Iterable[tuple[str, pa.Table]]) -> list[Written]:
+def write_tables(location: Location, tables: Iterable[tuple[str, pa.Table]]) -> list[Written]:
     """Write tables under their names, many at a time if each has far to go."""
-    if place.is_local:
-        return [write_table(place, name, table) for name, table in tables]
-    with ThreadPoolExecutor(place.concurrency) as pool:
-        return list(pool.map(lambda named: write_table(place, *named), tables))
+    if location.is_local:
+        return [write_table(location, name, table) for name, table in tables]
+    with ThreadPoolExecutor(location.concurrency) as pool:
+        return list(pool.map(lambda named: write_table(location, *named), tables))
 
 
 def describe(written: Written) -> dict[str, Any]:
@@ -183,14 +183,14 @@ class Rollups:
 
     Attributes
     ----------
-    place : Place
+    location : Location
         Where it lies.
     manifest : dict
         What the run that made it left: instance, source, options, totals, files, incomplete
         windows and missing days.
     """
 
-    place: Place
+    location: Location
     manifest: dict[str, Any]
 
     def names(self, window: str, *, by: str) -> list[str]:
@@ -200,7 +200,7 @@ class Rollups:
         folders = f"rollups/{window}/by-{by}/", f"{window}/by-{by}/"
         names = sorted(name for name in self.manifest["files"] if name.startswith(folders))
         if not names:
-            raise InputError(f"{self.place} has no {window} rollups by {by}")
+            raise InputError(f"{self.location} has no {window} rollups by {by}")
         return names
 
     def table(self, name: str, columns: list[str] | None = None) -> pa.Table:
@@ -213,14 +213,14 @@ class Rollups:
         """
         entry = self.manifest["files"].get(name)
         if entry is None:
-            raise InputError(f"{self.place} has no {name}")
+            raise InputError(f"{self.location} has no {name}")
         try:
-            data = self.place.read(name)
+            data = self.location.read(name)
         except FileNotFoundError:
             data = b""
         if not _is_entry(data, entry):
-            raise InputError(f"{self.place}/{name} is not the file of the last run; run again")
-        return _parse_at(self.place, name, data, columns)
+            raise InputError(f"{self.location}/{name} is not the file of the last run; run again")
+        return _parse_at(self.location, name, data, columns)
 
     def load(self, window: str, *, by: str) -> "pd.DataFrame":
         """Load all rollups of a kind of window.
@@ -333,14 +333,14 @@ def open_rollups(dest: str, *, storage_options: Mapping[str, Any] | None = None)
     >>> list(rollups.federation("day", wide=True).columns[:2])
     ['binderhub', 'gesis']
     """
-    return open_place(Place.at(dest, storage_options))
+    return open_place(Location.at(dest, storage_options))
 
 
-def open_place(place: Place) -> Rollups:
+def open_place(location: Location) -> Rollups:
     """Open what a run left at a place, as `open_rollups` does."""
-    manifest = read_manifest(place)
+    manifest = read_manifest(location)
     if manifest is None:
         raise InputError(
-            f"{place} holds no finished data set: it has no {MANIFEST}; run into it first"
+            f"{location} holds no finished data set: it has no {MANIFEST}; run into it first"
         )
-    return Rollups(place, manifest)
+    return Rollups(location, manifest)

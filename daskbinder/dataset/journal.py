@@ -32,11 +32,11 @@ from daskbinder.dataset.layout import (
 )
 from daskbinder.errors import InputError
 from daskbinder.model.launch import Reason
-from daskbinder.storage.location import Place
+from daskbinder.storage.location import Location
 
 
 @dataclass(frozen=True)
-class Target:
+class PendingRun:
     """What a run wants.
 
     Attributes
@@ -57,13 +57,13 @@ class Target:
     left: frozenset[str]
     anew: bool
 
-    def beside(self, names: Collection[str]) -> "Target":
+    def beside(self, names: Collection[str]) -> "PendingRun":
         """Aim at other files too; those so far may then be left."""
         before = self.names or frozenset()
         return replace(self, names=before | set(names), left=self.left | before)
 
 
-def read_target(dest: Place) -> Target | None:
+def read_target(dest: Location) -> PendingRun | None:
     """What the run that was interrupted here wanted, None if there was none.
 
     Raises
@@ -76,14 +76,14 @@ def read_target(dest: Place) -> Target | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        target = msgspec.json.decode(saved, type=Target)
+        target = msgspec.json.decode(saved, type=PendingRun)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        return Target("", None, frozenset(), anew=True)
+        return PendingRun("", None, frozenset(), anew=True)
     _check_names(dest, TARGET, (target.names or frozenset()) | target.left)
     return target
 
 
-def _check_names(dest: Place, source: str, names: Iterable[str]) -> None:
+def _check_names(dest: Location, source: str, names: Iterable[str]) -> None:
     for name in names:
         if not is_output(name):
             raise InputError(
@@ -92,7 +92,7 @@ def _check_names(dest: Place, source: str, names: Iterable[str]) -> None:
             )
 
 
-def begin(dest: Place, token: str, names: Collection[str], *, anew: bool) -> Target:
+def begin(dest: Location, token: str, names: Collection[str], *, anew: bool) -> PendingRun:
     """Say what is wanted and which files will be replaced, before any is.
 
     The day table is set aside: it will be replaced, and the next run needs it if this one ends
@@ -104,23 +104,23 @@ def begin(dest: Place, token: str, names: Collection[str], *, anew: bool) -> Tar
         with suppress(FileNotFoundError):
             dest.write(EARLIER_DAYS, dest.read(DAYS))
     left = before.left | (before.names or frozenset()) if before else frozenset()
-    target = Target(token, frozenset(names), left, anew)
+    target = PendingRun(token, frozenset(names), left, anew)
     aim(dest, target)
     return target
 
 
-def aim(dest: Place, target: Target) -> None:
+def aim(dest: Location, target: PendingRun) -> None:
     """Say which files will be replaced, before any is that was not named before."""
     dest.write(TARGET, msgspec.json.encode(target))
 
 
-def forget(dest: Place) -> None:
+def forget(dest: Location) -> None:
     """Remove all receipts, so that everything is done again."""
     for key in done(dest):
         dest.remove(receipt_name(key))
 
 
-def clear(dest: Place) -> None:
+def clear(dest: Location) -> None:
     """Remove everything but the lock, which belongs to whoever holds it."""
     forget(dest)
     dest.remove(EARLIER_DAYS)
@@ -128,7 +128,7 @@ def clear(dest: Place) -> None:
     dest.remove_folder(RECEIPTS)
 
 
-def done(dest: Place) -> set[str]:
+def done(dest: Location) -> set[str]:
     """Keys of the tasks that have a receipt."""
     try:
         keys = {receipt_key(entry.name) for entry in dest.entries(RECEIPTS)}
@@ -150,7 +150,7 @@ class _Receipt(msgspec.Struct, omit_defaults=True):
     tallies: list[tuple[Part, Tally]] | None = None
 
 
-def remember(dest: Place, key: str, kind: Kind, task: Callable[..., Any], *inputs: Any) -> Any:
+def remember(dest: Location, key: str, kind: Kind, task: Callable[..., Any], *inputs: Any) -> Any:
     """Do a task and leave a receipt with its result."""
     result = task(*inputs)
     receipt = _Receipt(key, **{kind: result})
@@ -158,7 +158,7 @@ def remember(dest: Place, key: str, kind: Kind, task: Callable[..., Any], *input
     return result
 
 
-def recall(dest: Place, key: str, kind: Kind) -> Any:
+def recall(dest: Location, key: str, kind: Kind) -> Any:
     """Return the result of a task that left a receipt, None if it cannot be one of this kind.
 
     Raises

@@ -16,7 +16,7 @@ from daskbinder.dataset.layout import JOURNAL, LOCK
 from daskbinder.errors import InputError, JobError
 from daskbinder.storage import local
 from daskbinder.storage.backend import Changed
-from daskbinder.storage.location import Place
+from daskbinder.storage.location import Location
 
 log = logging.getLogger(__name__)
 
@@ -31,12 +31,12 @@ StillHeld = Callable[[], None]
 
 
 @contextmanager
-def locked(dest: Place, expiry: float = EXPIRY) -> Iterator[StillHeld]:
+def locked(dest: Location, expiry: float = EXPIRY) -> Iterator[StillHeld]:
     """Keep other runs off a place.
 
     Parameters
     ----------
-    dest : Place
+    dest : Location
         The place.
     expiry : float
         Seconds after which a lock that was not renewed is anybody's. That of a folder needs none:
@@ -59,7 +59,7 @@ def locked(dest: Place, expiry: float = EXPIRY) -> Iterator[StillHeld]:
 
 
 @contextmanager
-def _flocked(dest: Place) -> Iterator[StillHeld]:
+def _flocked(dest: Location) -> Iterator[StillHeld]:
     path = dest.path(LOCK)
     name = LOCK.removeprefix(f"{JOURNAL}/")
     try:
@@ -85,7 +85,7 @@ def _flocked(dest: Place) -> Iterator[StillHeld]:
         os.close(file)
 
 
-def _take_flock(file: int, dest: Place) -> None:
+def _take_flock(file: int, dest: Location) -> None:
     import fcntl
 
     try:
@@ -104,7 +104,7 @@ def _is_same(file: int, folder: int, name: str) -> bool:
 
 
 @contextmanager
-def _leased(dest: Place, expiry: float) -> Iterator[StillHeld]:
+def _leased(dest: Location, expiry: float) -> Iterator[StillHeld]:
     lease = _Lease(dest, expiry)
     lease.take()
     ended = threading.Event()
@@ -126,7 +126,7 @@ def _leased(dest: Place, expiry: float) -> Iterator[StillHeld]:
 class _Lease:
     """The lock object of one run."""
 
-    def __init__(self, dest: Place, expiry: float) -> None:
+    def __init__(self, dest: Location, expiry: float) -> None:
         self.dest, self.expiry = dest, expiry
         self.text = json.dumps({"run": secrets.token_hex(16)}).encode()
         self.lost = False

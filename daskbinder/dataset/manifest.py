@@ -16,7 +16,7 @@ from daskbinder.dataset.layout import MANIFEST, is_output
 from daskbinder.errors import InputError
 from daskbinder.model.windows import GRAINS, KINDS
 from daskbinder.redaction import address_of, scrub
-from daskbinder.storage.location import Place
+from daskbinder.storage.location import Location
 
 FORMAT = 3
 """Raised whenever the same archive would give other results than before."""
@@ -93,12 +93,12 @@ class BrokenManifest(InputError):
     """A manifest that tells nothing; counting everything anew replaces it."""
 
 
-def read_manifest(place: Place, *, broken_is_none: bool = False) -> dict[str, Any] | None:
+def read_manifest(location: Location, *, broken_is_none: bool = False) -> dict[str, Any] | None:
     """Read the manifest of a data set.
 
     Parameters
     ----------
-    place : Place
+    location : Location
         Where the data set lies.
     broken_is_none : bool
         Take a broken manifest for none: it will be replaced.
@@ -116,11 +116,11 @@ def read_manifest(place: Place, *, broken_is_none: bool = False) -> dict[str, An
         When a newer daskbinder wrote it, or it names a file that no data set has.
     """
     try:
-        data = place.read(MANIFEST)
+        data = location.read(MANIFEST)
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        return _read(f"{place}/{MANIFEST}", data)
+        return _read(f"{location}/{MANIFEST}", data)
     except BrokenManifest:
         if broken_is_none:
             return None
@@ -181,7 +181,9 @@ def _without_secrets(manifest: dict[str, Any]) -> dict[str, Any]:
     return manifest
 
 
-def write_manifest(place: Place, manifest: Mapping[str, Any], stamp: str | None = None) -> None:
+def write_manifest(
+    location: Location, manifest: Mapping[str, Any], stamp: str | None = None
+) -> None:
     """Write the manifest, if that now there has this stamp; the data set is what it names."""
     data = json.dumps(manifest, indent=1, ensure_ascii=False).encode() + b"\n"
-    place.write(MANIFEST, data, stamp=stamp)
+    location.write(MANIFEST, data, stamp=stamp)

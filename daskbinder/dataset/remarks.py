@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from daskbinder.counting.codes import Ints
-from daskbinder.model.dates import Days
+from daskbinder.model.dates import DateSet
 from daskbinder.model.launch import HOUR
 from daskbinder.text import readable
 
@@ -31,7 +31,7 @@ def gaps(rows: Sequence[Mapping[str, Any]], today: date) -> Iterator[str]:
     """What the day table tells of the archive."""
     if not rows:
         return
-    missing = Days.of(row["date"] for row in rows).gaps
+    missing = DateSet.of(row["date"] for row in rows).gaps
     if missing:
         yield f"{counted_days(missing)} missing"
     provisional = [row["date"] for row in rows if row["provisional"]]
@@ -83,8 +83,8 @@ def silences(series: pa.Table) -> Iterator[str]:
     n = series["n"].to_numpy()
     column = series["federation"].combine_chunks()
     member = column.indices.to_numpy()
-    _, place = np.unique(hour, return_inverse=True)
-    shared = np.bincount(place, weights=n)[place] > 0
+    _, location = np.unique(hour, return_inverse=True)
+    shared = np.bincount(location, weights=n)[location] > 0
     for code, name in enumerate(column.dictionary.to_pylist()):
         own = shared & (member == code)
         runs = [f"{_hour(first)} to {_hour(last)}" for first, last in _runs(hour[own], n[own] == 0)]
@@ -107,7 +107,7 @@ def _hour(number: int) -> str:
 
 def counted_days(days: Iterable[date]) -> str:
     """Say how many days, and which if they are few."""
-    found = Days.of(days)
+    found = DateSet.of(days)
     return f"{counted(found, 'day')} ({listed(found.texts)})"
 
 

@@ -16,10 +16,10 @@ from daskbinder.dataset.files import Rollups
 from daskbinder.dataset.layout import DAYS, MANIFEST
 from daskbinder.dataset.manifest import read_manifest
 from daskbinder.errors import InputError
-from daskbinder.model.dates import Days
+from daskbinder.model.dates import DateSet
 from daskbinder.model.hub import MYBINDER, Instance
 from daskbinder.model.windows import GRAINS, KINDS
-from daskbinder.storage.location import Place
+from daskbinder.storage.location import Location
 
 _DAY = timedelta(days=1)
 
@@ -89,12 +89,12 @@ class Overview:
         today = today or datetime.now(UTC).date()
         dates = [file.date for file in archive.files]
         return cls(
-            source=archive.place.address,
+            source=archive.location.address,
             days=len(dates),
             first=dates[0] if dates else None,
             last=dates[-1] if dates else None,
             bytes=sum(file.size for file in archive.files),
-            gaps=Days.of(dates).gaps.spans,
+            gaps=DateSet.of(dates).gaps.spans,
             provisional=tuple(day for day in dates if day >= today - _DAY),
             empty=tuple(file.date for file in archive.files if not (file.size or file.refused)),
             refused=tuple(file.date for file in archive.files if file.refused),
@@ -194,7 +194,7 @@ class Holdings:
         InputError
             When the manifest or the day table is not as a run left it.
         """
-        place, manifest = rollups.place, rollups.manifest
+        location, manifest = rollups.location, rollups.manifest
         try:
             days = rollups.table(DAYS)
             dates: list[date] = days["date"].to_pylist()
@@ -202,14 +202,14 @@ class Holdings:
             totals = manifest["totals"]
             files: dict[str, dict[str, Any]] = manifest["files"]
             return cls(
-                dest=place.address,
+                dest=location.address,
                 instance=rollups.instance,
                 source=str(manifest["source"]),
                 version=str(manifest["daskbinder"]),
                 days=len(dates),
                 first=min(dates, default=None),
                 last=max(dates, default=None),
-                gaps=Days.of(dates).gaps.spans,
+                gaps=DateSet.of(dates).gaps.spans,
                 provisional=tuple(day for day, may in zip(dates, flags, strict=True) if may),
                 launches=int(totals["accepted"]),
                 rejected=int(totals["rejected"]),
@@ -220,13 +220,13 @@ class Holdings:
                 lost={str(name): str(why) for name, why in manifest.get("lost", {}).items()},
                 unknown_hosts=tuple(map(str, manifest["unknown_origins"])),
                 bytes=sum(int(entry["bytes"]) for entry in files.values())
-                + (place.entry(MANIFEST).size or 0),
+                + (location.entry(MANIFEST).size or 0),
             )
         except InputError:
             raise
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(
-                f"{place}/{MANIFEST} does not state what a run leaves; run again with --full"
+                f"{location}/{MANIFEST} does not state what a run leaves; run again with --full"
             ) from error
 
     @property
@@ -264,21 +264,21 @@ def look(
     InputError
         When there is nothing at `url`.
     """
-    place = Place.at(instance.archive if url is None else url, storage_options, public=True)
+    location = Location.at(instance.archive if url is None else url, storage_options, public=True)
 
     def archive() -> Archive:
         return Archive(url, storage_options=storage_options, instance=instance)
 
-    listed = archive() if url is None or place.lists else None
+    listed = archive() if url is None or location.lists else None
     if url is not None and not (listed and listed.files):
         manifest = None
         try:
-            manifest = read_manifest(place)
+            manifest = read_manifest(location)
         except InputError:
-            if place.lists:
+            if location.lists:
                 raise  # a site may well have a manifest of its own
         if manifest is not None:
-            return Holdings.of(Rollups(place, manifest))
+            return Holdings.of(Rollups(location, manifest))
     return Overview.of(listed or archive())
 
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from daskbinder.errors import InputError
 
-__all__ = ["Days", "beside"]
+__all__ = ["DateSet", "beside"]
 
 
 def beside(day: date) -> set[date]:
@@ -20,7 +20,7 @@ def beside(day: date) -> set[date]:
 
 
 @dataclass(frozen=True)
-class Days:
+class DateSet:
     """A set of dates.
 
     Attributes
@@ -31,7 +31,7 @@ class Days:
     Examples
     --------
     >>> from datetime import date
-    >>> days = Days.of([date(2021, 3, 1), date(2021, 3, 2), date(2021, 3, 4)])
+    >>> days = DateSet.of([date(2021, 3, 1), date(2021, 3, 2), date(2021, 3, 4)])
     >>> len(days), len(days.runs), len(days.widened(0, 1))
     (3, 2, 5)
     """
@@ -39,12 +39,12 @@ class Days:
     runs: tuple[tuple[int, int], ...] = ()
 
     @classmethod
-    def of(cls, days: Iterable[date]) -> "Days":
+    def of(cls, days: Iterable[date]) -> "DateSet":
         """Keep these dates, in whatever order they come."""
         return cls.over((day.toordinal(), day.toordinal()) for day in days)
 
     @classmethod
-    def over(cls, runs: Iterable[tuple[int, int]]) -> "Days":
+    def over(cls, runs: Iterable[tuple[int, int]]) -> "DateSet":
         """Keep the days of these runs, which may overlap; beyond the calendar there are none."""
         joined: list[tuple[int, int]] = []
         for first, last in sorted(runs):
@@ -62,9 +62,9 @@ class Days:
     def __len__(self) -> int:
         return sum(last - first + 1 for first, last in self.runs)
 
-    def __and__(self, other: "Days") -> "Days":
+    def __and__(self, other: "DateSet") -> "DateSet":
         """Days of both."""
-        return Days.over(
+        return DateSet.over(
             (max(first, start), min(last, stop))
             for first, last in self.runs
             for start, stop in other.runs
@@ -72,10 +72,10 @@ class Days:
         )
 
     @property
-    def gaps(self) -> "Days":
+    def gaps(self) -> "DateSet":
         """Days between the first and the last that are not there."""
         ends = pairwise(self.runs)
-        return Days(tuple((last + 1, first - 1) for (_, last), (first, _) in ends))
+        return DateSet(tuple((last + 1, first - 1) for (_, last), (first, _) in ends))
 
     @property
     def spans(self) -> tuple[tuple[date, date], ...]:
@@ -87,13 +87,13 @@ class Days:
         """Each run to be read: its only day, or its first and its last."""
         return [f"{a}" if a == b else f"{a} to {b}" for a, b in self.spans]
 
-    def between(self, first: int, last: int) -> "Days":
+    def between(self, first: int, last: int) -> "DateSet":
         """Days of an interval of ordinals, both ends included."""
-        return self & Days(((first, last),))
+        return self & DateSet(((first, last),))
 
-    def widened(self, before: int, after: int) -> "Days":
+    def widened(self, before: int, after: int) -> "DateSet":
         """The days and so many before and after each."""
-        return Days.over((first - before, last + after) for first, last in self.runs)
+        return DateSet.over((first - before, last + after) for first, last in self.runs)
 
 
 _FIRST, _LAST = date.min.toordinal(), date.max.toordinal()

@@ -14,13 +14,13 @@ import pyarrow.compute as pc
 from daskbinder import plots
 from daskbinder.model.launch import day_number
 from daskbinder.pages import templates
-from daskbinder.pages.data import Tables
-from daskbinder.pages.filters import State
+from daskbinder.pages.data import PageData
+from daskbinder.pages.filters import Filters
 from daskbinder.plots import theme, timeseries
 from daskbinder.sheet import write_csv
 from daskbinder.text import readable
 
-__all__ = ["View", "figures"]
+__all__ = ["PageContent", "figures"]
 
 HEADLINES = {
     "launches": "Launches",
@@ -33,25 +33,25 @@ ROWS = 12
 """Rows of a page of the table."""
 
 
-class View:
+class PageContent:
     """Tables seen through what was chosen: everything that is shown, as numbers and text."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: PageData) -> None:
         self.tables = tables
         self._rates = lru_cache(32)(self._rates_of)
         self._totals = lru_cache(8)(self._totals_of)
 
-    def member_rates(self, state: State) -> pd.DataFrame:
+    def member_rates(self, state: Filters) -> pd.DataFrame:
         """Launches a day of each member; those not chosen are empty."""
         rates = self._rates("member", state.grain, state.providers)
         return rates.where(rates.notna() & np.isin(self.tables.members, state.members))
 
-    def provider_rates(self, state: State) -> pd.DataFrame:
+    def provider_rates(self, state: Filters) -> pd.DataFrame:
         """Launches a day of each provider; those not chosen are empty."""
         rates = self._rates("provider", state.grain, state.members)
         return rates.where((rates > 0) & np.isin(self.tables.providers, state.providers))
 
-    def repository_rates(self, state: State) -> pd.DataFrame:
+    def repository_rates(self, state: Filters) -> pd.DataFrame:
         """Launches a day of the chosen repository, on the members chosen."""
         tables, launches = self.tables, self.tables.launches
         row = self.repository(state)
@@ -66,7 +66,7 @@ class View:
         frame = pd.DataFrame({ONE: np.where(tables.present, n, np.nan)}, index=tables.index)
         return timeseries.rates(frame, state.grain)
 
-    def hours(self, state: State) -> pd.DataFrame:
+    def hours(self, state: Filters) -> pd.DataFrame:
         """Mean launches in each hour of the week."""
         tables, rows = self.tables, state.rows(self.tables)
         chosen = [tables.members.index(name) for name in state.members]
@@ -77,7 +77,7 @@ class View:
         frame = pd.DataFrame({"n": n}, index=index + pd.to_timedelta(hour, "h"))
         return timeseries.week_of_hours(frame)
 
-    def repository(self, state: State) -> int | None:
+    def repository(self, state: Filters) -> int | None:
         """Row of the chosen repository; by default the first of the table."""
         if state.repo:
             row = pc.index(self.tables.identity, pa.scalar(state.repo)).as_py()
@@ -86,7 +86,7 @@ class View:
         ranked, _ = self._totals(state.first, state.last, state.members, state.providers)
         return int(ranked[0]) if len(ranked) else None
 
-    def found(self, state: State) -> tuple[Any, Any, Any]:
+    def found(self, state: Filters) -> tuple[Any, Any, Any]:
         """Rows of repositories that were launched and are looked for, their launches and ranks."""
         ranked, totals = self._totals(state.first, state.last, state.members, state.providers)
         rank = np.arange(1, len(ranked) + 1)
@@ -97,7 +97,7 @@ class View:
             ranked, totals, rank = ranked[kept], totals[kept], rank[kept]
         return ranked, totals, rank
 
-    def shown(self, state: State, query: str) -> dict[str, Any]:
+    def shown(self, state: Filters, query: str) -> dict[str, Any]:
         """Text of the page."""
         tables = self.tables
         ranked, totals = self._totals(state.first, state.last, state.members, state.providers)
@@ -118,7 +118,7 @@ class View:
             **self._chosen(state),
         }
 
-    def _headlines(self, state: State, repositories: int) -> dict[str, str]:
+    def _headlines(self, state: Filters, repositories: int) -> dict[str, str]:
         tables, rows = self.tables, state.rows(self.tables)
         counts = self._counts(state)
         now, there = counts[rows], tables.present[rows]
@@ -154,7 +154,7 @@ class View:
             f"{tally.get('provisional', 0):,} provisional",
         }
 
-    def _page(self, state: State, whole: int) -> dict[str, Any]:
+    def _page(self, state: Filters, whole: int) -> dict[str, Any]:
         ranked, totals, rank = self.found(state)
         pages = max(1, -(-len(ranked) // ROWS))
         number = min(max(state.page, 1), pages)
@@ -186,7 +186,7 @@ class View:
             else "none found",
         }
 
-    def _chosen(self, state: State) -> dict[str, str]:
+    def _chosen(self, state: Filters) -> dict[str, str]:
         row = self.repository(state)
         if row is None:
             return {
@@ -209,7 +209,7 @@ class View:
             "link_text": f"Open on {readable(entry['provider'], 24)}",
         }
 
-    def _counts(self, state: State) -> Any:
+    def _counts(self, state: Filters) -> Any:
         """Launches by day and member, of what was chosen."""
         tables = self.tables
         members = np.isin(tables.members, state.members)
@@ -255,7 +255,7 @@ class View:
 ONE = "this repository"
 
 
-def _unit(state: State) -> str:
+def _unit(state: Filters) -> str:
     what = "share of launches" if state.kind == "share" else "launches a day"
     return f"{what}, {timeseries.GRAINS[state.grain]}"
 
@@ -265,10 +265,12 @@ def _changed(part: float, days: int) -> str:
     return f"{sign} {abs(part):.1%} against the {days:,} days before"
 
 
-def figures(view: View, state: State | None = None, *, heights: int = 360) -> dict[str, Any]:
+def figures(
+    view: PageContent, state: Filters | None = None, *, heights: int = 360
+) -> dict[str, Any]:
     """Draw the figures of a page, by their names."""
     tables = view.tables
-    state = state or State.read("", tables)
+    state = state or Filters.read("", tables)
     members, unit = view.member_rates(state), {"share": "share of launches"}
     made = {
         kind: plots.series(
@@ -310,7 +312,7 @@ def legend(names: Sequence[str], of: str) -> list[tuple[str, str]]:
     return list(zip(timeseries.labels(names), shades, strict=True))
 
 
-def tallies(tables: Tables) -> list[tuple[str, str]]:
+def tallies(tables: PageData) -> list[tuple[str, str]]:
     """In how many states days of the archive are, with the colours of these."""
     found = tables.states["state"].value_counts()
     return [
@@ -318,7 +320,7 @@ def tallies(tables: Tables) -> list[tuple[str, str]]:
     ]
 
 
-def series_csv(view: View, state: State) -> str:
+def series_csv(view: PageContent, state: Filters) -> str:
     """Launches a day of the members chosen, a row a step within the days chosen."""
     rates = view.member_rates(state)[list(state.members)]
     rates = rates.loc[pd.Timestamp(state.first) : pd.Timestamp(state.last)]
@@ -329,7 +331,7 @@ def series_csv(view: View, state: State) -> str:
     return write_csv(["date", *state.members], rows)
 
 
-def repositories_csv(view: View, state: State) -> str:
+def repositories_csv(view: PageContent, state: Filters) -> str:
     """Every repository that was launched and is looked for, the most launched first."""
     ranked, totals, rank = view.found(state)
     known = view.tables.known.take(pa.array(ranked))

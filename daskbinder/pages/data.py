@@ -20,7 +20,7 @@ from daskbinder.text import readable
 
 
 @dataclass(frozen=True)
-class Tables:
+class PageData:
     """What the explorer shows, loaded once.
 
     Attributes
@@ -60,11 +60,13 @@ class Tables:
     place: Any
 
     @classmethod
-    def load(cls, rollups: Rollups) -> "Tables":
+    def load(cls, rollups: Rollups) -> "PageData":
         """Read them from a data set."""
         daily, hourly = (rollups.federation(by, wide=True) for by in ("day", "hour"))
         if not np.nansum(daily.to_numpy()):
-            raise InputError(f"{rollups.place} holds no launches, so there is nothing to look at")
+            raise InputError(
+                f"{rollups.location} holds no launches, so there is nothing to look at"
+            )
         known = select.directory(rollups)
         launches = frames.launches(rollups)
         members = tuple(str(name) for name in daily.sum().sort_values(ascending=False).index)

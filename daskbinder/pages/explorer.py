@@ -31,16 +31,16 @@ from daskbinder.model.launch import day_of
 from daskbinder.pages import templates
 from daskbinder.pages.content import (
     HEADLINES,
-    View,
+    PageContent,
     figures,
     legend,
     repositories_csv,
     series_csv,
     tallies,
 )
-from daskbinder.pages.data import Tables
-from daskbinder.pages.filters import GRAINS, RANGES, State
-from daskbinder.plots.timeseries import ALL, KINDS, TIME, TOLD, WHEN, Drawn
+from daskbinder.pages.data import PageData
+from daskbinder.pages.filters import GRAINS, RANGES, Filters
+from daskbinder.plots.timeseries import ALL, KINDS, TIME, TOLD, WHEN, PlotSeries
 
 __all__ = ["serve"]
 
@@ -53,7 +53,7 @@ _POLICY = (
 )
 
 
-class Live:
+class LiveFigure:
     """A figure over time that is there, and is given new values."""
 
     def __init__(self, figure: Any, *, logy: bool = False) -> None:
@@ -62,7 +62,7 @@ class Live:
         sources = (part.data_source for part in figure.renderers)
         (self.told,) = (source for source in sources if TOLD in source.data)
 
-    def draw(self, values: Drawn) -> None:
+    def draw(self, values: PlotSeries) -> None:
         """Give it new values."""
         time = values.frame[TIME].to_numpy()
         for number, name in enumerate(values.names):
@@ -77,7 +77,7 @@ class Live:
         highest = values.frame[ALL].to_numpy()
         self.told.data = {name: told.get(name, highest) for name in self.told.data}
 
-    def frame(self, values: Drawn, first: date, last: date) -> None:
+    def frame(self, values: PlotSeries, first: date, last: date) -> None:
         """Show the days from `first` to `last`."""
         half = np.timedelta64(12, "h")
         start, end = np.datetime64(first) - half, np.datetime64(last) + half
@@ -91,8 +91,10 @@ class Live:
 class Figures:
     """The figures, each drawn once and then copied for every visitor: drawing takes longer."""
 
-    def __init__(self, tables: Tables) -> None:
-        self._made = {name: _packed(name, plot) for name, plot in figures(View(tables)).items()}
+    def __init__(self, tables: PageData) -> None:
+        self._made = {
+            name: _packed(name, plot) for name, plot in figures(PageContent(tables)).items()
+        }
 
     def copy(self, name: str) -> Any:
         """Give a new figure of a name."""
@@ -121,10 +123,10 @@ class Bridge(JSComponent):  # type: ignore[misc]  # Panel has no types
 class Visit:
     """One visitor's page."""
 
-    def __init__(self, tables: Tables, figures: Figures, query: str) -> None:
-        self.tables, self.figures, self.view = tables, figures, View(tables)
-        self.state = State.read(query, tables)
-        self.live: dict[str, Live] = {}
+    def __init__(self, tables: PageData, figures: Figures, query: str) -> None:
+        self.tables, self.figures, self.view = tables, figures, PageContent(tables)
+        self.state = Filters.read(query, tables)
+        self.live: dict[str, LiveFigure] = {}
         self.seen: dict[str, Any] = {}
         self.slots = {
             name: pn.Column(sizing_mode="stretch_width", margin=0)
@@ -191,7 +193,7 @@ class Visit:
         """Show what was chosen."""
         if not isinstance(query, str):
             return
-        self.state = State.read(query, self.tables)
+        self.state = Filters.read(query, self.tables)
         with hold():
             for name in (self.state.kind, "repository", "providers", "hours"):
                 self._show(name)
@@ -204,7 +206,7 @@ class Visit:
         if name == "hours":
             self._show_hours(figure)
         elif name != "archive":
-            self.live.setdefault(name, Live(figure, logy=name == "providers"))
+            self.live.setdefault(name, LiveFigure(figure, logy=name == "providers"))
             self._show_series(name)
         if not len(slot):  # when it has its values: what is on the page is told each change
             size = {"sizing_mode": "stretch_width", "height": figure.height, "margin": 0}
@@ -220,7 +222,7 @@ class Visit:
             kind, rates = "stacked", view.repository_rates
             key = state.grain, state.members, view.repository(state)
         if name not in self.seen or self.seen[name][0] != key:
-            self.seen[name] = key, Drawn.of(rates(state), kind, state.grain)
+            self.seen[name] = key, PlotSeries.of(rates(state), kind, state.grain)
             self.live[name].draw(self.seen[name][1])
         self.live[name].frame(self.seen[name][1], state.first, state.last)
 
@@ -240,12 +242,12 @@ class Visit:
         figure.select_one(LinearColorMapper).update(low=low, high=high)
 
 
-def pages(tables: Tables, origin: str) -> Callable[[], Any]:
+def pages(tables: PageData, origin: str) -> Callable[[], Any]:
     """Make the page of each visitor.
 
     Parameters
     ----------
-    tables : Tables
+    tables : PageData
         What is shown.
     origin : str
         Host and port that the server answers to.
@@ -269,15 +271,15 @@ def pages(tables: Tables, origin: str) -> Callable[[], Any]:
 class _Download(tornado.web.RequestHandler):
     """What is shown, as a file."""
 
-    def initialize(self, tables: Tables, origin: str, kind: str) -> None:
+    def initialize(self, tables: PageData, origin: str, kind: str) -> None:
         self.tables, self.origin, self.kind = tables, origin, kind
 
     def get(self) -> None:
         """Answer with CSV."""
         if self.request.host != self.origin:
             raise tornado.web.HTTPError(403)
-        state = State.read(self.request.query, self.tables)
-        view = View(self.tables)
+        state = Filters.read(self.request.query, self.tables)
+        view = PageContent(self.tables)
         text = {"series": series_csv, "repositories": repositories_csv}[self.kind](view, state)
         name = f"{self.kind}-{state.first}-{state.last}.csv"
         self.set_header("Content-Type", "text/csv; charset=utf-8")
@@ -302,7 +304,7 @@ def serve(
     tell : callable
         Called with the address.
     """
-    tables = Tables.load(rollups)
+    tables = PageData.load(rollups)
     port = _bound(port)
     origin = f"{_LOCAL}:{port}"
     files = [

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from urllib.parse import parse_qs
 
 from daskbinder.model.launch import day_number, day_of
-from daskbinder.pages.data import Tables
+from daskbinder.pages.data import PageData
 from daskbinder.plots.timeseries import KINDS, labels
 
 RANGES = {"90d": "90 days", "365d": "A year", "all": "All", "own": "Other"}
@@ -14,7 +14,7 @@ GRAINS = {"average": "7-day mean", "day": "Day", "week": "Week", "month": "Month
 
 
 @dataclass(frozen=True)
-class State:
+class Filters:
     """What a visitor chose.
 
     Attributes
@@ -33,7 +33,7 @@ class State:
     page : int
         Page of the table, from 1.
     repo : str
-        The chosen repository as `Tables.identity` has it; empty for the most launched.
+        The chosen repository as `PageData.identity` has it; empty for the most launched.
     """
 
     range: str
@@ -48,7 +48,7 @@ class State:
     repo: str
 
     @classmethod
-    def read(cls, query: str, tables: Tables) -> "State":
+    def read(cls, query: str, tables: PageData) -> "Filters":
         """Read the query of an address; whatever cannot be meant is left at what is usual."""
         given = parse_qs(query, keep_blank_values=True, max_num_fields=1000)
 
@@ -85,7 +85,7 @@ class State:
             one("repo", ""),
         )
 
-    def rows(self, tables: Tables) -> slice:
+    def rows(self, tables: PageData) -> slice:
         """The chosen days among those of the tables."""
         return slice(
             day_number(self.first) - tables.first, day_number(self.last) - tables.first + 1

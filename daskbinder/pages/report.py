@@ -13,14 +13,14 @@ from bokeh.resources import Resources
 
 from daskbinder._version import __version__
 from daskbinder.dataset.files import Rollups
-from daskbinder.model.dates import Days
+from daskbinder.model.dates import DateSet
 from daskbinder.model.launch import day_of
 from daskbinder.pages import templates
-from daskbinder.pages.content import HEADLINES, View, figures, legend, tallies
-from daskbinder.pages.data import Tables
-from daskbinder.pages.filters import State
+from daskbinder.pages.content import HEADLINES, PageContent, figures, legend, tallies
+from daskbinder.pages.data import PageData
+from daskbinder.pages.filters import Filters
 from daskbinder.plots.timeseries import labels
-from daskbinder.storage.location import Place
+from daskbinder.storage.location import Location
 from daskbinder.text import readable
 
 __all__ = ["render", "write"]
@@ -53,9 +53,9 @@ def write(rollups: Rollups, out: str) -> int:
         Its bytes.
     """
     folder, slash, name = out.rpartition("/")
-    place = Place.at(folder + slash if slash else ".")
+    location = Location.at(folder + slash if slash else ".")
     data = render(rollups).encode()
-    place.write(name, data)
+    location.write(name, data)
     return len(data)
 
 
@@ -67,9 +67,9 @@ def render(rollups: Rollups) -> str:
     str
         HTML.
     """
-    tables = Tables.load(rollups)
-    view, state = View(tables), State.read("", tables)
-    recent = State.read(f"range={RECENT}d", tables)
+    tables = PageData.load(rollups)
+    view, state = PageContent(tables), Filters.read("", tables)
+    recent = Filters.read(f"range={RECENT}d", tables)
     drawn = {name: hv.render(plot) for name, plot in figures(view, state).items()}
     del drawn["repository"]
     for name, figure in drawn.items():
@@ -105,7 +105,7 @@ def render(rollups: Rollups) -> str:
                 ("Months by provider", "by-provider", *_months(tables, tables.providers, axis=1)),
             ],
             days=f"{len(tables.days):,}",
-            gaps=Days.of(tables.days.loc[~tables.days["present"], "date"].dt.date).texts,
+            gaps=DateSet.of(tables.days.loc[~tables.days["present"], "date"].dt.date).texts,
             notes=[
                 (number, note)
                 for number, note in enumerate(tables.notes, 1)
@@ -133,7 +133,7 @@ def _policy(scripts: Sequence[str]) -> str:
     )
 
 
-def _top(view: View, state: State) -> list[tuple[Any, ...]]:
+def _top(view: PageContent, state: Filters) -> list[tuple[Any, ...]]:
     """The repositories with the most launches, as they are shown."""
     ranked, totals, _ = view.found(state)
     whole = int(totals.sum())
@@ -155,7 +155,7 @@ def _top(view: View, state: State) -> list[tuple[Any, ...]]:
     return rows
 
 
-def _months(tables: Tables, names: Sequence[str], *, axis: int) -> tuple[list[str], list[Any]]:
+def _months(tables: PageData, names: Sequence[str], *, axis: int) -> tuple[list[str], list[Any]]:
     """Launches of each month, the newest first: names, and rows of values, total and days."""
     counts = tables.cube.sum(axis=axis)
     month = tables.index.to_period("M")

@@ -54,14 +54,14 @@ from daskbinder.dataset.layout import (
     rollup_name,
 )
 from daskbinder.errors import InputError, LostFiles
-from daskbinder.model.dates import Days
+from daskbinder.model.dates import DateSet
 from daskbinder.model.federation import Federation
 from daskbinder.model.hub import MYBINDER
 from daskbinder.model.launch import VERSIONS, Reason, day_number
 from daskbinder.model.windows import Window, windows_of
 from daskbinder.redaction import line_without_secrets
 from daskbinder.storage import buffers
-from daskbinder.storage.location import Place
+from daskbinder.storage.location import Location
 
 HOURS = {"hour": 1, "day": 24}
 """Hours in each grain."""
@@ -149,7 +149,7 @@ class Totals:
     index_mismatches: int
 
 
-def count_block(source: Place, block: Sequence[Part], rules: Rules) -> Counted:
+def count_block(source: Location, block: Sequence[Part], rules: Rules) -> Counted:
     """Read some parts of day files and count their launches.
 
     Raises
@@ -166,7 +166,7 @@ def count_block(source: Place, block: Sequence[Part], rules: Rules) -> Counted:
         raise LostFiles(error.files | lost(source, block)) from error
 
 
-def _count_block(source: Place, block: Sequence[Part], rules: Rules) -> Counted:
+def _count_block(source: Location, block: Sequence[Part], rules: Rules) -> Counted:
     counted: list[dict[str, Counts]] = []
     tallies: list[tuple[Part, Tally]] = []
     for bodies in _bodies(source, block, rules.blocksize):
@@ -187,7 +187,9 @@ def _count_block(source: Place, block: Sequence[Part], rules: Rules) -> Counted:
     return Counted(_merged(counted), tuple(tallies))
 
 
-def _bodies(source: Place, block: Sequence[Part], size: int) -> Iterator[list[tuple[Part, Body]]]:
+def _bodies(
+    source: Location, block: Sequence[Part], size: int
+) -> Iterator[list[tuple[Part, Body]]]:
     """Bodies of a block, as many at a time as have come and make up about `size` bytes."""
     for group in read_groups(source, block, size):
         yield [
@@ -250,10 +252,10 @@ def partition(
 
 
 def write_rollups(
-    dest: Place,
+    dest: Location,
     kind: str,
-    days: Days,
-    present: Days,
+    days: DateSet,
+    present: DateSet,
     grains: Sequence[str],
     compat: str | None,
     renewal: Renewal,
@@ -263,11 +265,11 @@ def write_rollups(
 
     Parameters
     ----------
-    dest : Place
+    dest : Location
         Where to.
     kind : str
         Kind of the windows.
-    days, present : Days
+    days, present : DateSet
         Days of the windows, and those among them that have a day file. A window without any of
         these is left out when it holds no launch.
     grains : sequence of str
@@ -292,7 +294,7 @@ def write_rollups(
 
 
 def _rollups(
-    dest: Place,
+    dest: Location,
     windows: Sequence[tuple[Window, bool]],
     grains: Sequence[str],
     compat: str | None,
@@ -321,7 +323,7 @@ def _rollups(
 
 
 def windows_in(
-    kind: str, days: Days, present: Days, compat: str | None
+    kind: str, days: DateSet, present: DateSet, compat: str | None
 ) -> list[tuple[Window, bool]]:
     """Windows that hold any of the days, and whether they hold one with a day file."""
     labels = "notebook" if compat == "notebook" else "iso"
@@ -348,8 +350,8 @@ def _as_notebook(counts: Counts) -> pa.Table:
 
 
 def write_series(
-    dest: Place,
-    present: Days,
+    dest: Location,
+    present: DateSet,
     federation: Federation,
     grains: Sequence[str],
     dates: Collection[int] | None,
@@ -367,7 +369,7 @@ def write_series(
 
 
 def write_repositories(
-    dest: Place,
+    dest: Location,
     first: date,
     last: date,
     federation: Federation,
@@ -379,7 +381,7 @@ def write_repositories(
     What a month holds of days that were not counted anew is taken from its standing file.
     """
     written = []
-    for month in windows_of("monthly", Days(((first.toordinal(), last.toordinal()),))):
+    for month in windows_of("monthly", DateSet(((first.toordinal(), last.toordinal()),))):
         days = range(day_number(month.first), day_number(month.last) + 1)
         if renewal.dates is not None and renewal.dates.isdisjoint(days):
             continue
@@ -394,7 +396,7 @@ def write_repositories(
 
 
 def read_visits(
-    dest: Place, standing: Sequence[str], written: Sequence[Sequence[Written]] = ()
+    dest: Location, standing: Sequence[str], written: Sequence[Sequence[Written]] = ()
 ) -> tuple[list[Written], Visits]:
     """Read which repositories were launched when from the files of some months.
 
@@ -407,15 +409,15 @@ def read_visits(
 
 
 def write_directory(
-    dest: Place, present: Days, months: Sequence[tuple[Sequence[Written], Visits]]
+    dest: Location, present: DateSet, months: Sequence[tuple[Sequence[Written], Visits]]
 ) -> list[Written]:
     """Write the directory of repositories, and how many were active when.
 
     Parameters
     ----------
-    dest : Place
+    dest : Location
         Where to.
-    present : Days
+    present : DateSet
         The days that have a day file.
     months : sequence of tuple
         Files that were written for some months, and the visits of these or other months.
@@ -436,7 +438,7 @@ def write_directory(
 
 
 def write_days(
-    dest: Place,
+    dest: Location,
     today: date,
     kept: Sequence[dict[str, Any]],
     index: Mapping[date, int],
@@ -489,7 +491,7 @@ def _day_row(file: DayFile, tallies: Sequence[Tally]) -> dict[str, Any]:
 
 
 def write_rejects(
-    dest: Place, kept: Collection[str], tallies: Iterable[Iterable[tuple[Part, Tally]]]
+    dest: Location, kept: Collection[str], tallies: Iterable[Iterable[tuple[Part, Tally]]]
 ) -> tuple[Written, dict[str, int]]:
     """Write the table of rejected lines; also return how many there are for each reason.
 

@@ -25,7 +25,7 @@ from daskbinder.dataset.files import Written
 from daskbinder.dataset.layout import ACTIVE, DIRECTORY, REPOSITORIES, repositories_name
 from daskbinder.dataset.manifest import FORMAT
 from daskbinder.errors import InputError, JobError
-from daskbinder.model.dates import Days
+from daskbinder.model.dates import DateSet
 from daskbinder.model.federation import Federation
 from daskbinder.model.launch import day_number
 from daskbinder.model.windows import window_of, windows_of
@@ -40,8 +40,8 @@ from daskbinder.pipeline.blocks import (
     start_of,
 )
 from daskbinder.pipeline.incremental import Earlier, Scope
-from daskbinder.pipeline.request import Wish
-from daskbinder.storage.location import Place
+from daskbinder.pipeline.request import Request
+from daskbinder.storage.location import Location
 
 _DAY = timedelta(days=1)
 
@@ -55,11 +55,11 @@ T = TypeVar("T")
 _Lazy = Callable[..., Delayed]
 
 
-class Builder:
+class GraphBuilder:
     """Makes the tasks of one plan, each at most once, and none whose result is there already."""
 
     def __init__(
-        self, wish: Wish, token: str, earlier: Earlier | None, scope: Scope, done: set[str]
+        self, wish: Request, token: str, earlier: Earlier | None, scope: Scope, done: set[str]
     ) -> None:
         self.wish, self.token, self.earlier, self.scope, self.done = (
             wish,
@@ -70,7 +70,7 @@ class Builder:
         )
         self.dates = None if scope.dates is None else frozenset(map(day_number, scope.dates))
         # A cluster may still hold results of these names from a run before: files since replaced.
-        places = wish.archive.place, wish.dest
+        places = wish.archive.location, wish.dest
         self.run = tokenize(token, digest(scope.files), scope.dates, *places)[:8]
         self.months = months_together(scope.files)
         self.by_span: dict[Span, list[tuple[Part, ...]]] = {}
@@ -79,10 +79,10 @@ class Builder:
         for span, of_span in groupby(scope.files, key=lambda file: self.span_of(file.date)):
             self.by_span[span] = list(cut_into_blocks(parts_of(of_span, held), size))
         margin = int(wish.rules.compat is None)
-        reach = Days.of(file.date for file in scope.files).widened(margin, margin)
-        self.spans = self.spans_of(reach if scope.dates is None else Days.of(scope.dates))
+        reach = DateSet.of(file.date for file in scope.files).widened(margin, margin)
+        self.spans = self.spans_of(reach if scope.dates is None else DateSet.of(scope.dates))
         rules = replace(wish.rules, blocksize=0, keep_going=False)
-        self.salt = tokenize(*(place.address for place in places), rules, FORMAT)
+        self.salt = tokenize(*(location.address for location in places), rules, FORMAT)
         self.keys: dict[Span | Start, str] = {}
         self.counted: dict[Start, Delayed] = {}
         self.read: list[tuple[Part, ...]] = []
@@ -92,7 +92,7 @@ class Builder:
         """Find the months that are brought together with that of a day."""
         return span_of_month(day.year * 12 + day.month - 1, self.months)
 
-    def spans_of(self, days: Days) -> dict[Span, None]:
+    def spans_of(self, days: DateSet) -> dict[Span, None]:
         """Find the spans that hold any of the days, in order."""
         spans: dict[Span, None] = {}
         for first, last in days.runs:
@@ -103,14 +103,14 @@ class Builder:
                 spans[span] = None
         return spans
 
-    def endings(self, kind: str) -> Iterator[tuple[Span, Days]]:
+    def endings(self, kind: str) -> Iterator[tuple[Span, DateSet]]:
         """Spans in which windows end that are written, and the days of these windows."""
         days = self.wish.days[kind]
         if self.scope.dates is not None:
             anew = windows_of(kind, self.scope.dates)
-            days &= Days.over((one.first.toordinal(), one.last.toordinal()) for one in anew)
+            days &= DateSet.over((one.first.toordinal(), one.last.toordinal()) for one in anew)
         runs = [(first, window_of(kind, date.fromordinal(last)).last) for first, last in days.runs]
-        for span in self.spans_of(Days.over((first, last.toordinal()) for first, last in runs)):
+        for span in self.spans_of(DateSet.over((first, last.toordinal()) for first, last in runs)):
             first, last = window_of(kind, span.first), window_of(kind, span.last)
             stop = last.last if last.last <= span.last else last.first - _DAY
             ending = days.between(first.first.toordinal(), stop.toordinal())
@@ -132,7 +132,7 @@ class Builder:
         """Count a block."""
         start = start_of(block)
         if start not in self.counted:
-            source, rules = self.wish.archive.place, self.wish.rules
+            source, rules = self.wish.archive.location, self.wish.rules
             task = partial(counting_tasks.count_block, source, block, rules)
             name = f"{block[0].file.date}.{block[0].start}"
             key = self._key_of_block(block)
@@ -145,7 +145,7 @@ class Builder:
 
         Only the last task needs it, but it may be far away, and then all would wait for it.
         """
-        task = partial(read_index, self.wish.archive.place, self.wish.archive.instance)
+        task = partial(read_index, self.wish.archive.location, self.wish.archive.instance)
         with dask.annotate(priority=1):
             return self._lazy(task, "all", self._key(self.token))()
 
@@ -177,7 +177,7 @@ class Builder:
         key = self._key(self._key_of(span), self.wish.federation.fingerprint)
         return self._once(task, span.label, key, lambda: self.partition(span), "members")
 
-    def rollups(self, kind: str, span: Span, days: Days) -> Delayed:
+    def rollups(self, kind: str, span: Span, days: DateSet) -> Delayed:
         """Write the windows of one kind that end in the same months."""
         spans = [one for one in self.spans_of(days) if one in self.spans]
         present = self.wish.present & days
@@ -293,9 +293,9 @@ class Builder:
     def _blocks_of(self, span: Span) -> list[tuple[Part, ...]]:
         """Blocks that may hold launches of some months: their own, and those just beside."""
         margin = int(self.wish.rules.compat is None)
-        days = Days.of([span.first, span.last]).widened(margin, margin)
+        days = DateSet.of([span.first, span.last]).widened(margin, margin)
         first, last = days.runs[0][0], days.runs[-1][1]
-        near = self.spans_of(Days(((first, last),)))
+        near = self.spans_of(DateSet(((first, last),)))
         return [
             block
             for one in near
@@ -340,7 +340,7 @@ def _fold(task: Any, sizes: Sequence[int | None], *inputs: Any) -> Any:
     raise failed.with_traceback(None)
 
 
-def _are_there(dest: Place, files: Sequence[Written]) -> bool:
+def _are_there(dest: Location, files: Sequence[Written]) -> bool:
     """Whether the files that a task says it wrote are there."""
     with suppress(FileNotFoundError):
         return all(dest.entry(file.name).size == file.bytes for file in files)

@@ -16,7 +16,7 @@ from daskbinder.dataset.files import is_whole, read_table
 from daskbinder.dataset.layout import DAYS, EARLIER_DAYS
 from daskbinder.errors import InputError
 from daskbinder.model.dates import beside
-from daskbinder.storage.location import Place
+from daskbinder.storage.location import Location
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Scope:
 
 
 def find_earlier(
-    dest: Place,
+    dest: Location,
     manifest: Mapping[str, Any] | None,
     options: Mapping[str, Any],
     suspects: Collection[str] | None,
@@ -77,7 +77,7 @@ def find_earlier(
 
     Parameters
     ----------
-    dest : Place
+    dest : Location
         Where it would be.
     manifest : mapping or None
         Its manifest, None where there is none.
@@ -110,7 +110,7 @@ def find_earlier(
     )
 
 
-def _day_table(dest: Place, entry: Mapping[str, Any]) -> pa.Table | None:
+def _day_table(dest: Location, entry: Mapping[str, Any]) -> pa.Table | None:
     """Read the day table of an entry of the manifest; None if it is not there, or is none."""
     for name in (DAYS, EARLIER_DAYS):
         if is_whole(dest, name, entry):
@@ -120,7 +120,7 @@ def _day_table(dest: Place, entry: Mapping[str, Any]) -> pa.Table | None:
 
 
 def launches_before(
-    dest: Place, manifest: Mapping[str, Any], earlier: Earlier | None, *, full: bool
+    dest: Location, manifest: Mapping[str, Any], earlier: Earlier | None, *, full: bool
 ) -> dict[date, int]:
     """Launches that each day had when it was counted, as far as a data set tells.
 
@@ -146,7 +146,7 @@ def _launches_in(days: pa.Table) -> dict[date, int]:
 
 
 def find_damaged(
-    dest: Place, manifest: Mapping[str, Any] | None, but: Collection[str] = ()
+    dest: Location, manifest: Mapping[str, Any] | None, but: Collection[str] = ()
 ) -> set[str]:
     """Files of a data set that are gone, or have another size, as listings of their folders tell.
 

@@ -25,17 +25,17 @@ from daskbinder.dataset.layout import (
 )
 from daskbinder.dataset.manifest import read_manifest
 from daskbinder.errors import InputError
-from daskbinder.model.dates import Days
+from daskbinder.model.dates import DateSet
 from daskbinder.model.federation import Federation
 from daskbinder.model.launch import VERSIONS
 from daskbinder.model.windows import GRAINS, KINDS, Window
 from daskbinder.pipeline import counting_tasks
 from daskbinder.pipeline.blocks import digest
 from daskbinder.pipeline.counting_tasks import Rules
-from daskbinder.pipeline.graph import Builder
+from daskbinder.pipeline.graph import GraphBuilder
 from daskbinder.pipeline.incremental import Earlier, Scope, find_damaged, find_earlier, scope_of
-from daskbinder.pipeline.request import Wish
-from daskbinder.storage.location import Place
+from daskbinder.pipeline.request import Request
+from daskbinder.storage.location import Location
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Plan:
 
     Attributes
     ----------
-    wish : Wish
+    wish : Request
         What is wanted.
     earlier : Earlier or None
         The data set of an earlier run that this one builds on.
@@ -69,7 +69,7 @@ class Plan:
         Write the day table and the rejected lines.
     """
 
-    wish: Wish
+    wish: Request
     earlier: Earlier | None = field(repr=False)
     scope: Scope = field(repr=False)
     stamp: str
@@ -88,7 +88,7 @@ class Plan:
         return self.wish.archive
 
     @property
-    def dest(self) -> Place:
+    def dest(self) -> Location:
         """Where the results go."""
         return self.wish.dest
 
@@ -169,7 +169,7 @@ class Plan:
     @property
     def missing(self) -> list[date]:
         """Dates between the first and the last day file that have none."""
-        return list(Days.of(file.date for file in self.files).gaps)
+        return list(DateSet.of(file.date for file in self.files).gaps)
 
     def incomplete(self) -> dict[Window, list[date]]:
         """Windows that lack day files, and the dates they lack."""
@@ -201,7 +201,7 @@ class Plan:
                 f"covers  {len(self.files):,} day files, {first} to {last}, "
                 f"{len(self.missing):,} days missing",
                 f"reads   {len(self.read):,} day files, {self.bytes:,} bytes",
-                f"from    {self.archive.place}",
+                f"from    {self.archive.location}",
                 f"blocks  {len(self.blocks):,}, read {self.rules.blocksize:,} bytes at a time",
                 f"tasks   {self.n_tasks:,}",
                 f"writes  {len(self.names):,} files",
@@ -289,14 +289,14 @@ def plan(
         raise InputError("errors is 'record' or 'raise', compat is None or 'notebook'")
     files = archive.select(start, end)
     if not files:
-        raise InputError(f"{archive.place} has no day file in the range asked for")
+        raise InputError(f"{archive.location} has no day file in the range asked for")
 
-    place = Place.at(dest, storage_options)
-    if place.path() == archive.place.path():
-        raise InputError(f"{place} is the archive; give another folder for the results")
-    wish = Wish(
+    location = Location.at(dest, storage_options)
+    if location.path() == archive.location.path():
+        raise InputError(f"{location} is the archive; give another folder for the results")
+    wish = Request(
         archive,
-        place,
+        location,
         files,
         tuple(kind for kind in KINDS if kind in windows),
         tuple(grain for grain in GRAINS if grain in grains),
@@ -316,7 +316,7 @@ def plan(
     return _plan(wish)
 
 
-def _plan(wish: Wish) -> Plan:
+def _plan(wish: Request) -> Plan:
     """Plan what is wanted, building on what there is in its place."""
     stamp = wish.dest.stamp(MANIFEST)
     manifest = read_manifest(wish.dest, broken_is_none=wish.full)
@@ -356,7 +356,7 @@ def fit(plan: Plan, blocksize: int) -> Plan:
 
 
 def _again(
-    plan: Plan, wish: Wish, more: Collection[date] = (), *, interrupted: bool = False
+    plan: Plan, wish: Request, more: Collection[date] = (), *, interrupted: bool = False
 ) -> Plan:
     """Plan a changed wish; what the plan counts anew, and more, is counted anew."""
     dates = {*(plan.scope.dates or ()), *more}
@@ -364,7 +364,7 @@ def _again(
 
 
 def _build(
-    wish: Wish,
+    wish: Request,
     stamp: str,
     token: str,
     earlier: Earlier | None,
@@ -372,7 +372,9 @@ def _build(
     interrupted: bool,
 ) -> Plan:
     scope = scope_of(earlier, wish.files, more)
-    build = Builder(wish, token, earlier, scope, journal.done(wish.dest) if interrupted else set())
+    build = GraphBuilder(
+        wish, token, earlier, scope, journal.done(wish.dest) if interrupted else set()
+    )
     rollups = tuple(
         build.rollups(kind, span, days) for kind in wish.kinds for span, days in build.endings(kind)
     )

@@ -10,23 +10,23 @@ from daskbinder.archive.archive import Archive
 from daskbinder.archive.dayfiles import DayFile
 from daskbinder.dataset.layout import repositories_name
 from daskbinder.dataset.manifest import FORMAT
-from daskbinder.model.dates import Days
+from daskbinder.model.dates import DateSet
 from daskbinder.model.federation import Federation
 from daskbinder.model.windows import Window, windows_of
 from daskbinder.pipeline import counting_tasks
 from daskbinder.pipeline.counting_tasks import Rules
-from daskbinder.storage.location import Place
+from daskbinder.storage.location import Location
 
 
 @dataclass(frozen=True)
-class Wish:
+class Request:
     """What is wanted of an archive, whatever there is already.
 
     Attributes
     ----------
     archive : Archive
         Where the launches come from.
-    dest : Place
+    dest : Location
         Where the results go.
     files : tuple of DayFile
         The day files the results are about.
@@ -45,7 +45,7 @@ class Wish:
     """
 
     archive: Archive
-    dest: Place
+    dest: Location
     files: tuple[DayFile, ...]
     kinds: tuple[str, ...]
     grains: tuple[str, ...]
@@ -56,12 +56,12 @@ class Wish:
     full: bool = False
 
     @cached_property
-    def present(self) -> Days:
+    def present(self) -> DateSet:
         """Dates that have a day file."""
-        return Days.of(file.date for file in self.files)
+        return DateSet.of(file.date for file in self.files)
 
     @cached_property
-    def days(self) -> dict[str, Days]:
+    def days(self) -> dict[str, DateSet]:
         """Days of the windows of each kind: those that launches may belong to.
 
         The older notebook has complete windows only.
@@ -70,7 +70,7 @@ class Wish:
             return dict.fromkeys(self.kinds, self.present.widened(1, 1))
         present = set(self.present)
         return {
-            kind: Days.of(
+            kind: DateSet.of(
                 day
                 for window in windows_of(kind, present)
                 if present.issuperset(window.dates())
@@ -113,7 +113,7 @@ class Wish:
         """What makes results comparable: a run builds only on one with the same options."""
         return {
             "format": FORMAT,
-            "source": self.archive.place.address,
+            "source": self.archive.location.address,
             "windows": list(self.kinds),
             "grains": list(self.grains),
             "errors": self.rules.errors,

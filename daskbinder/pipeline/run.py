@@ -108,7 +108,7 @@ def run(
         log.info("run on %s", client.scheduler.address)
         for line in str(plan).splitlines() if log.isEnabledFor(logging.INFO) else ():
             log.info("plan: %s", line)
-        check_places(client, plan.archive.place, plan.files[-1], plan.dest)
+        check_places(client, plan.archive.location, plan.files[-1], plan.dest)
         with locked(plan.dest) as still_held, _warnings_of_workers(client):
             manifest = _publish(plan, client, progress, still_held)
     launches = manifest["totals"]["accepted"] - plan.launches_kept
@@ -157,9 +157,9 @@ def _compute_all(
     plan: Plan,
     client: Client,
     progress: Progress | None,
-    target: journal.Target,
+    target: journal.PendingRun,
     before: Mapping[date, int],
-) -> tuple[dict[str, Any], journal.Target]:
+) -> tuple[dict[str, Any], journal.PendingRun]:
     """Compute a plan and what turns out to be needed in its place; return also the target then.
 
     That is a wider one if launches strayed to days it did not count, and one without the files that
@@ -255,7 +255,7 @@ def _describe(plan: Plan, written: Container[str]) -> Mapping[str, Any]:
     return {
         "daskbinder": __version__,
         "instance": plan.archive.instance.name,
-        "source": plan.archive.place.address,
+        "source": plan.archive.location.address,
         "start": plan.files[0].date.isoformat(),
         "end": plan.files[-1].date.isoformat(),
         "options": plan.wish.options,

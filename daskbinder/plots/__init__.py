@@ -7,7 +7,7 @@ days do not look like a fall. Days without a file are gaps, drawn as gaps.
 
 from daskbinder.plots.figures import (
     COLOURS,
-    Drawn,
+    PlotSeries,
     archive,
     colour,
     draw_hours,
@@ -25,7 +25,7 @@ from daskbinder.plots.figures import (
 
 __all__ = [
     "COLOURS",
-    "Drawn",
+    "PlotSeries",
     "archive",
     "colour",
     "draw_hours",

@@ -36,7 +36,7 @@ from daskbinder.plots.timeseries import (
     TIME,
     TOLD,
     WHEN,
-    Drawn,
+    PlotSeries,
     labels,
     rates,
     states,
@@ -45,7 +45,7 @@ from daskbinder.plots.timeseries import (
 
 __all__ = [
     "COLOURS",
-    "Drawn",
+    "PlotSeries",
     "archive",
     "colour",
     "draw_hours",
@@ -394,7 +394,7 @@ def series(
     -------
     holoviews.Overlay
     """
-    drawn = Drawn.of(table, kind, grain)
+    drawn = PlotSeries.of(table, kind, grain)
     marks = noted(table.index, notes, about)
     common: dict[str, Any] = {"x": TIME, "hover": False, "responsive": True, "height": height}
     layers = marked(marks)

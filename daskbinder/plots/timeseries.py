@@ -112,7 +112,7 @@ def states(days: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"date": days["date"], "state": state, "launches": launches})
 
 
-class Drawn(NamedTuple):
+class PlotSeries(NamedTuple):
     """What a figure over time draws.
 
     Attributes
@@ -131,7 +131,7 @@ class Drawn(NamedTuple):
     kind: str
 
     @classmethod
-    def of(cls, table: pd.DataFrame, kind: str, grain: str) -> "Drawn":
+    def of(cls, table: pd.DataFrame, kind: str, grain: str) -> "PlotSeries":
         """Lay rates out as lines, as areas one upon the other, or as areas of shares."""
         names = labels([str(name) for name in table])
         values = table.to_numpy("float64")

@@ -51,7 +51,7 @@ _OWN = secrets.token_bytes(16)
 
 
 @dataclass(frozen=True, repr=False)
-class Place:
+class Location:
     """Files below one URL.
 
     Whatever shows a place shows its `address`, and of its options the names.
@@ -75,7 +75,7 @@ class Place:
         options: Mapping[str, Any] | None = None,
         *,
         public: bool = False,
-    ) -> "Place":
+    ) -> "Location":
         """Make the place of a URL or of a folder, which may be relative.
 
         A bucket that is `public` is read without an account unless the options name one.
@@ -122,7 +122,7 @@ class Place:
         return {"secret_url": self.secret_url, "options": self.options}
 
     def __repr__(self) -> str:
-        return f"Place({self.address!r}, {self.options})"
+        return f"Location({self.address!r}, {self.options})"
 
     def __dask_tokenize__(self) -> tuple[str, str]:
         given = repr((self.secret_url, dict(self.options))).encode()
