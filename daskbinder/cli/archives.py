@@ -132,7 +132,7 @@ def sync(source: str | None, folder: str | None, **given: Any) -> None:
 
 
 @click.command(short_help="Show what SOURCE or DEST holds.")
-@click.argument("place", required=False, metavar="[SOURCE|DEST]")
+@click.argument("location", required=False, metavar="[SOURCE|DEST]")
 @as_json
 @instance
 @storage_options("SOURCE or DEST")
