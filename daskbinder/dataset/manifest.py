@@ -145,7 +145,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     def as_dict(self) -> dict[str, Any]:
         """All parts as they stand in the file."""
-        return msgspec.to_builtins(self, str_keys=True)
+        return msgspec.json.decode(msgspec.json.encode(self))
 
 
 class _Outline(msgspec.Struct):

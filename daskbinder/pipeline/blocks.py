@@ -29,11 +29,13 @@ class BlockLayout:
     ) -> "BlockLayout":
         """Cut files, which are sorted by date, into blocks of about `blocksize` bytes."""
         size = max(blocksize, sum(file.size for file in files) // max_blocks)
-        months = groupby(files, key=lambda file: window_of("monthly", file.date))
+        months = groupby(files, key=lambda file: file.date.replace(day=1))
         return cls(
             {
-                month: tuple(cut_into_blocks(parts_of(of_month, blocksize), size))
-                for month, of_month in months
+                window_of("monthly", first): tuple(
+                    cut_into_blocks(parts_of(of_month, blocksize), size)
+                )
+                for first, of_month in months
             }
         )
 

@@ -7,6 +7,7 @@ it.
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from itertools import groupby, islice
 from typing import Any, Generic, TypeVar, cast
@@ -217,9 +218,8 @@ class GraphBuilder:
     def rollups(self, month: Window, windows: dict[Window, bool]) -> Delayed:
         """Write the windows of one kind that end in the same month."""
         request = self.request
-        ends = {day for window in windows for day in (window.first, window.last)}
-        reached = {window_of("monthly", day) for day in ends}
-        months = [one for one in self.months if one in reached]
+        firsts = {_month(day) for window in windows for day in (window.first, window.last)}
+        months = [one for one in self.months if one.first in firsts]
         names = [name for window in windows for name in request.names_of(window)]
         task = partial(
             output_tasks.write_rollups,
@@ -325,12 +325,13 @@ def _by_kind_and_month(
     windows: Mapping[Window, bool],
 ) -> Iterator[tuple[Window, dict[Window, bool]]]:
     """Group windows by kind and by the month they end in."""
+    for (_, first), of_month in groupby(windows, key=lambda one: (one.kind, _month(one.last))):
+        yield window_of("monthly", first), {window: windows[window] for window in of_month}
 
-    def kind_and_month(window: Window) -> tuple[str, Window]:
-        return window.kind, window_of("monthly", window.last)
 
-    for (_, month), of_month in groupby(windows, key=kind_and_month):
-        yield month, {window: windows[window] for window in of_month}
+def _month(day: date) -> date:
+    """First day of the month of a day."""
+    return day.replace(day=1)
 
 
 def _batches(items: Sequence[T]) -> list[Sequence[T]]:
