@@ -20,7 +20,7 @@ from daskbinder.pages.data import PageData
 from daskbinder.pages.filters import Filters
 from daskbinder.plots.timeseries import labels
 from daskbinder.storage.location import Location
-from daskbinder.text import readable
+from daskbinder.text import percent, readable
 
 __all__ = ["render", "write"]
 
@@ -146,7 +146,7 @@ def _top(view: PageContent, state: Filters) -> list[tuple[Any, ...]]:
                 readable(name, 120),
                 readable(provider, 24),
                 f"{n:,}",
-                templates.percent(n / whole),
+                percent(n / whole),
                 round(100 * int(n) / int(totals[0]), 1),
                 templates.link(provider, name, fits=entry["org"] is not None),
             )
