@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from daskbinder import plots
-from daskbinder.model.launch import day_number
+from daskbinder.model.dates import day_number
 from daskbinder.pages import templates
 from daskbinder.pages.data import PageData
 from daskbinder.pages.filters import Filters

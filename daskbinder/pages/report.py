@@ -13,8 +13,7 @@ from bokeh.resources import Resources
 
 from daskbinder._version import __version__
 from daskbinder.dataset.files import Rollups
-from daskbinder.model.dates import DateSet
-from daskbinder.model.launch import day_of
+from daskbinder.model.dates import DateSet, day_of
 from daskbinder.pages import templates
 from daskbinder.pages.content import HEADLINES, PageContent, figures, legend, tallies
 from daskbinder.pages.data import PageData
