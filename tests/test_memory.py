@@ -10,7 +10,7 @@ import pytest
 
 from daskbinder.archive.dayfiles import list_day_files, parts_of
 from daskbinder.archive.sample import write_sample
-from daskbinder.counting.counts import table
+from daskbinder.counting.rollup_tables import to_table
 from daskbinder.pipeline.counting_tasks import Rules, count_block
 from daskbinder.storage import buffers
 from daskbinder.storage.location import Location
@@ -78,7 +78,7 @@ def test_counts_outlive_the_bytes_they_were_read_from(tmp_path: Path) -> None:
     def count(seed: int) -> dict[str, pa.Table]:
         place = Location.at(str(tmp_path / str(seed)))
         counted = count_block(place, list(parts_of(list_day_files(place), SIZE)), Rules())
-        return {grain: table(counts) for grain, counts in counted.counts.items()}
+        return {grain: to_table(counts) for grain, counts in counted.counts.items()}
 
     first = count(1)
     shown = str(first["hour"].to_pylist())

@@ -14,26 +14,11 @@ import pyarrow as pa
 
 from daskbinder.archive.dayfiles import DayFile, Part, lost, read_groups
 from daskbinder.archive.losses import by_file, refuse_losses
-from daskbinder.counting.counts import (
-    EMPTY,
-    Counts,
-    count,
-    count_rounded,
-    merge,
-    secret_in,
-    table,
-    tables,
-)
-from daskbinder.counting.counts import read_table as rows_of
+from daskbinder.counting.counts import EMPTY, Counts, count, count_rounded, merge
+from daskbinder.counting.directory import Directory, Visits, count_active
 from daskbinder.counting.members import MemberCounts, member_series, read_members
-from daskbinder.counting.repositories import (
-    Directory,
-    Visits,
-    arrange,
-    count_active,
-    count_repositories,
-    without,
-)
+from daskbinder.counting.repositories import arrange, count_repositories, without
+from daskbinder.counting.rollup_tables import count_secret, from_table, to_table, to_tables
 from daskbinder.counting.scan import REJECTS_KEPT, TEXT_KEPT, Body, Tally, scan
 from daskbinder.dataset.columns import DAY_TABLE, REJECTED_LINES
 from daskbinder.dataset.files import (
@@ -284,10 +269,10 @@ def write_rollups(
     counted = _rollups(dest, windows, grains, compat, renewal, partitions)
     if compat:
         rows = [_as_notebook(counts) for _, counts in counted.values()]
-        secret = list(map(secret_in, rows))
+        secret = list(map(count_secret, rows))
         written = write_tables(dest, zip(counted, rows, strict=True))
     else:
-        written = write_tables(dest, zip(counted, tables(counted.values()), strict=True))
+        written = write_tables(dest, zip(counted, to_tables(counted.values()), strict=True))
         secret = [counts.secret for _, counts in counted.values()]
     return [replace(file, secret=n) for file, n in zip(written, secret, strict=True)]
 
@@ -310,7 +295,7 @@ def _rollups(
             if hours is None:
                 parts = [part[grain].between(days[0], days[-1]) for part in partitions]
                 if (dates := renewal.replaced_in(name, days)) is not None:
-                    parts.append(rows_of(read_table(dest, name)).without(dates))
+                    parts.append(from_table(read_table(dest, name)).without(dates))
                 parts = [part for part in parts if len(part.n)]
                 counts = parts[0] if len(parts) == 1 else merge(parts)
                 hours = counts if compat is None and grain == "hour" and len(parts) > 1 else None
@@ -338,7 +323,7 @@ def name_of(window: Window, grain: str, compat: str | None) -> str:
 def _as_notebook(counts: Counts) -> pa.Table:
     """Rows as pandas' groupby gives them by default: none with a null, no column of nulls."""
     together = merge([replace(counts, day=np.zeros_like(counts.day))])
-    rows = table(together)
+    rows = to_table(together)
     empty = [name for name in KEY if rows[name].null_count == len(rows)]
     rows = rows.drop_columns(empty).drop_null()
     columns = {
