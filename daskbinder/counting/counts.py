@@ -189,18 +189,8 @@ def group_rows(
 ) -> Counts:
     """Sort rows by day, hour and key, and add up those that agree in all three.
 
-    Parameters
-    ----------
-    keys : Keys
-        The keys.
-    day, hour : ndarray of int
-        Day and hour of each row or, if `slot` is given, of each slot.
-    key : ndarray of int, shape (rows,)
-        Row of `keys`.
-    slot : ndarray of int, shape (rows,), optional
-        Index in `day` and `hour` of each row.
-    n : ndarray of int, shape (rows,), optional
-        Launches that a row stands for, one by default.
+    A row stands for `n` launches, one by default. With `slot`, `day` and `hour` have an entry a
+    slot, and `slot` has the index in them of each row.
     """
     if not len(key):
         return EMPTY

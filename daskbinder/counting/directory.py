@@ -195,20 +195,11 @@ def identities(provider: Column, repository: pa.Array) -> pa.Array:
 
 
 def count_active(directory: Directory, present: Iterable[int]) -> pa.Table:
-    """Count the repositories that were active in each of `WINDOWS`.
+    """Count the repositories that were active in each of `WINDOWS`, as rows of `ACTIVE`.
 
-    Parameters
-    ----------
-    directory : Directory
-        All repositories and their days.
-    present : iterable of int
-        The dates that have a day file, in days from 1970-01-01.
-
-    Returns
-    -------
-    pyarrow.Table
-        Rows of `ACTIVE`, sorted by window and day. There is one for each window of the calendar
-        that holds a date with a file or a launch, and a rolling one that ends with each such date.
+    `present` has the dates that have a day file, in days from 1970-01-01. There is a row for each
+    window of the calendar that holds a date with a file or a launch, and for each rolling one that
+    ends with such a date, sorted by window and day.
     """
     there = np.unique(np.fromiter(present, np.int64))
     low = int(directory.day.min(initial=0))

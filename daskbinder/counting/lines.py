@@ -6,7 +6,7 @@ them reads each distinct one once. Where a timestamp stands is a guess: a wrong 
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -71,14 +71,9 @@ def cut(lines: pa.Array, *positions: Ints) -> pa.Array:
 
 
 class Pieces(NamedTuple):
-    """A column of pieces.
+    """A column of pieces: `code` has the index in `values`, a binary array, of each row's piece.
 
-    Attributes
-    ----------
-    values : pyarrow.BinaryArray
-        Pieces; some may be equal, or of other columns.
-    code : ndarray of int, shape (rows,)
-        Index in `values` of the piece of each row.
+    Some values may be equal, or belong to other columns.
     """
 
     values: pa.Array
@@ -109,18 +104,9 @@ def hash_pieces(pieces: Iterable[pa.Array], columns: int) -> list[Pieces]:
 
 
 class Layout(NamedTuple):
-    """Where in a line the value of its timestamp stands.
+    """Where in a line the value of its timestamp, of `length` bytes, stands.
 
-    Attributes
-    ----------
-    anchor : {"start", "end", "key"}
-        What its place is told from: the start or the end of the line, or the key before it.
-    distance : int
-        Bytes between that start or end of the line and the first byte of the value.
-    key : bytes
-        The key with all that stands between it and the value.
-    length : int
-        Bytes of the value.
+    It begins `distance` bytes from the start or the end of the line, or directly behind `key`.
     """
 
     anchor: Literal["start", "end", "key"]
@@ -146,10 +132,14 @@ def locate_timestamps(lines: Sequence[pa.Array]) -> Layout | None:
     matches = [match for line in _sample(lines) if (match := _TIMESTAMP.search(line))]
     if not matches:
         return None
-    start, from_start = _most_common(match.end() for match in matches)
-    end, from_end = _most_common(len(match.string) - match.end() for match in matches)
-    key, _ = _most_common(match[0] for match in matches)
-    length, _ = _most_common(len(match[1]) for match in matches)
+
+    def usual(read: Callable[[re.Match[bytes]], Any]) -> tuple[Any, int]:
+        return Counter(map(read, matches)).most_common(1)[0]
+
+    start, from_start = usual(lambda match: match.end())
+    end, from_end = usual(lambda match: len(match.string) - match.end())
+    key, _ = usual(lambda match: match[0])
+    length, _ = usual(lambda match: len(match[1]))
     if 2 * max(from_start, from_end) <= len(matches):
         return Layout("key", 0, key, length)
     if from_start >= from_end:
@@ -163,10 +153,6 @@ def _sample(lines: Sequence[pa.Array]) -> Iterator[bytes]:
     for index in np.unique(np.linspace(0, max(total - 1, 0), _SAMPLES).astype(int))[:total]:
         part = int(np.searchsorted(ends, index, "right"))
         yield lines[part][index - ends[part]].as_py()
-
-
-def _most_common(values: Iterable[Any]) -> tuple[Any, int]:
-    return Counter(values).most_common(1)[0]
 
 
 def split_at_timestamps(lines: Sequence[pa.Array], layout: Layout) -> tuple[Pieces, Pieces, Pieces]:

@@ -97,26 +97,12 @@ def read_members(series: pa.Table, without: Collection[int]) -> MemberCounts:
 def member_series(
     parts: Sequence[MemberCounts], present: Iterable[int], federation: Federation
 ) -> dict[str, pa.Table]:
-    """Lay out the federation series.
+    """Lay out the federation series by ``"hour"`` (`HOURLY`) and by ``"day"`` (`DAILY`).
 
-    Parameters
-    ----------
-    parts : sequence of MemberCounts
-        Counts of disjoint dates.
-    present : iterable of int
-        The dates whose day file was read, in days from 1970-01-01.
-    federation : Federation
-        When members begin and end.
+    `parts` are counts of disjoint dates. `present` has the dates whose day file was read, in days
+    from 1970-01-01. A member has a row for every present day from its beginning to its end, and for
+    any other day or hour on which it has launches.
 
-    Returns
-    -------
-    dict of pyarrow.Table
-        ``"hour"`` with the columns of `HOURLY` and ``"day"`` with those of `DAILY`. A member has a
-        row for every present day from its beginning to its end, and for any other day or hour on
-        which it has launches.
-
-    Notes
-    -----
     The mean divides the launches on the present days among the last seven calendar days by the
     number of those days, so that the means of the members add up to the mean of the total. It is
     null if no day is present.

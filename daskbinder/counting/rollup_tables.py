@@ -29,7 +29,7 @@ SCHEMA = pa.schema(
 """Columns of a rollup."""
 
 _Table = tuple[int, int, int]
-"""Index of a table's window, the table's first row among those of all tables, and its rows."""
+"""Index of a table's window, its first row among those of all tables, and its number of rows."""
 
 
 def to_table(counts: Counts) -> pa.Table:
@@ -86,14 +86,8 @@ def _column(
 ) -> Iterator[pa.Array]:
     """Lay out a column, split by table; text as dictionaries of what each window holds.
 
-    Parameters
-    ----------
-    codes, window : ndarray of int, shape (keys of all windows,)
-        Code and window of each key of a window, sorted by window.
-    values : pyarrow.Array
-        The values that the codes stand for, their number for null.
-    row : ndarray of int, shape (rows of all tables,)
-        Index in `codes` of each row.
+    `codes` and `window` have an entry for each key of each window, sorted by window; `row` has the
+    index of its entry for each row of all tables.
     """
     is_null = codes == len(values)
     nulls = is_null.take(row) if is_null.any() else None

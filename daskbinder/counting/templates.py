@@ -33,15 +33,7 @@ Hole = tuple[Ints, Ints]
 
 
 def read_frames(frames: pa.BinaryArray, versions: frozenset[int]) -> tuple[Ints, pa.Table]:
-    """Read frames.
-
-    Returns
-    -------
-    ndarray of int64, shape (frames,)
-        Row of the table, or -1 where a frame is no launch or not surely one.
-    pyarrow.Table
-        Launches as `launch_table` lays them out.
-    """
+    """Read frames: the row of each in a table of launches, or -1 if it is not surely a launch."""
     row = np.full(len(frames), -1)
     tables: list[pa.Table] = []
 
@@ -60,16 +52,11 @@ def read_frames(frames: pa.BinaryArray, versions: frozenset[int]) -> tuple[Ints,
 
 def launch_table(launches: Sequence[Launch | None]) -> pa.Table:
     """Lay launches out with `COLUMNS`, text as dictionaries; nulls in the place of None."""
-    columns = {
-        name: pa.array([launch and getattr(launch, name) for launch in launches], column.type)
-        for name, column in COLUMNS.items()
-    }
-    return pa.table(
-        {
-            name: column.dictionary_encode() if pa.types.is_string(column.type) else column
-            for name, column in columns.items()
-        }
-    )
+    columns = {}
+    for name, (dtype, *_) in COLUMNS.items():
+        values = pa.array([launch and getattr(launch, name) for launch in launches], dtype)
+        columns[name] = values.dictionary_encode() if pa.types.is_string(dtype) else values
+    return pa.table(columns)
 
 
 def join_tables(tables: Sequence[pa.Table]) -> pa.Table:
@@ -78,9 +65,9 @@ def join_tables(tables: Sequence[pa.Table]) -> pa.Table:
 
 
 def _groups(frames: pa.Array) -> Iterator[tuple[Ints, pa.Array, dict[str, Hole]]]:
-    """Group frames by their number of quotes, and guess from one of each where its holes are.
+    """Group frames by their number of quotes; give their indices, themselves and their holes.
 
-    Yields the indices of the frames of a group, the frames, and the holes in order.
+    Where the holes of a group are is guessed from its first frame.
     """
     bounds = bounds_of(frames)
     quotes = np.flatnonzero(np.frombuffer(frames.buffers()[2] or b"", np.uint8) == ord('"'))
@@ -103,20 +90,17 @@ def _groups(frames: pa.Array) -> Iterator[tuple[Ints, pa.Array, dict[str, Hole]]
 
 def _find_openings(frame: bytes) -> dict[str, int]:
     """Guess which quotes of a frame open the values of spec and ref, in ascending order."""
-    matches = {name: pattern.search(frame) for name, pattern in _OPENINGS.items()}
-    openings = {
-        name: frame.count(b'"', 0, match.end()) - 1 for name, match in matches.items() if match
-    }
+    openings = {}
+    for name, pattern in _OPENINGS.items():
+        if match := pattern.search(frame):
+            openings[name] = frame.count(b'"', 0, match.end()) - 1
     return dict(sorted(openings.items(), key=lambda opening: opening[1]))
 
 
 def _read_group(
     frames: pa.Array, holes: dict[str, Hole], versions: frozenset[int]
 ) -> tuple[npt.NDArray[np.bool_], pa.Table]:
-    """Read frames that have their holes, given in order, at these positions.
-
-    Returns whether each frame is a launch, and the launches of those that are.
-    """
+    """Tell which frames are launches, and read those; holes come in the order they stand in."""
     positions = [position for hole in holes.values() for position in hole]
     pieces = hash_pieces([cut(frames, *positions)], len(positions) + 1)
     around, inside = pieces[::2], pieces[1::2]
