@@ -25,7 +25,7 @@ from daskbinder.counting.codes import (
     sum_groups,
 )
 from daskbinder.counting.directory import identities
-from daskbinder.dataset.files import Rollups
+from daskbinder.dataset.rollups import Rollups
 from daskbinder.errors import InputError
 from daskbinder.model import specs
 from daskbinder.redaction import without_secrets

@@ -1,7 +1,7 @@
 """What a launch is: its columns, and the rules by which a line is accepted or rejected.
 
-Reads one line at a time; `daskbinder.counting.scan` reads millions by asking here about the distinct
-ones. Opens no file and counts nothing.
+Reads one line at a time. `daskbinder.counting.scan` reads millions by asking here about the
+distinct ones. Opens no file and counts nothing.
 
 The fields are those of BinderHub's ``event-schemas/launch.json``; the rules are this project's.
 """
