@@ -27,7 +27,7 @@ from test_run import counted as read_by_the_kernel
 from test_run import rows
 
 from daskbinder.archive.dayfiles import list_day_files, parts_of
-from daskbinder.counting import scan
+from daskbinder.counting import kernel, scan, templates
 from daskbinder.counting.counts import Counts, count, merge
 from daskbinder.counting.scan import Body
 from daskbinder.errors import InputError
@@ -207,8 +207,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
         return count
 
-    for name in ("read_line", "read_fields", "read_timestamp"):
-        monkeypatch.setattr(scan, name, counting(name, getattr(scan, name)))
+    readers = {"read_line": scan, "read_fields": templates, "read_timestamp": kernel}
+    for name, module in readers.items():
+        monkeypatch.setattr(module, name, counting(name, getattr(module, name)))
     return calls
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from daskbinder.archive.dayfiles import list_day_files, parts_of
 from daskbinder.archive.sample import write_sample
-from daskbinder.counting.counts import table
+from daskbinder.counting.rollup_tables import to_table
 from daskbinder.pipeline.counting_tasks import count_block
 from daskbinder.pipeline.request import CountRules, RunPolicy
 from daskbinder.storage import buffers
@@ -81,7 +81,7 @@ def test_counts_outlive_the_bytes_they_were_read_from(tmp_path: Path) -> None:
         counted = count_block(
             place, list(parts_of(list_day_files(place), SIZE)), CountRules(), RunPolicy()
         )
-        return {grain: table(counts) for grain, counts in counted.counts.items()}
+        return {grain: to_table(counts) for grain, counts in counted.counts.items()}
 
     first = count(1)
     shown = str(first["hour"].to_pylist())

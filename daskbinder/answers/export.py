@@ -19,8 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from daskbinder.answers import rank, select
-from daskbinder.counting.codes import Ints, sums
-from daskbinder.counting.repositories import array_of
+from daskbinder.counting.codes import Ints, as_array, sum_groups
 from daskbinder.dataset.rollups import Rollups
 from daskbinder.errors import InputError
 from daskbinder.model import specs
@@ -263,7 +262,7 @@ def _organisations(known: pa.Table) -> pa.Table:
 
 def _encoded(table: pa.Table) -> pa.Table:
     for name in ("provider", "org"):
-        column = array_of(table[name]).dictionary_encode()
+        column = as_array(table[name]).dictionary_encode()
         table = table.set_column(table.schema.get_field_index(name), name, column)
     return table
 
@@ -284,7 +283,7 @@ def _series(rollups: Rollups, subjects: Sequence[_Subjects]) -> list[dict[str, _
     """Count the launches of subjects by month and by member, reading a month at a time."""
 
     def count(rows: pa.Table) -> list[tuple[list[str], Ints]]:
-        members = array_of(rows["federation"])
+        members = as_array(rows["federation"])
         names = members.dictionary.to_pylist()
         n, member = rows["n"].to_numpy(), members.indices.to_numpy().astype(np.int64)
         found = []
@@ -292,7 +291,7 @@ def _series(rollups: Rollups, subjects: Sequence[_Subjects]) -> list[dict[str, _
             at, size = select.locate(rows, subject.table, subject.column), len(subject.table)
             chosen = np.flatnonzero(at >= 0)
             cells = member[chosen] * size + at[chosen]
-            counts = sums(cells, n[chosen], len(names) * size)
+            counts = sum_groups(cells, n[chosen], len(names) * size)
             found.append((names, counts.reshape(len(names), size)))
         return found
 

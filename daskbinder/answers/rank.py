@@ -15,8 +15,16 @@ import pyarrow.compute as pc
 
 from daskbinder.answers import select
 from daskbinder.answers.select import Span
-from daskbinder.counting.codes import Ints, distinct, one_of_each, sums
-from daskbinder.counting.repositories import array_of, identities, ranking
+from daskbinder.counting.codes import (
+    Ints,
+    as_array,
+    dense_rank,
+    distinct,
+    distinct_rows,
+    pick_rows,
+    sum_groups,
+)
+from daskbinder.counting.directory import identities
 from daskbinder.dataset.rollups import Rollups
 from daskbinder.errors import InputError
 from daskbinder.model import specs
@@ -89,27 +97,24 @@ def _spelled(totals: pa.Table) -> pa.Table:
     names = totals.column_names[:-1]
     if len(names) == 1:
         return totals
-    code = {name: array_of(totals[name]).dictionary_encode("encode") for name in names}
+    code = {name: as_array(totals[name]).dictionary_encode("encode") for name in names}
     texts, width = code[names[1]].dictionary, len(code[names[1]].dictionary)
     same = identities(totals["provider"], totals[names[1]]).dictionary_encode("encode")
     n, spelling = totals["n"].to_numpy(), _places(same) * width + _places(code[names[1]])
-    found, place = distinct(spelling, len(same.dictionary) * width)
+    found, place = distinct(spelling)
     same_again = np.bincount(found // width)[found // width] > 1
     alphabet = np.zeros(len(found), np.int64)  # told where there is something to choose from
-    alphabet[same_again] = ranking(texts.take(pa.array(found[same_again] % width)))
-    order = np.lexsort([alphabet, -sums(place, n, len(found)), found // width])
+    alphabet[same_again] = dense_rank(texts.take(pa.array(found[same_again] % width)))
+    order = np.lexsort([alphabet, -sum_groups(place, n, len(found)), found // width])
     chosen = np.flatnonzero(np.diff(found[order] // width, prepend=-1))
     shown = texts.take(pa.array(found[order][chosen] % width))
 
-    group, groups = _places(same), len(same.dictionary)
-    for name in names[2:]:
-        width = len(code[name].dictionary)
-        group, groups = group * width + _places(code[name]), groups * width
-    found, place = distinct(group, groups)
-    first = one_of_each(place, len(found))
+    refs = [_places(code[name]) for name in names[2:]]
+    (found, *_), place = distinct_rows([_places(same), *refs])
+    first = pick_rows(place, len(found))
     columns = {name: totals[name].take(pa.array(first)) for name in names}
     columns[names[1]] = shown.take(pa.array(_places(same)[first]))
-    return pa.table(columns | {"n": sums(place, n, len(found))})
+    return pa.table(columns | {"n": sum_groups(place, n, len(found))})
 
 
 def _places(column: pa.DictionaryArray) -> Ints:

@@ -15,8 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from daskbinder.counting.codes import Ints
-from daskbinder.counting.repositories import DAILY, array_of, identities
+from daskbinder.counting.codes import Ints, as_array
+from daskbinder.counting.directory import identities
+from daskbinder.counting.repositories import DAILY
 from daskbinder.dataset.layout import ACTIVE, DIRECTORY, REPOSITORIES, federation_name
 from daskbinder.dataset.rollups import Rollups
 from daskbinder.errors import InputError
@@ -144,7 +145,7 @@ def rows_about(rollups: Rollups, row: dict[str, object]) -> pa.Table:
     provider = pa.scalar(row["provider"], pa.string())
 
     def choose(rows: pa.Table) -> pa.Table:
-        names = array_of(rows["repository"])
+        names = as_array(rows["repository"])
         same = pc.equal(
             identities(pa.repeat(provider, len(names.dictionary)), names.dictionary), wanted
         )
@@ -200,7 +201,7 @@ class Launches:
 def launches(rollups: Rollups, known: pa.Table, span: Span) -> Launches:
     """Launches by day, member and row of the directory `known`."""
     rows = daily(rollups, span, ["federation", "provider", "repository"])
-    members = array_of(rows["federation"])
+    members = as_array(rows["federation"])
     return Launches(
         tuple(members.dictionary.to_pylist()),
         rows["date"].cast(pa.int32()).to_numpy(),
@@ -215,7 +216,7 @@ def locate(rows: pa.Table, known: pa.Table, name: str = "repository") -> Ints:
 
     Both have a ``provider`` and a column `name`, which in `rows` are dictionaries.
     """
-    provider, text = (array_of(rows[column]) for column in ("provider", name))
+    provider, text = (as_array(rows[column]) for column in ("provider", name))
     width = max(len(provider.dictionary), 1)
     place = text.indices.fill_null(len(text.dictionary)).to_numpy().astype(np.int64)
     number = place * width + provider.indices.to_numpy()
