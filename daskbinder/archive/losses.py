@@ -5,9 +5,11 @@ nobody launched anything that day.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import date
 from itertools import groupby
 
-from daskbinder.archive.dayfiles import DayFile, Part, pieces
+from daskbinder.archive.dayfiles import DayFile
+from daskbinder.archive.reading import Part, decompress
 from daskbinder.counting.scan import TEXT_KEPT, Body, Tally, scan
 from daskbinder.errors import LostFiles
 from daskbinder.model.dates import day_number
@@ -29,8 +31,8 @@ def by_file(
         yield file, list(pairs)
 
 
-def _place_of_part(pair: tuple[Part, Tally]) -> tuple[DayFile, int]:
-    return pair[0].file, pair[0].start
+def _place_of_part(pair: tuple[Part, Tally]) -> tuple[date, int]:
+    return pair[0].file.date, pair[0].start
 
 
 def refuse_losses(tallies: Iterable[Iterable[tuple[Part, Tally]]]) -> None:
@@ -63,7 +65,7 @@ def look_for_launch(file: DayFile, data: bytes | memoryview) -> tuple[bool, str 
         When it is gzip and not whole.
     """
     tallies = []
-    for lines in pieces(Part(file, 0, file.size), data, _PIECE):
+    for lines in decompress(Part(file, 0, file.size), data, _PIECE):
         for start, stop in _steps(lines):
             tallies += scan(
                 [Body(file.name, day_number(file.date), lines[start:stop])], VERSIONS

@@ -17,7 +17,8 @@ from daskbinder.archive.dayfiles import INDEX, DayFile, entries_of_index
 from daskbinder.archive.losses import look_for_launch
 from daskbinder.errors import InputError, LostFiles
 from daskbinder.storage.backend import Entry
-from daskbinder.storage.location import Location, flaw
+from daskbinder.storage.checksums import has_checksum, mismatch
+from daskbinder.storage.location import Location
 
 log = logging.getLogger(__name__)
 
@@ -215,7 +216,7 @@ def _is_bad(here: Location, day: date | None, entry: Entry) -> bool:
 
 def _look(here: Location, day: date, entry: Entry) -> tuple[bool, str | None]:
     """Tell whether a day file of the folder holds a launch, and why not if it has lines."""
-    file = DayFile(day, entry.name, entry.size or 0, entry.fingerprint)
+    file = DayFile(**vars(entry) | {"size": entry.size or 0}, date=day)
     try:
         return look_for_launch(file, here.read(file.name))
     except LostFiles as error:
@@ -261,14 +262,14 @@ def _bring_one(source: Location, here: Location, file: DayFile, there: _There) -
     LostFiles
         When it has no launch in it, and has lines or would replace one that has a launch.
     """
-    entry, known = file.entry, there.entries.get(file.name)
-    if known is not None and known.size == entry.size:
-        if _same_time(known, entry):
+    known = there.entries.get(file.name)
+    if known is not None and known.size == file.size:
+        if _same_time(known, file):
             return False
-        if _has_checksum(entry) and flaw(entry, here.read(file.name)) is None:
-            _set_time(here, entry)
+        if has_checksum(file) and mismatch(file, here.read(file.name)) is None:
+            _set_time(here, file)
             return False
-    data = source.fetch(entry)
+    data = source.fetch(file)
     good, why = look_for_launch(file, data)
     if not good and why is None and there.has_good(here, file):
         why = f"{file.name} ({file.size:,} bytes) is empty, and its day in {here} is not"
@@ -276,7 +277,7 @@ def _bring_one(source: Location, here: Location, file: DayFile, there: _There) -
         raise LostFiles({file.name: why})
     here.write(file.name, data)
     log.info("fetched %s, %d bytes", file.name, file.size)
-    _set_time(here, entry)
+    _set_time(here, file)
     return True
 
 
@@ -284,10 +285,6 @@ def _same_time(there: Entry, entry: Entry) -> bool:
     if there.modified is None or entry.modified is None:
         return False
     return abs(there.modified - entry.modified) < _SAME_TIME
-
-
-def _has_checksum(entry: Entry) -> bool:
-    return bool(entry.known.keys() & {"crc32c", "md5Hash"})
 
 
 def _set_time(here: Location, entry: Entry) -> None:

@@ -16,6 +16,7 @@ from daskbinder.dataset.layout import MANIFEST, is_output
 from daskbinder.errors import InputError
 from daskbinder.model.windows import GRAINS, KINDS
 from daskbinder.redaction import address_of, scrub
+from daskbinder.storage.backend import Fingerprint
 from daskbinder.storage.location import Location
 
 FORMAT = 3
@@ -182,7 +183,7 @@ def _without_secrets(manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_manifest(
-    location: Location, manifest: Mapping[str, Any], stamp: str | None = None
+    location: Location, manifest: Mapping[str, Any], stamp: Fingerprint | None = None
 ) -> None:
     """Write the manifest, if that now there has this stamp; the data set is what it names."""
     data = json.dumps(manifest, indent=1, ensure_ascii=False).encode() + b"\n"

@@ -9,7 +9,8 @@ from functools import cache
 from hashlib import blake2b
 from typing import NamedTuple
 
-from daskbinder.archive.dayfiles import DayFile, Part
+from daskbinder.archive.dayfiles import DayFile
+from daskbinder.archive.reading import Part
 from daskbinder.model.windows import window_of
 
 _MOST_SPANS = 600
@@ -76,5 +77,5 @@ def digest(files: Iterable[DayFile]) -> str:
     """Tell day files as they were listed from any others; fast, for there may be a million."""
     hashed = blake2b(digest_size=16)
     for file in files:
-        hashed.update(f"{file.name} {file.size} {file.fingerprint}\n".encode())
+        hashed.update(f"{file.name} {file.size} {file.fingerprint_text}\n".encode())
     return hashed.hexdigest()

@@ -12,8 +12,9 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from daskbinder.archive.dayfiles import DayFile, Part, lost, read_groups
+from daskbinder.archive.dayfiles import DayFile
 from daskbinder.archive.losses import by_file, refuse_losses
+from daskbinder.archive.reading import Part, find_lost, read_groups
 from daskbinder.counting.counts import (
     EMPTY,
     Counts,
@@ -60,6 +61,7 @@ from daskbinder.model.launch import KEY, VERSIONS, Reason
 from daskbinder.model.windows import Window, windows_of
 from daskbinder.redaction import line_without_secrets
 from daskbinder.storage import buffers
+from daskbinder.storage.backend import Allocate
 from daskbinder.storage.location import Location
 
 HOURS = {"hour": 1, "day": 24}
@@ -157,18 +159,20 @@ def count_block(source: Location, block: Sequence[Part], rules: Rules) -> Counte
         When some cannot be read.
     """
     try:
-        with buffers.block(rules.blocksize):
-            return _count_block(source, block, rules)
+        with buffers.block_buffer(rules.blocksize) as allocate:
+            return _count_block(source, block, rules, allocate)
     except LostFiles as error:
         if not rules.keep_going:
             raise
-        raise LostFiles(error.files | lost(source, block)) from error
+        raise LostFiles(error.files | find_lost(source, block)) from error
 
 
-def _count_block(source: Location, block: Sequence[Part], rules: Rules) -> Counted:
+def _count_block(
+    source: Location, block: Sequence[Part], rules: Rules, allocate: Allocate
+) -> Counted:
     counted: list[dict[str, Counts]] = []
     tallies: list[tuple[Part, Tally]] = []
-    for bodies in _bodies(source, block, rules.blocksize):
+    for bodies in _bodies(source, block, rules.blocksize, allocate):
         read = scan([body for _, body in bodies], rules.versions)
         for (part, _), tally in zip(bodies, read.tallies, strict=True):
             if rules.errors == "raise":
@@ -187,10 +191,10 @@ def _count_block(source: Location, block: Sequence[Part], rules: Rules) -> Count
 
 
 def _bodies(
-    source: Location, block: Sequence[Part], size: int
+    source: Location, block: Sequence[Part], size: int, allocate: Allocate
 ) -> Iterator[list[tuple[Part, Body]]]:
     """Bodies of a block, as many at a time as have come and make up about `size` bytes."""
-    for group in read_groups(source, block, size):
+    for group in read_groups(source, block, size, allocate):
         yield [
             (part, Body(part.file.name, day_number(part.file.date), data)) for part, data in group
         ]
@@ -426,7 +430,7 @@ def write_directory(
     list of Written
         All files that were written about repositories.
     """
-    buffers.let_go()  # all is counted, and this takes as much
+    buffers.release()  # all is counted, and this takes as much
     directory = Directory.of(Visits.together([visits for _, visits in months]))
     active = count_active(directory, map(day_number, present))
     return [
@@ -481,7 +485,7 @@ def _day_row(file: DayFile, tallies: Sequence[Tally]) -> dict[str, Any]:
         "date": file.date,
         "name": file.name,
         "bytes": file.size,
-        "fingerprint": file.fingerprint,
+        "fingerprint": file.fingerprint_text,
         "lines": accepted + rejected,
         "accepted": accepted,
         "rejected": rejected,

@@ -16,8 +16,9 @@ import dask
 from dask.base import tokenize
 from dask.delayed import Delayed
 
-from daskbinder.archive.dayfiles import Part, parts_of, read_index
+from daskbinder.archive.dayfiles import read_index
 from daskbinder.archive.losses import refuse_losses
+from daskbinder.archive.reading import Part, parts_of
 from daskbinder.counting.counts import Counts
 from daskbinder.counting.members import count_members
 from daskbinder.dataset import journal

@@ -197,7 +197,8 @@ def scope_of(
     changed = {
         day
         for day in before.keys() | now.keys()
-        if day not in now or before.get(day) != (now[day].name, now[day].size, now[day].fingerprint)
+        if day not in now
+        or before.get(day) != (now[day].name, now[day].size, now[day].fingerprint_text)
     }
     read, dates = set(changed), {*changed, *more}
     while True:

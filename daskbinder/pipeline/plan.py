@@ -12,7 +12,8 @@ from dask.base import tokenize
 from dask.delayed import Delayed
 
 from daskbinder.archive.archive import Archive
-from daskbinder.archive.dayfiles import DayFile, Part
+from daskbinder.archive.dayfiles import DayFile
+from daskbinder.archive.reading import Part
 from daskbinder.dataset import journal
 from daskbinder.dataset.layout import (
     ACTIVE,
@@ -35,6 +36,7 @@ from daskbinder.pipeline.counting_tasks import Rules
 from daskbinder.pipeline.graph import GraphBuilder
 from daskbinder.pipeline.incremental import Earlier, Scope, find_damaged, find_earlier, scope_of
 from daskbinder.pipeline.request import Request
+from daskbinder.storage.backend import Fingerprint
 from daskbinder.storage.location import Location
 
 
@@ -50,7 +52,7 @@ class Plan:
         The data set of an earlier run that this one builds on.
     scope : Scope
         The files to read and the dates to count anew.
-    stamp : str
+    stamp : mapping
         Tells the manifest it builds on from any other.
     token : str
         Names the wish together with what it builds on.
@@ -72,7 +74,7 @@ class Plan:
     wish: Request
     earlier: Earlier | None = field(repr=False)
     scope: Scope = field(repr=False)
-    stamp: str
+    stamp: Fingerprint
     token: str
     launches_kept: int
     blocks: tuple[tuple[Part, ...], ...] = field(repr=False)
@@ -365,7 +367,7 @@ def _again(
 
 def _build(
     wish: Request,
-    stamp: str,
+    stamp: Fingerprint,
     token: str,
     earlier: Earlier | None,
     more: Collection[date],
