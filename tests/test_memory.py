@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,8 @@ from daskbinder.archive.dayfiles import list_day_files
 from daskbinder.archive.reading import parts_of
 from daskbinder.archive.sample import write_sample
 from daskbinder.counting.counts import table
-from daskbinder.pipeline.counting_tasks import Counted, Rules, count_block
+from daskbinder.pipeline.counting_tasks import Counted, count_block
+from daskbinder.pipeline.request import CountRules, RunPolicy
 from daskbinder.storage import buffers
 from daskbinder.storage.location import Location
 
@@ -79,7 +81,7 @@ def test_nothing_is_kept_where_no_run_is() -> None:
 @pytest.mark.usefixtures("run")
 @pytest.mark.parametrize("compat", [None, "notebook"])
 def test_counts_outlive_the_bytes_they_were_read_from(
-    compat: str | None, launch: MakeLaunch, tmp_path: Path
+    compat: Literal["notebook"] | None, launch: MakeLaunch, tmp_path: Path
 ) -> None:
     day = date(2021, 3, 1)
     write_sample(tmp_path, days=1, start=day, events_per_day=500)
@@ -92,10 +94,12 @@ def test_counts_outlive_the_bytes_they_were_read_from(
         tables = {grain: table(counts).to_pylist() for grain, counts in counted.counts.items()}
         return repr((tables, counted.tallies))
 
-    place, rules = Location.at(tmp_path), Rules(blocksize=SIZE, compat=compat)
-    counted = count_block(place, list(parts_of(list_day_files(place), 20_000)), rules)
+    place = Location.at(tmp_path)
+    parts = list(parts_of(list_day_files(place), 20_000))
+    given = place, parts, CountRules(compat=compat), RunPolicy(blocksize=SIZE)
+    counted = count_block(*given)
     before = shown(counted)
     with buffers.block_buffer(SIZE) as allocate:
         allocate(SIZE)[:] = b"\xff" * SIZE
     assert shown(counted) == before
-    assert shown(count_block(place, list(parts_of(list_day_files(place), 20_000)), rules)) == before
+    assert shown(count_block(*given)) == before

@@ -44,6 +44,10 @@ class Part:
         return self.stop - self.start
 
 
+Group = list[tuple[Part, Data]]
+"""Parts and their lines, or pieces of them, to be counted together."""
+
+
 def parts_of(files: Iterable[DayFile], size: int) -> Iterator[Part]:
     """Cut files larger than `size` bytes into parts, except those named like gzip files."""
     for file in files:
@@ -55,7 +59,7 @@ def parts_of(files: Iterable[DayFile], size: int) -> Iterator[Part]:
 
 def read_groups(
     location: Location, parts: Sequence[Part], size: int, allocate: Allocate = allocate_new
-) -> Iterator[list[tuple[Part, Data]]]:
+) -> Iterator[Group]:
     """Read the lines of some parts, in groups of about `size` bytes.
 
     Remote parts are fetched concurrently while the caller works on those that have arrived; a group
@@ -69,7 +73,7 @@ def read_groups(
     """
     if not location.is_local and sum(part.length for part in parts) > size:
         size //= 2  # one half is fetched while the other is worked on
-    group: list[tuple[Part, Data]] = []
+    group: Group = []
     held = 0
     for part, coming in _fetch_ahead(location, parts, size, allocate):
         if group and not coming.done():

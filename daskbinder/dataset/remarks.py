@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from daskbinder.counting.codes import Ints
+from daskbinder.dataset.manifest import Shrunk
 from daskbinder.model.dates import DateSet
 from daskbinder.model.launch import HOUR
 from daskbinder.text import listing, plural, readable
@@ -52,10 +53,10 @@ def secrets(launches: int) -> Iterator[str]:
         )
 
 
-def shrunk(days: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+def shrunk(days: Mapping[date, Shrunk]) -> Iterator[str]:
     """Days that lost more than half of their launches, as the manifest names them."""
     if days:
-        told = [f"{day}: {n['now']:,} of {n['before']:,}" for day, n in sorted(days.items())]
+        told = [f"{day}: {n.now:,} of {n.before:,}" for day, n in sorted(days.items())]
         have = "has" if len(days) == 1 else "have"
         yield (
             f"{plural(len(days), 'day')} {have} less than half of the launches counted before "
