@@ -213,23 +213,23 @@ HOST = '[[host]]\nhost = "a"\nmember = "m"\n'
     [
         ("host = [", "is not TOML: Invalid value"),
         pytest.param("x = " + "[" * 100_000, "is not TOML", id="deep"),
-        (b"\xff", "is not UTF-8"),
-        ("", r"used: expected \[\[host\]\] tables and nothing else$"),
-        ("[[hosts]]", r"expected \[\[host\]\] tables and nothing else"),
-        ("title = 1\n" + HOST, r"expected \[\[host\]\] tables and nothing else"),
-        ("[host]\na = 1", r"expected \[\[host\]\] tables and nothing else"),
-        ("host = [1]", "entry 1: expected a table"),
-        (HOST + "[[host]]\nmember = 'm'", "entry 2: 'host' is missing"),
-        ("[[host]]\nhost = ':80'\nmember = 'm'", "entry 1: 'host' is missing"),
-        ("[[host]]\nhost = 'a'", "entry 1: 'member' is missing"),
-        ("[[host]]\nhost = 'a'\nmember = ' '", "entry 1: 'member' is missing"),
-        ("[[host]]\nhost = 1", "entry 1: 'host' is 1, expected text in quotes"),
-        (HOST + "form = 2021-03-04", "entry 1: unknown key 'form'; the keys are host, member, fr"),
-        (HOST + "from = '2021-03-04'", "entry 1: 'from' is '2021-03-04', expected a date like"),
-        (HOST + "to = 2021-03-04T00:00:00", "entry 1: 'to' is .*, expected a date like 2021-03-04"),
+        (b"\xff", "is not TOML: 'utf-8' codec"),
+        ("", "used: Object missing required field `host`$"),
+        ("[[hosts]]", "unknown field `hosts`"),
+        ("title = 1\n" + HOST, "unknown field `title`"),
+        ("[host]\na = 1", r"Expected `array`, got `object` - at `\$\.host`"),
+        ("host = [1]", r"Expected `object`, got `int` - at `\$\.host\[0\]`"),
+        (HOST + "[[host]]\nmember = 'm'", r"field `host` - at `\$\.host\[1\]`"),
+        ("[[host]]\nhost = ':80'\nmember = 'm'", r"'host' is missing - at `\$\.host\[0\]`"),
+        ("[[host]]\nhost = 'a'", r"field `member` - at `\$\.host\[0\]`"),
+        ("[[host]]\nhost = 'a'\nmember = ' '", r"'member' is missing - at `\$\.host\[0\]`"),
+        ("[[host]]\nhost = 1", r"Expected `str`, got `int` - at `\$\.host\[0\]\.host`"),
+        (HOST + "form = 2021-03-04", r"unknown field `form` - at `\$\.host\[0\]`"),
+        (HOST + "from = '2021-03-04'", r"Expected `date.*`, got `str` - at `\$\.host\[0\]\.from`"),
+        (HOST + "to = 2021-03-04T00:00:00", r"got `datetime` - at `\$\.host\[0\]\.to`"),
         (
             HOST + "from = 2021-03-05\nto = 2021-03-04",
-            "entry 1: 'from' 2021-03-05 is after 'to' 2021-03-04",
+            r"'from' 2021-03-05 is after 'to' 2021-03-04 - at `\$\.host\[0\]`",
         ),
         (
             HOST + "to = 2021-03-05\n" + HOST.replace('"a"', '"A:80"') + "from = 2021-03-05",
@@ -278,7 +278,7 @@ def test_a_federation_travels() -> None:
 
 
 def packaged(name: str) -> dict[str, Any]:
-    return tomllib.loads((files("daskbinder") / name).read_text("utf-8"))
+    return tomllib.loads((files("daskbinder.model") / name).read_text("utf-8"))
 
 
 def test_every_packaged_host_has_a_source() -> None:
