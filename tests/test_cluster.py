@@ -316,7 +316,7 @@ def test_the_package_is_sent_to_machines_that_lack_it(
         "import orjson, dask.dataframe, pyarrow\n"
     )
     cluster = tmp_path / "cluster"
-    execution.mkdir()
+    cluster.mkdir()
     preload = ("--preload", str(tmp_path / "without.py"))
     with machines(cluster, *preload, env={"PYTHONPATH": ""}) as made:
         made.add_worker()

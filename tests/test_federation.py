@@ -278,7 +278,7 @@ def test_a_federation_travels() -> None:
 
 
 def packaged(name: str) -> dict[str, Any]:
-    return tomllib.loads((files("daskbinder") / name).read_text("utf-8"))
+    return tomllib.loads((files("daskbinder.model") / name).read_text("utf-8"))
 
 
 def test_every_packaged_host_has_a_source() -> None:

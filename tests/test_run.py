@@ -23,7 +23,7 @@ from strategies import archives, bodies, plain
 
 import daskbinder as db
 from daskbinder.counting.scan import Body, scan
-from daskbinder.model.launch import day_number
+from daskbinder.model.dates import day_number
 
 MICROS = "epoch_us(timestamp) as micros"
 KEY = "schema, version, provider, spec, status, origin, build_token, request_origin"

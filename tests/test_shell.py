@@ -19,7 +19,7 @@ from daskbinder.storage import location
 
 ROOT = Path(__file__).parents[1]
 DOCS = (ROOT / "docs" / "shell.md").read_text("utf-8")
-LINE = re.compile(r"[\d-]{10} [\d:,]{12} ([A-Z]+) (daskbinder\.\w+): (.*)")
+LINE = re.compile(r"[\d-]{10} [\d:,]{12} ([A-Z]+) (daskbinder(?:\.\w+)+): (.*)")
 
 
 def command(*words: object, **variables: str) -> subprocess.CompletedProcess[str]:

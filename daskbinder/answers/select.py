@@ -20,8 +20,7 @@ from daskbinder.counting.repositories import DAILY, array_of, identities
 from daskbinder.dataset.files import Rollups
 from daskbinder.dataset.layout import ACTIVE, DIRECTORY, REPOSITORIES, federation_name
 from daskbinder.errors import InputError
-from daskbinder.model.dates import read_date
-from daskbinder.model.launch import day_number
+from daskbinder.model.dates import day_number, read_date
 from daskbinder.model.windows import GRAINS, KINDS
 
 T = TypeVar("T")

@@ -15,11 +15,10 @@ from daskbinder.cli.options import (
     read_size,
     storage_options,
 )
-from daskbinder.cli.output import listed, shown
 from daskbinder.cli.startup import hide_pandas
 from daskbinder.errors import InputError
 from daskbinder.model.windows import GRAINS, KINDS
-from daskbinder.text import readable, visible
+from daskbinder.text import listing, readable, visible
 
 if TYPE_CHECKING:
     from daskbinder.pipeline.plan import Plan
@@ -279,17 +278,18 @@ def _show_summary(result: "Result") -> None:
         table.add_row(*row)
     Console().print(table)
     for name, why in manifest["lost"].items():
-        click.echo(f"left out: {readable(name, 80)}: {visible(why)}")
+        click.echo(f"left out: {readable(name)}: {visible(why)}")
     for sentence in (*shrunk(manifest["shrunk"]), *secrets(secret_launches(manifest))):
         click.echo(f"note: {sentence}")
     if manifest["unknown_origins"]:
-        click.echo(f"hosts of no known member: {listed(manifest['unknown_origins'])}")
+        click.echo(f"hosts of no known member: {listing(manifest['unknown_origins'])}")
 
 
 def _show_findings(result: "Result") -> None:
     """Show launches and mean of each member on the last day of the data."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     series = result.rollups.federation("day")
     last = series[series["timestamp"] == series["timestamp"].max()].sort_values(
@@ -300,5 +300,5 @@ def _show_findings(result: "Result") -> None:
     table.add_column("launches", justify="right")
     table.add_column("7-day mean", justify="right")
     for row in last.itertuples():
-        table.add_row(shown([row.federation]), f"{row.n:,}", f"{row.mean_7d:,.0f}")
+        table.add_row(Text(readable(row.federation)), f"{row.n:,}", f"{row.mean_7d:,.0f}")
     Console().print(table)

@@ -33,6 +33,7 @@ from daskbinder.errors import InputError
 from daskbinder.model.dates import DateSet
 from daskbinder.model.hub import MYBINDER, Instance
 from daskbinder.storage.location import Location
+from daskbinder.text import listing, plural
 
 
 @dataclass(frozen=True)
@@ -168,8 +169,8 @@ def _interrupted(location: Location) -> Iterator[str]:
     if left:
         yield f"{location}/{JOURNAL} is of a run that was interrupted or goes on; run again"
     if foreign:
-        files = remarks.counted(foreign, "file")
-        yield f"{location}: {files} of no run, to be removed: {remarks.listed(foreign)}"
+        files, which = plural(len(foreign), "file"), listing(foreign, longest=200)
+        yield f"{location}: {files} of no run, to be removed: {which}"
 
 
 def _not_named(manifest: Mapping[str, Any]) -> Iterator[str]:
@@ -260,8 +261,8 @@ def _strangers(rollups: Rollups) -> Iterator[str]:
             if name.endswith((".parquet", ".feather")) and name not in names
         ]
     if found:
-        files = remarks.counted(found, "file")
-        yield f"{files} not of the data set, to be removed: {remarks.listed(found)}"
+        files = plural(len(found), "file")
+        yield f"{files} not of the data set, to be removed: {listing(found, longest=200)}"
 
 
 def _check_days(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -23,6 +23,7 @@ from daskbinder.dataset.layout import DAYS, MANIFEST, REJECTS, federation_name
 from daskbinder.dataset.manifest import read_manifest
 from daskbinder.errors import InputError
 from daskbinder.model.hub import MYBINDER
+from daskbinder.model.launch import COLUMNS
 from daskbinder.model.windows import GRAINS, KINDS
 from daskbinder.storage.location import Location
 
@@ -31,16 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _BATCH = 1 << 20
-_SHORT = {
-    "timestamp",
-    "schema",
-    "version",
-    "provider",
-    "status",
-    "origin",
-    "build_token",
-    "request_origin",
-}
+_SHORT = {"timestamp", *(name for name, column in COLUMNS.items() if column.repeats)}
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,14 @@ from bokeh.resources import Resources
 
 from daskbinder._version import __version__
 from daskbinder.dataset.files import Rollups
-from daskbinder.model.dates import DateSet
-from daskbinder.model.launch import day_of
+from daskbinder.model.dates import DateSet, day_of
 from daskbinder.pages import templates
 from daskbinder.pages.content import HEADLINES, PageContent, figures, legend, tallies
 from daskbinder.pages.data import PageData
 from daskbinder.pages.filters import Filters
 from daskbinder.plots.timeseries import labels
 from daskbinder.storage.location import Location
-from daskbinder.text import readable
+from daskbinder.text import percent, readable
 
 __all__ = ["render", "write"]
 
@@ -147,7 +146,7 @@ def _top(view: PageContent, state: Filters) -> list[tuple[Any, ...]]:
                 readable(name, 120),
                 readable(provider, 24),
                 f"{n:,}",
-                templates.percent(n / whole),
+                percent(n / whole),
                 round(100 * int(n) / int(totals[0]), 1),
                 templates.link(provider, name, fits=entry["org"] is not None),
             )

@@ -16,7 +16,6 @@ from daskbinder.archive.dayfiles import DayFile, Part, lost, read_groups
 from daskbinder.archive.losses import by_file, refuse_losses
 from daskbinder.counting.counts import (
     EMPTY,
-    KEY,
     Counts,
     count,
     count_rounded,
@@ -54,10 +53,10 @@ from daskbinder.dataset.layout import (
     rollup_name,
 )
 from daskbinder.errors import InputError, LostFiles
-from daskbinder.model.dates import DateSet
+from daskbinder.model.dates import DateSet, day_number
 from daskbinder.model.federation import Federation
 from daskbinder.model.hub import MYBINDER
-from daskbinder.model.launch import VERSIONS, Reason, day_number
+from daskbinder.model.launch import KEY, VERSIONS, Reason
 from daskbinder.model.windows import Window, windows_of
 from daskbinder.redaction import line_without_secrets
 from daskbinder.storage import buffers

@@ -25,9 +25,8 @@ from daskbinder.dataset.files import Written
 from daskbinder.dataset.layout import ACTIVE, DIRECTORY, REPOSITORIES, repositories_name
 from daskbinder.dataset.manifest import FORMAT
 from daskbinder.errors import InputError, JobError
-from daskbinder.model.dates import DateSet
+from daskbinder.model.dates import DateSet, day_number
 from daskbinder.model.federation import Federation
-from daskbinder.model.launch import day_number
 from daskbinder.model.windows import window_of, windows_of
 from daskbinder.pipeline import counting_tasks
 from daskbinder.pipeline.blocks import (
