@@ -32,6 +32,8 @@ copybutton_only_copy_prompt_lines = True
 
 html_theme = "pydata_sphinx_theme"
 html_title = "daskbinder"
+html_favicon = "favicon.svg"
+html_sidebars = {"tutorial": []}  # a page without neighbours
 html_static_path = ["site.css"]
 html_css_files = ["site.css"]
 html_copy_source = html_show_sourcelink = False
@@ -39,7 +41,7 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
     "secondary_sidebar_items": ["page-toc"],
-    "show_prev_next": True,
+    "show_toc_level": 2,
 }
 html_context = {"default_mode": "auto"}
 project_copyright = f"{author}, BSD-3-Clause"
