@@ -23,11 +23,12 @@ import pyarrow.json
 import daskbinder
 from benchmarks.data import ROOT, START, Data
 from benchmarks.workloads import PYTHON
-from daskbinder.counting.counts import KEY, Counts, count, table
+from daskbinder.counting.counts import Counts, count, table
 from daskbinder.counting.scan import Body, scan
 from daskbinder.dataset.files import write_table
+from daskbinder.model.dates import day_number
 from daskbinder.model.hub import MYBINDER
-from daskbinder.model.launch import day_number
+from daskbinder.model.launch import KEY
 from daskbinder.storage.location import Location
 
 Do = Callable[[], object]

@@ -1,16 +1,26 @@
-"""Text of strangers as people can look at it; data keep it as it is."""
+"""Text for people: names that strangers chose, made safe to look at; numbers and lists; CSV.
+
+Data keep every name as it is.
+"""
+
+import csv
+import re
+from collections.abc import Iterable, Sequence
+from datetime import date
+from types import SimpleNamespace
+from typing import Any
 
 EMPTY = "(empty)"
 
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
-"""Signs that count as printable and show nothing."""
+"""Characters that count as printable but show nothing."""
 
 
 def visible(text: str) -> str:
-    r"""Write whatever steers a terminal or cannot be seen as an escape of Python.
+    r"""Escape, as Python does, whatever steers a terminal or cannot be seen.
 
-    Controls, those that turn the direction of writing, half surrogate pairs, separators of lines
-    and spaces other than the usual one; all other text stays.
+    These are controls, characters that change the writing direction, lone surrogates, line
+    separators and spaces other than the usual one.
 
     Examples
     --------
@@ -19,22 +29,101 @@ def visible(text: str) -> str:
     """
     if text.isprintable() and _BLANK.isdisjoint(text):
         return text
-    return "".join(map(_sign, text))
+    return "".join(map(_escape, text))
 
 
-def readable(text: str, longest: int) -> str:
-    """Write a name on one line, no longer than this; of one without a sign say so.
+def _escape(character: str) -> str:
+    if character.isprintable() and character not in _BLANK:
+        return character
+    return character.encode("unicode_escape").decode()
+
+
+def readable(text: str, longest: int = 80) -> str:
+    """Make a name visible on one line of at most `longest` characters.
 
     Examples
     --------
-    >>> readable("jupyter/nbviewer", 44), readable("", 44), readable("x" * 100, 5)
+    >>> readable("jupyter/nbviewer"), readable(""), readable("x" * 100, 5)
     ('jupyter/nbviewer', '(empty)', 'xxxx…')
     """
     shown = visible(text.strip(" ")[: longest + 1]) or EMPTY
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
-def _sign(sign: str) -> str:
-    if sign.isprintable() and sign not in _BLANK:
-        return sign
-    return sign.encode("unicode_escape").decode()
+def listing(names: Sequence[str], most: int = 10, *, longest: int = 80) -> str:
+    """List names, each made readable; of many, the first and how many more there are.
+
+    Examples
+    --------
+    >>> listing(["a", "b", "c"], 2)
+    'a, b and 1 more'
+    """
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(readable(name, longest) for name in names[:most]) + more
+
+
+def plural(n: int, noun: str) -> str:
+    """Say how many, with the noun in its number.
+
+    Examples
+    --------
+    >>> plural(1, "day"), plural(1_305, "day")
+    ('1 day', '1,305 days')
+    """
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def number(value: float) -> str:
+    """Write a number with thousands separators, and a decimal if it is small and has any.
+
+    Examples
+    --------
+    >>> number(26_033_365), number(1.25)
+    ('26,033,365', '1.2')
+    """
+    return f"{value:,.0f}" if abs(value) >= 10 or value == int(value) else f"{value:,.1f}"
+
+
+def percent(share: float | None) -> str:
+    """Write a share as a percentage, with two decimals below ten percent.
+
+    Examples
+    --------
+    >>> percent(0.25), percent(0.0123), percent(None)
+    ('25.0%', '1.23%', '–')
+    """
+    if share is None or share != share:  # NaN
+        return "–"
+    return f"{share:.1%}" if share >= 0.0995 or not share else f"{share:.2%}"
+
+
+def long_date(day: date) -> str:
+    """Write a date out, as in ``4 March 2021``."""
+    return f"{day.day} {day:%B %Y}"
+
+
+_ENDS = r";,\t\r\n"
+"""What may end a cell: not every spreadsheet respects commas and quotes."""
+_UNSEEN = (
+    r" \"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180e"
+    r"\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
+)
+"""Blanks, controls and quotes, which a spreadsheet may drop before it looks at a cell."""
+_FORMULA = re.compile(rf"(?:\A|(?<=[{_ENDS}]))(?=[{_UNSEEN}]*[=+\-@＝＋－＠])|\A(?= *[\t\r\n])")
+"""Where a spreadsheet may take what follows for a formula (OWASP, CSV Injection)."""
+_END = "\r\n"
+
+
+def write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Write rows as CSV; text that a spreadsheet would take for a formula gets a ' before it."""
+    lines: list[str] = []
+    # csv quotes \r and \n only if they end lines
+    target = SimpleNamespace(write=lambda line: lines.append(line.removesuffix(_END) + "\n"))
+    writer = csv.writer(target, lineterminator=_END)
+    writer.writerow([_cell(name) for name in columns])
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return "".join(lines)
+
+
+def _cell(value: Any) -> Any:
+    return _FORMULA.sub("'", value) if isinstance(value, str) else value

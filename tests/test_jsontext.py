@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daskbinder.model import jsontext
-from daskbinder.model.launch import Launch, Reason, day_number, read_line
+from daskbinder.model.dates import day_number
+from daskbinder.model.launch import Launch, Reason, read_line
 
 DAY = day_number(date(2021, 3, 4))
 DEEP = 3_000

@@ -31,8 +31,7 @@ from daskbinder.counting import scan
 from daskbinder.counting.counts import Counts, count, merge
 from daskbinder.counting.scan import Body
 from daskbinder.errors import InputError
-from daskbinder.model.dates import DateSet
-from daskbinder.model.launch import day_number
+from daskbinder.model.dates import DateSet, day_number
 from daskbinder.model.windows import KINDS, windows_of
 from daskbinder.pipeline.counting_tasks import (
     Counted,

@@ -9,7 +9,7 @@ import structure
 import daskbinder
 
 STAGES = [
-    ["_version", "errors", "redaction", "sheet", "text"],
+    ["_version", "errors", "redaction", "text"],
     ["model", "storage"],
     ["counting", "plots"],
     ["archive"],

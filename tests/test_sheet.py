@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from daskbinder.sheet import write_csv
+from daskbinder.text import write_csv
 
 SIGNS = "=+-@＝＋－＠"
 BEFORE = ';,\t \xa0\ufeff\u200b\u200d\u2060\u202e\r\n\x00\x1b"'

@@ -315,7 +315,7 @@ def test_command_syncs_and_reports(bucket: FakeGCS, folder: Path, tmp_path: Path
     assert f"{DAYS} days fetched" in found.output
     (source / "events-2021-02-02.jsonl").unlink()
     found = CliRunner().invoke(main, ["sync", str(source), str(dest)])
-    assert "1 days no longer in SOURCE (kept" in found.output
+    assert "1 day no longer in SOURCE (kept" in found.output
     assert "events-2021-02-02.jsonl" in found.output
     found = CliRunner().invoke(main, ["sync", str(source), str(dest), "--delete"])
     assert "(removed)" in found.output

@@ -14,7 +14,7 @@ import pytest
 from conftest import MakeLaunch
 
 from daskbinder.counting.scan import Body, Scan, scan
-from daskbinder.model.launch import day_number
+from daskbinder.model.dates import day_number
 
 DAY = date(2021, 3, 4)
 

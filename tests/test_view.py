@@ -16,6 +16,7 @@ from daskbinder.pages import templates
 from daskbinder.pages.content import PageContent, repositories_csv, series_csv
 from daskbinder.pages.data import PageData
 from daskbinder.pages.filters import Filters
+from daskbinder.text import number as written
 
 
 @pytest.fixture(scope="module")
@@ -188,4 +189,4 @@ def test_links_lead_to_known_hosts_only(provider: str, name: str, address: str |
     [(26_033_365, "26,033,365"), (7, "7"), (1.25, "1.2"), (0, "0"), (19_876.4, "19,876")],
 )
 def test_numbers_have_separators(value: float, text: str) -> None:
-    assert templates.count(value) == text
+    assert written(value) == text

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from daskbinder.answers import rank, select
 from daskbinder.counting.codes import Ints, sums
 from daskbinder.counting.repositories import array_of
-from daskbinder.dataset.files import Rollups
+from daskbinder.dataset.rollups import Rollups
 from daskbinder.errors import InputError
 from daskbinder.model import specs
 from daskbinder.storage.location import Location
@@ -330,14 +330,14 @@ def _tree(
         by_member.setdefault(row["member"], {})[row["period"]] = row["n"]
     providers = rank.ranked(rank.by_names(known, ["provider"]), None).to_pylist()
     launches = sum(by_month.values())
+    days = {"start": f"{rollups.contents.start}", "end": f"{rollups.contents.end}"}
     yield "badges/totals.json", _json(badge(launches))
     yield (
         "totals.json",
         _json(
             {
-                "start": rollups.manifest["start"],
-                "end": rollups.manifest["end"],
-                "missing": rollups.manifest["missing"],
+                **days,
+                "missing": [day.isoformat() for day in rollups.contents.missing],
                 "launches": launches,
                 "repositories": len(known),
                 "by_provider": {row["provider"]: row["n"] for row in providers},
@@ -354,8 +354,7 @@ def _tree(
             }
         ),
     )
-    index: dict[str, Any] = {"start": rollups.manifest["start"], "end": rollups.manifest["end"]}
-    index |= {"least": least}
+    index: dict[str, Any] = {**days, "least": least}
     for subject, series in zip(subjects, _series(rollups, subjects), strict=True):
         listed = index[_LISTED[subject.column]] = []
         for location, (row, path) in enumerate(

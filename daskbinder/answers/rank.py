@@ -17,7 +17,7 @@ from daskbinder.answers import select
 from daskbinder.answers.select import Span
 from daskbinder.counting.codes import Ints, distinct, one_of_each, sums
 from daskbinder.counting.repositories import array_of, identities, ranking
-from daskbinder.dataset.files import Rollups
+from daskbinder.dataset.rollups import Rollups
 from daskbinder.errors import InputError
 from daskbinder.model import specs
 from daskbinder.redaction import without_secrets

@@ -17,11 +17,10 @@ import pyarrow.compute as pc
 
 from daskbinder.counting.codes import Ints
 from daskbinder.counting.repositories import DAILY, array_of, identities
-from daskbinder.dataset.files import Rollups
 from daskbinder.dataset.layout import ACTIVE, DIRECTORY, REPOSITORIES, federation_name
+from daskbinder.dataset.rollups import Rollups
 from daskbinder.errors import InputError
-from daskbinder.model.dates import read_date
-from daskbinder.model.launch import day_number
+from daskbinder.model.dates import day_number, read_date
 from daskbinder.model.windows import GRAINS, KINDS
 
 T = TypeVar("T")
@@ -39,7 +38,7 @@ class Span:
 
 def whole(rollups: Rollups) -> Span:
     """All days on which a data set may hold launches."""
-    start, end = (date.fromisoformat(rollups.manifest[name]) for name in ("start", "end"))
+    start, end = rollups.contents.start, rollups.contents.end
     return Span(start - timedelta(days=1), end + timedelta(days=1))
 
 
@@ -66,7 +65,7 @@ def span_of(
         found = _LAST.fullmatch(str(last).strip())
         if found is None or first is not None:
             raise InputError(f"so many last days are written 90d, without a start; not {last!r}")
-        final = final or date.fromisoformat(rollups.manifest["end"])
+        final = final or rollups.contents.end
         first = max(final, everything.first) - timedelta(days=int(found[1]) - 1)
     span = Span(first or everything.first, final or everything.last)
     if span.first > span.last:
@@ -109,7 +108,7 @@ def months(rollups: Rollups, span: Span) -> list[str]:
     first, last = (
         f"{REPOSITORIES}/{day.isoformat()[:7]}.parquet" for day in (span.first, span.last)
     )
-    return sorted(name for name in rollups.manifest["files"] if first <= name <= last)
+    return sorted(name for name in rollups.contents.files if first <= name <= last)
 
 
 def within(rows: pa.Table, span: Span) -> pa.Table:
@@ -127,16 +126,16 @@ def fields(rollups: Rollups, span: Span, names: Sequence[str]) -> pa.Table:
         rows = within(rows.select([*names, "n"]).append_column("date", dates), span)
         return summed(rows.drop_columns("date"), names)
 
-    options = rollups.manifest["options"]
-    kind = next(kind for kind in reversed(KINDS) if kind in options["windows"])
-    grain = next(grain for grain in reversed(GRAINS) if grain in options["grains"])
+    options = rollups.contents.options
+    kind = next(kind for kind in reversed(KINDS) if kind in options.windows)
+    grain = next(grain for grain in reversed(GRAINS) if grain in options.grains)
     chosen = from_each(rollups, rollups.names(kind, by=grain), choose)
     return summed(pa.concat_tables(chosen), names)
 
 
 def by_member(rollups: Rollups) -> pa.Table:
     """Read the coarser of the federation series there are."""
-    return rollups.table(federation_name(rollups.manifest["options"]["grains"][-1]))
+    return rollups.table(federation_name(rollups.contents.options.grains[-1]))
 
 
 def rows_about(rollups: Rollups, row: dict[str, object]) -> pa.Table:

@@ -8,22 +8,18 @@ import pyarrow as pa
 from daskbinder.archive.dayfiles import DayFile, Part, read_part
 from daskbinder.archive.losses import refuse_losses
 from daskbinder.counting.scan import Body, scan
-from daskbinder.model.launch import TIMESTAMP, day_number
+from daskbinder.model.dates import day_number
+from daskbinder.model.launch import COLUMNS, TIMESTAMP
 from daskbinder.storage.location import Location
 
 _PIECE = 64 << 20
 
 _TEXT = pd.StringDtype("pyarrow", na_value=pd.NA)
 _DTYPES = {
-    "schema": "category",
-    "version": "int64",
-    "provider": "category",
-    "spec": _TEXT,
-    "status": "category",
-    "origin": "category",
-    "ref": _TEXT,
-    "build_token": "boolean",
-    "request_origin": "category",
+    name: {pa.int64(): "int64", pa.bool_(): "boolean"}.get(
+        column.type, "category" if column.repeats else _TEXT
+    )
+    for name, column in COLUMNS.items()
 }
 
 META = pd.DataFrame(

@@ -10,7 +10,8 @@ from itertools import groupby
 from daskbinder.archive.dayfiles import DayFile, Part, pieces
 from daskbinder.counting.scan import TEXT_KEPT, Body, Tally, scan
 from daskbinder.errors import LostFiles
-from daskbinder.model.launch import VERSIONS, Reason, day_number
+from daskbinder.model.dates import day_number
+from daskbinder.model.launch import VERSIONS, Reason
 from daskbinder.redaction import line_without_secrets
 
 _SHOWN = 60

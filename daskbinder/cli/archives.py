@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from daskbinder.cli.options import DATE, as_json, date_range, instance, storage_options
-from daskbinder.cli.output import listed, print_json
+from daskbinder.cli.output import print_json
 from daskbinder.errors import InputError, JobError
-from daskbinder.text import visible
+from daskbinder.text import listing, plural, visible
 
 if TYPE_CHECKING:
     from daskbinder.dataset.summary import Holdings, Overview
@@ -109,8 +109,8 @@ def sync(source: str | None, folder: str | None, **given: Any) -> None:
             **dates,
         )
     click.echo(
-        f"{len(mirror.fetched):,} days fetched, {mirror.bytes:,} bytes; "
-        f"{mirror.unchanged:,} days unchanged"
+        f"{plural(len(mirror.fetched), 'day')} fetched, {plural(mirror.bytes, 'byte')}; "
+        f"{plural(mirror.unchanged, 'day')} unchanged"
     )
     for names, what, done in (
         (mirror.gone, "no longer in SOURCE", "removed"),
@@ -118,13 +118,13 @@ def sync(source: str | None, folder: str | None, **given: Any) -> None:
     ):
         if names:
             fate = done if mirror.deleted else "kept; --delete follows SOURCE"
-            click.echo(f"{len(names):,} days {what} ({fate}): {listed(list(names))}")
+            click.echo(f"{plural(len(names), 'day')} {what} ({fate}): {listing(list(names))}")
     if mirror.renamed:
-        which = listed(list(mirror.renamed))
-        click.echo(f"{len(mirror.renamed):,} days under another name in SOURCE (replaced): {which}")
+        days, which = plural(len(mirror.renamed), "day"), listing(list(mirror.renamed))
+        click.echo(f"{days} under another name in SOURCE (replaced): {which}")
     if mirror.removed:
-        which = listed(list(mirror.removed))
-        click.echo(f"{len(mirror.removed):,} days without a launch removed: {which}")
+        days, which = plural(len(mirror.removed), "day"), listing(list(mirror.removed))
+        click.echo(f"{days} without a launch removed: {which}")
     if mirror.lost:
         first, *others = mirror.lost.values()
         more = f"; {len(others):,} other files are not taken either" if others else ""
@@ -217,7 +217,7 @@ def _days(days: "DateSet") -> str:
 
 def _listed(texts: list[str], n: int) -> str:
     """Say how many, and which; strangers may have chosen the names."""
-    return f"{n:,}: {listed(texts, 20)}" if n else "none"
+    return f"{n:,}: {listing(texts, 20)}" if n else "none"
 
 
 def _show(rows: Sequence[tuple[str, str]]) -> None:

@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from daskbinder.sheet import write_csv
-from daskbinder.text import readable, visible
+from daskbinder.text import readable, visible, write_csv
 
 _LONGEST = 200
 """Signs of a name that a table shows; --json and --csv have all of it."""
@@ -17,19 +16,6 @@ _LONGEST = 200
 def print_json(answer: Any) -> None:
     """Print a value as JSON, for programs."""
     click.echo(json.dumps(answer, default=str, indent=1))
-
-
-def shown(names: list[str], most: int = 5) -> str:
-    """Names that strangers chose, safe on a terminal, also as markup."""
-    from rich.markup import escape
-
-    return escape(listed(names, most))
-
-
-def listed(names: list[str], most: int = 5) -> str:
-    """Names that strangers chose, and how many more there are."""
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(readable(name, 80) for name in names[:most]) + more
 
 
 def sentence(text: object) -> str:

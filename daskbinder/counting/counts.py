@@ -18,13 +18,9 @@ import pyarrow.compute as pc
 from daskbinder.counting.codes import Ints, distinct, in_order, numbered, one_of_each
 from daskbinder.counting.scan import Scan
 from daskbinder.model.hub import MYBINDER
-from daskbinder.model.launch import FIELDS, HOUR, TIMESTAMP
+from daskbinder.model.launch import COLUMNS, HOUR, KEY, TIMESTAMP
 from daskbinder.model.specs import hold_secrets
 
-KEY = {name: dtype for name, dtype in FIELDS.items() if name != "ref"}
-"""The columns that tell one row of a rollup from another, beside its timestamp, and their types."""
-
-_MAY_BE_NULL = {"origin", "build_token", "request_origin"}
 SCHEMA = pa.schema(
     [
         pa.field("timestamp", TIMESTAMP, nullable=False),
@@ -32,7 +28,7 @@ SCHEMA = pa.schema(
             pa.field(
                 name,
                 pa.dictionary(pa.int32(), dtype) if dtype == pa.string() else dtype,
-                nullable=name in _MAY_BE_NULL,
+                nullable=COLUMNS[name].nullable,
             )
             for name, dtype in KEY.items()
         ),

@@ -11,9 +11,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from daskbinder.counting.codes import Ints, distinct, sums
-from daskbinder.counting.counts import KEY, Counts
+from daskbinder.counting.counts import Counts
+from daskbinder.model.dates import day_number, day_of
 from daskbinder.model.federation import Federation
-from daskbinder.model.launch import HOUR, TIMESTAMP, day_number, day_of
+from daskbinder.model.launch import HOUR, KEY, TIMESTAMP
 
 DAYS_OF_MEAN = 7
 

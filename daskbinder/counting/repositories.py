@@ -13,11 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from daskbinder.counting.codes import Ints, distinct, in_order, is_new, numbered, one_of_each, sums
-from daskbinder.counting.counts import KEY, Counts
+from daskbinder.counting.counts import Counts
 from daskbinder.counting.members import members_of
 from daskbinder.model import specs
+from daskbinder.model.dates import day_number, day_of
 from daskbinder.model.federation import Federation
-from daskbinder.model.launch import day_number, day_of
+from daskbinder.model.launch import KEY
 from daskbinder.model.windows import windows_of
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())

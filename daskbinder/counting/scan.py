@@ -32,8 +32,8 @@ import pyarrow.compute as pc
 
 from daskbinder.counting.codes import Ints, distinct
 from daskbinder.model.launch import (
+    COLUMNS,
     DAY,
-    FIELDS,
     HOUR,
     TIMESTAMP,
     VERSIONS,
@@ -416,7 +416,7 @@ class _Launches:
             )
         rows = pa.array(np.concatenate([np.empty(0, np.int64), *(part[0] for part in self.parts)]))
         columns = {}
-        for name, dtype in FIELDS.items():
+        for name, (dtype, *_) in COLUMNS.items():
             if name in _HOLES:
                 encoded = pa.dictionary(pa.int32(), dtype)
                 column = pa.chunked_array([part[1][name] for part in self.parts], encoded)

@@ -14,7 +14,7 @@ from zlib import crc32
 
 from daskbinder.archive.archive import Archive
 from daskbinder.dataset import journal, remarks
-from daskbinder.dataset.files import Rollups, open_place, parse_table, secret_launches
+from daskbinder.dataset.files import parse_table
 from daskbinder.dataset.layout import (
     ACTIVE,
     DAYS,
@@ -23,16 +23,19 @@ from daskbinder.dataset.layout import (
     JOURNAL,
     LOCK,
     MANIFEST,
+    PENDING,
     RECEIPTS,
     REJECTS,
     REPOSITORIES,
-    TARGET,
     federation_name,
 )
+from daskbinder.dataset.manifest import FileEntry, Manifest
+from daskbinder.dataset.rollups import Rollups, open_at
 from daskbinder.errors import InputError
 from daskbinder.model.dates import DateSet
 from daskbinder.model.hub import MYBINDER, Instance
 from daskbinder.storage.location import Location
+from daskbinder.text import listing, plural
 
 
 @dataclass(frozen=True)
@@ -124,22 +127,22 @@ def check(
     notes: list[str] = []
     rows: list[dict[str, Any]] = []
     try:
-        rollups = open_place(location)
-        files = len(rollups.manifest["files"])
+        rollups = open_at(location)
+        files = len(rollups.contents.files)
     except InputError as error:
         if not faults and not location.stamp(MANIFEST):
             raise
         faults.append(str(error))
         files = 0
     else:
-        faults += _not_named(rollups.manifest)
+        faults += _not_named(rollups.contents)
         rows = _check_data(rollups, faults, notes)
-        faults += _lost(rollups.manifest)
+        faults += _lost(rollups.contents)
         notes += remarks.gaps(rows, today)
-        notes += remarks.shrunk(rollups.manifest.get("shrunk", {}))
-        notes += remarks.secrets(secret_launches(rollups.manifest))
+        notes += remarks.shrunk(rollups.contents.shrunk)
+        notes += remarks.secrets(rollups.contents.secret_launches)
         if archive is not None:
-            faults += _differences(archive, rollups.manifest["source"], rows, start, end)
+            faults += _differences(archive, rollups.contents.source, rows, start, end)
     return Audit(
         dest=location.address,
         source=None if archive is None else archive.location.address,
@@ -154,59 +157,54 @@ def check(
 def _interrupted(location: Location) -> Iterator[str]:
     """Name what a run leaves only while it is under way, and what lies there beside it."""
     try:
-        left = journal.read_target(location) is not None
+        left = journal.read_pending(location) is not None
     except InputError as error:
         yield str(error)
         return
     foreign: list[str] = []
     if location.lists:
-        left = left or bool(journal.done(location))
+        left = left or bool(journal.finished(location))
         with suppress(FileNotFoundError, NotADirectoryError):
             names = {f"{JOURNAL}/{entry.name}" for entry in location.listing(JOURNAL)}
-            foreign = sorted(names - {TARGET, RECEIPTS, LOCK, EARLIER_DAYS})
+            foreign = sorted(names - {PENDING, RECEIPTS, LOCK, EARLIER_DAYS})
             left = left or len(names) > len(foreign) or (location.is_local and not names)
     if left:
         yield f"{location}/{JOURNAL} is of a run that was interrupted or goes on; run again"
     if foreign:
-        files = remarks.counted(foreign, "file")
-        yield f"{location}: {files} of no run, to be removed: {remarks.listed(foreign)}"
+        files, which = plural(len(foreign), "file"), listing(foreign, longest=200)
+        yield f"{location}: {files} of no run, to be removed: {which}"
 
 
-def _not_named(manifest: Mapping[str, Any]) -> Iterator[str]:
+def _not_named(manifest: Manifest) -> Iterator[str]:
     """Files that every data set has and the manifest does not name."""
-    options = manifest["options"]
     needed = {DAYS, REJECTS}
-    if not options["compat"]:
-        needed |= {federation_name(grain) for grain in options["grains"]}
+    if not manifest.options.compat:
+        needed |= {federation_name(grain) for grain in manifest.options.grains}
         needed |= {DIRECTORY, ACTIVE}
-    for name in sorted(needed - manifest["files"].keys()):
+    for name in sorted(needed - manifest.files.keys()):
         yield f"{MANIFEST} does not name {name}"
 
 
-def _lost(manifest: Mapping[str, Any]) -> Iterator[str]:
+def _lost(manifest: Manifest) -> Iterator[str]:
     """Day files that a run could not read and left out."""
-    for name, why in sorted(manifest.get("lost", {}).items()):
+    for name, why in sorted(manifest.lost.items()):
         yield f"{name} was left out: {why}; run again"
 
 
 def _check_data(rollups: Rollups, faults: list[str], notes: list[str]) -> list[dict[str, Any]]:
     """Check the files and their sums; return the rows of the day table."""
-    manifest = rollups.manifest
+    manifest = rollups.contents
     launches: dict[str, int | None] = {}
     with ThreadPoolExecutor() as pool:
-        names = list(manifest["files"])
-        for name, (fault, n) in zip(
-            names,
-            pool.map(
-                lambda name: _check_file(rollups.location, name, manifest["files"][name]), names
-            ),
-            strict=True,
-        ):
+        checked = pool.map(
+            lambda file: _check_file(rollups.location, *file), manifest.files.items()
+        )
+        for name, (fault, n) in zip(manifest.files, checked, strict=True):
             if fault:
                 faults.append(fault)
             else:
                 launches[name] = n
-    faults += _strangers(rollups)
+    faults += _unlisted_tables(rollups)
     hours = federation_name("hour")
     if hours in launches:
         notes += remarks.silences(rollups.table(hours))
@@ -218,35 +216,33 @@ def _check_data(rollups: Rollups, faults: list[str], notes: list[str]) -> list[d
     return rows
 
 
-def _check_file(
-    location: Location, name: str, entry: Mapping[str, Any]
-) -> tuple[str | None, int | None]:
+def _check_file(location: Location, name: str, entry: FileEntry) -> tuple[str | None, int | None]:
     """Compare a file with its entry; return what is wrong, or the launches in it."""
     try:
         data = location.read(name)
     except (FileNotFoundError, NotADirectoryError):
         return f"{name} is missing", None
-    if len(data) != entry["bytes"]:
-        return f"{name} has {len(data):,} bytes in place of {entry['bytes']}", None
-    if crc32(data) != entry["crc32"]:
+    if len(data) != entry.bytes:
+        return f"{name} has {len(data):,} bytes in place of {entry.bytes}", None
+    if crc32(data) != entry.crc32:
         return f"{name} is damaged: its CRC-32 is not the one in {MANIFEST}", None
-    columns = None if entry["n"] is None else ["n"]
+    columns = None if entry.n is None else ["n"]
     try:
         table = parse_table(name, data, columns)
     except InputError as error:
         return str(error), None
     n = None if columns is None else int(table["n"].to_numpy().sum())
-    for what, found in (("rows", len(table)), ("n", n)):
-        if found != entry[what]:
-            return f"{name} has {what} {found} in place of {entry[what]}", None
+    for what, found, stated in (("rows", len(table), entry.rows), ("n", n, entry.n)):
+        if found != stated:
+            return f"{name} has {what} {found} in place of {stated}", None
     return None, n
 
 
-def _strangers(rollups: Rollups) -> Iterator[str]:
-    """Tables beside those of the data set, which whoever reads a folder would count too."""
+def _unlisted_tables(rollups: Rollups) -> Iterator[str]:
+    """Tables that the manifest does not name: glob readers would double-count them."""
     if not rollups.location.lists:
         return
-    names = rollups.manifest["files"]
+    names = rollups.contents.files
     found = []
     for folder in sorted({name.rpartition("/")[0] for name in names if "/" in name}):
         try:
@@ -260,16 +256,16 @@ def _strangers(rollups: Rollups) -> Iterator[str]:
             if name.endswith((".parquet", ".feather")) and name not in names
         ]
     if found:
-        files = remarks.counted(found, "file")
-        yield f"{files} not of the data set, to be removed: {remarks.listed(found)}"
+        files = plural(len(found), "file")
+        yield f"{files} not of the data set, to be removed: {listing(found, longest=200)}"
 
 
-def _check_days(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _check_days(manifest: Manifest, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Check the day table in itself and against the totals of the manifest."""
     uneven = [row["date"] for row in rows if row["accepted"] + row["rejected"] != row["lines"]]
     if uneven:
         yield f"accepted and rejected are not all lines on {remarks.counted_days(uneven)}"
-    totals = manifest["totals"]
+    totals = manifest.totals
     found = {
         "files": len(rows),
         **{
@@ -279,25 +275,21 @@ def _check_days(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) 
         "index_mismatches": len(remarks.mismatches(rows)),
     }
     for name, n in found.items():
-        if totals[name] != n:
-            yield f"{MANIFEST} has {totals[name]} as total of {name}, the day table {n}"
-    rejected = sum(totals["reasons"].values())
+        if (stated := getattr(totals, name)) != n:
+            yield f"{MANIFEST} has {stated} as total of {name}, the day table {n}"
+    rejected = sum(totals.reasons.values())
     if rejected != found["rejected"]:
         yield f"{MANIFEST} has reasons for {rejected} lines, the day table {found['rejected']}"
     dates = [row["date"] for row in rows]
     if len(set(dates)) < len(dates):
         yield "the day table has a date twice"
-    stated = manifest["start"], manifest["end"], manifest["missing"]
-    if dates and stated != (
-        min(dates).isoformat(),
-        max(dates).isoformat(),
-        [day.isoformat() for day in DateSet.of(dates).gaps],
-    ):
+    bounds = manifest.start, manifest.end, manifest.missing
+    if dates and bounds != (min(dates), max(dates), tuple(DateSet.of(dates).gaps)):
         yield f"{MANIFEST} states other days than the day table"
 
 
 def _check_sums(
-    manifest: Mapping[str, Any],
+    manifest: Manifest,
     rows: Sequence[Mapping[str, Any]],
     launches: Mapping[str, int | None],
 ) -> Iterator[str]:
@@ -306,26 +298,25 @@ def _check_sums(
     The rollups of the older notebook leave launches out, so they may hold fewer.
     """
     accepted, rejected = (sum(row[name] for row in rows) for name in ("accepted", "rejected"))
-    options = manifest["options"]
-    kinds, grains = options["windows"], options["grains"]
-    top = "" if options["compat"] else "rollups/"
+    compat, grains = manifest.options.compat, manifest.options.grains
+    top = "" if compat else "rollups/"
     outputs = {
         f"the {kind} rollups by {grain}": [
-            name for name in manifest["files"] if name.startswith(f"{top}{kind}/by-{grain}/")
+            name for name in manifest.files if name.startswith(f"{top}{kind}/by-{grain}/")
         ]
-        for kind in kinds
+        for kind in manifest.options.windows
         for grain in grains
     }
-    if not options["compat"]:
+    if not compat:
         outputs |= {f"the series by {grain}": [federation_name(grain)] for grain in grains}
         outputs["the directory of repositories"] = [DIRECTORY]
         outputs["the repositories by day"] = [
-            name for name in manifest["files"] if name.startswith(REPOSITORIES)
+            name for name in manifest.files if name.startswith(REPOSITORIES)
         ]
     for what, names in outputs.items():
         if launches.keys() >= set(names):
             n = sum(launches[name] or 0 for name in names)
-            if n > accepted or (n < accepted and not options["compat"]):
+            if n > accepted or (n < accepted and not compat):
                 yield f"{what} hold {n:,} launches, the day table {accepted:,}"
     if REJECTS in launches and launches[REJECTS] != rejected:
         yield f"{REJECTS} holds {launches[REJECTS]:,} lines, the day table {rejected:,}"

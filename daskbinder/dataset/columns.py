@@ -16,6 +16,7 @@ from daskbinder.dataset.layout import (
     REPOSITORIES,
     federation_name,
 )
+from daskbinder.model.launch import COLUMNS
 
 DAY_TABLE = pa.schema(
     {
@@ -42,7 +43,10 @@ REJECTED_LINES = pa.schema(
 )
 
 
-_MAY_BE_NULL = {"origin", "build_token", "request_origin", "org", "ref", "indexed", "mean_7d"}
+_MAY_BE_NULL = {
+    *(name for name, column in COLUMNS.items() if column.nullable),
+    *("org", "indexed", "mean_7d"),
+}
 """Columns in which a value may be missing."""
 
 

@@ -3,7 +3,7 @@
 Tables and dates in, sentences out; nothing is read here.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -12,19 +12,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from daskbinder.counting.codes import Ints
+from daskbinder.dataset.manifest import Shrunk
 from daskbinder.model.dates import DateSet
 from daskbinder.model.launch import HOUR
-from daskbinder.text import readable
+from daskbinder.text import listing, plural, readable
 
 _STALE = timedelta(days=2)
 _SILENCE = 24
 """Hours without a launch that are worth a word."""
-
-_MOST = 10
-"""How many names or dates a sentence lists."""
-
-_LONGEST = 80
-"""Signs of a name in a sentence."""
 
 
 def gaps(rows: Sequence[Mapping[str, Any]], today: date) -> Iterator[str]:
@@ -58,14 +53,14 @@ def secrets(launches: int) -> Iterator[str]:
         )
 
 
-def shrunk(days: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+def shrunk(days: Mapping[date, Shrunk]) -> Iterator[str]:
     """Days that lost more than half of their launches, as the manifest names them."""
     if days:
-        told = [f"{day}: {n['now']:,} of {n['before']:,}" for day, n in sorted(days.items())]
+        told = [f"{day}: {n.now:,} of {n.before:,}" for day, n in sorted(days.items())]
         have = "has" if len(days) == 1 else "have"
         yield (
-            f"{counted(days, 'day')} {have} less than half of the launches counted before "
-            f"({listed(told)}); see whether the archive is whole, or take it as it is with "
+            f"{plural(len(days), 'day')} {have} less than half of the launches counted before "
+            f"({listing(told)}); see whether the archive is whole, or take it as it is with "
             "run --full"
         )
 
@@ -89,8 +84,8 @@ def silences(series: pa.Table) -> Iterator[str]:
         own = shared & (member == code)
         runs = [f"{_hour(first)} to {_hour(last)}" for first, last in _runs(hour[own], n[own] == 0)]
         if runs:
-            shown = readable(name, _LONGEST)
-            yield f"{shown} without launches {counted(runs, 'time')}: {listed(runs)}"
+            times = plural(len(runs), "time")
+            yield f"{readable(name)} without launches {times}: {listing(runs)}"
 
 
 def _runs(hour: Ints, silent: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
@@ -108,15 +103,4 @@ def _hour(number: int) -> str:
 def counted_days(days: Iterable[date]) -> str:
     """Say how many days, and which if they are few."""
     found = DateSet.of(days)
-    return f"{counted(found, 'day')} ({listed(found.texts)})"
-
-
-def counted(things: Sized, what: str) -> str:
-    """Say how many."""
-    return f"{len(things):,} {what}{'' if len(things) == 1 else 's'}"
-
-
-def listed(names: Sequence[str]) -> str:
-    """Say which, or the first of them."""
-    more = f" and {len(names) - _MOST:,} more" if len(names) > _MOST else ""
-    return ", ".join(names[:_MOST]) + more
+    return f"{plural(len(found), 'day')} ({listing(found.texts)})"

@@ -10,7 +10,19 @@ from itertools import pairwise
 
 from daskbinder.errors import InputError
 
-__all__ = ["DateSet", "beside"]
+__all__ = ["DateSet", "beside", "day_number", "day_of", "read_date"]
+
+_EPOCH = date(1970, 1, 1).toordinal()
+
+
+def day_number(day: date) -> int:
+    """Days from 1970-01-01 to `day`."""
+    return day.toordinal() - _EPOCH
+
+
+def day_of(number: int) -> date:
+    """Date `number` days after 1970-01-01, the inverse of `day_number`."""
+    return date.fromordinal(number + _EPOCH)
 
 
 def beside(day: date) -> set[date]:

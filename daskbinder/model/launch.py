@@ -1,7 +1,7 @@
 """What a launch is: its columns, and the rules by which a line is accepted or rejected.
 
-One line at a time and always right; `daskbinder.count` reads millions of lines by asking here
-only about those that differ. Never opens a file and never counts.
+Reads one line at a time. `daskbinder.counting.scan` reads millions by asking here about the
+distinct ones. Opens no file and counts nothing.
 
 The fields are those of BinderHub's ``event-schemas/launch.json``; the rules are this project's.
 """
@@ -9,11 +9,12 @@ The fields are those of BinderHub's ``event-schemas/launch.json``; the rules are
 import re
 from datetime import date
 from enum import StrEnum
-from typing import NamedTuple, TypeGuard
+from typing import Any, NamedTuple, TypeGuard, get_args
 
 import pyarrow as pa
 
 from daskbinder.model import jsontext
+from daskbinder.model.dates import day_number
 
 SCHEMA = "binderhub.jupyter.org/launch"
 VERSIONS = frozenset(range(1, 7))
@@ -39,7 +40,10 @@ class Reason(StrEnum):
 
 
 class Launch(NamedTuple):
-    """The fields of an accepted event other than its timestamp; None where missing or null."""
+    """The fields of an accepted event other than its timestamp; None where missing or null.
+
+    All tables of launches take their columns, types and nullability from here, by `COLUMNS`.
+    """
 
     schema: str
     version: int
@@ -52,41 +56,47 @@ class Launch(NamedTuple):
     request_origin: str | None
 
 
-FIELDS = {
-    "schema": pa.string(),
-    "version": pa.int64(),
-    "provider": pa.string(),
-    "spec": pa.string(),
-    "status": pa.string(),
-    "origin": pa.string(),
-    "ref": pa.string(),
-    "build_token": pa.bool_(),
-    "request_origin": pa.string(),
-}
-"""Types of the fields of `Launch` in tables."""
+class Column(NamedTuple):
+    """How a field of `Launch` is stored in a table.
+
+    Attributes
+    ----------
+    type : pyarrow.DataType
+        Type of its values.
+    nullable : bool
+        Whether it may be null.
+    repeats : bool
+        Whether few distinct values make up the column, so that dictionary codes say it all.
+    """
+
+    type: pa.DataType
+    nullable: bool
+    repeats: bool
+
+
+def _column(name: str, hint: Any) -> Column:
+    kind, *null = get_args(hint) or (hint,)
+    types = {str: pa.string(), int: pa.int64(), bool: pa.bool_()}
+    return Column(types[kind], bool(null), name not in ("spec", "ref"))
+
+
+COLUMNS = {name: _column(name, hint) for name, hint in Launch.__annotations__.items()}
+"""The fields of `Launch` as columns, in order."""
+
+KEY = {name: column.type for name, column in COLUMNS.items() if name != "ref"}
+"""Types of the columns that, with the timestamp, identify a row of a rollup."""
 
 TIMESTAMP = pa.timestamp("us", "UTC")
 """Type of a timestamp in tables."""
 
 BLANK = b" \t\r\n"
 BOM = b"\xef\xbb\xbf"
-_EPOCH = date(1970, 1, 1).toordinal()
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _TIMESTAMP = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?"
     r"(?:[Zz]|([+-])(\d\d)(?::?(\d\d))?)?",
     re.ASCII,
 )
-
-
-def day_number(day: date) -> int:
-    """Days from 1970-01-01 to `day`."""
-    return day.toordinal() - _EPOCH
-
-
-def day_of(number: int) -> date:
-    """Return the date `number` days after 1970-01-01, the inverse of `day_number`."""
-    return date.fromordinal(number + _EPOCH)
 
 
 def read_timestamp(text: object) -> int | None:

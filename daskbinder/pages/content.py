@@ -12,13 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from daskbinder import plots
-from daskbinder.model.launch import day_number
+from daskbinder.model.dates import day_number
 from daskbinder.pages import templates
 from daskbinder.pages.data import PageData
 from daskbinder.pages.filters import Filters
 from daskbinder.plots import theme, timeseries
-from daskbinder.sheet import write_csv
-from daskbinder.text import readable
+from daskbinder.text import number, percent, readable, write_csv
 
 __all__ = ["PageContent", "figures"]
 
@@ -139,14 +138,14 @@ class PageContent:
         return {
             "launches": f"{total:,}",
             "launches_note": note,
-            "rate": templates.count(total / days) if days else "–",
+            "rate": number(total / days) if days else "–",
             "rate_note": change,
             "repositories": f"{repositories:,}",
             "repositories_note": f"{total / repositories:,.1f} launches each, on average"
             if repositories
             else "none",
             "largest": readable(tables.members[largest], 24) if total else "–",
-            "largest_note": f"{templates.percent(by_member[largest] / total)} of the launches"
+            "largest_note": f"{percent(by_member[largest] / total)} of the launches"
             if total
             else "no launches",
             "missing": f"{tally.get('missing', 0):,}",
@@ -170,7 +169,7 @@ class PageContent:
                     readable(entry["repository"], 120),
                     readable(entry["provider"], 24),
                     f"{n:,}",
-                    templates.percent(n / whole),
+                    percent(n / whole),
                     round(100 * int(n) / top, 1),
                     self.tables.identity[int(row)].as_py(),
                 ]

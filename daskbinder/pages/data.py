@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from daskbinder.answers import frames, select
-from daskbinder.dataset.files import Rollups
+from daskbinder.dataset.rollups import Rollups
 from daskbinder.errors import InputError
 from daskbinder.model.annotations import Annotation, annotations
+from daskbinder.model.dates import day_of
 from daskbinder.model.hub import MYBINDER
-from daskbinder.model.launch import day_of
 from daskbinder.plots import timeseries
 from daskbinder.text import readable
 

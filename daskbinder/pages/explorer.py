@@ -25,9 +25,9 @@ from panel.io import hold
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError
 
-from daskbinder.dataset.files import Rollups
+from daskbinder.dataset.rollups import Rollups
 from daskbinder.errors import InputError
-from daskbinder.model.launch import day_of
+from daskbinder.model.dates import day_of
 from daskbinder.pages import templates
 from daskbinder.pages.content import (
     HEADLINES,

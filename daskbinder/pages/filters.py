@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from urllib.parse import parse_qs
 
-from daskbinder.model.launch import day_number, day_of
+from daskbinder.model.dates import day_number, day_of
 from daskbinder.pages.data import PageData
 from daskbinder.plots.timeseries import KINDS, labels
 

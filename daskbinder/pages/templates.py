@@ -6,10 +6,11 @@ given; links lead to known hosts only.
 
 from functools import cache
 from importlib.resources import files
-from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+from daskbinder.text import long_date
 
 _HOSTS = {
     "GitHub": "https://github.com/",
@@ -31,7 +32,7 @@ def web(name: str) -> str:
 def environment() -> Environment:
     """Templates, which escape whatever they are given."""
     made = Environment(autoescape=True, undefined=StrictUndefined, loader=FunctionLoader(web))
-    made.filters |= {"count": count, "percent": percent, "spoken": spoken}
+    made.filters["long_date"] = long_date
     return made
 
 
@@ -55,20 +56,3 @@ def link(provider: str, repository: str, *, fits: bool = True) -> str | None:
     if host is None or not fits or not all(parts) or {".", ".."} & set(parts):
         return None
     return host + "/".join(quote(part, safe="") for part in parts)
-
-
-def count(number: float) -> str:
-    """Write a number with separators of thousands."""
-    return f"{number:,.0f}" if abs(number) >= 10 or number == int(number) else f"{number:,.1f}"
-
-
-def percent(part: float | None) -> str:
-    """Write a part of one as percent, small ones to the point."""
-    if part is None or part != part:  # NaN
-        return "–"
-    return f"{part:.1%}" if part >= 0.0995 or not part else f"{part:.2%}"
-
-
-def spoken(day: Any) -> str:
-    """Write a date as it is read."""
-    return f"{day.day} {day:%B %Y}"
