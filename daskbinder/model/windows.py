@@ -12,8 +12,8 @@ from daskbinder.model.dates import DateSet
 __all__ = ["GRAINS", "KINDS", "LABELS", "Window", "labels_of", "window_of", "windows_of"]
 
 
-class _Rules(NamedTuple):
-    """Rules of a kind of window: its bounds around a day, and its label from its last day."""
+class _Kind(NamedTuple):
+    """A kind of window: its bounds around a day, and its label from its last day."""
 
     bounds: Callable[[date], tuple[date, date]]
     iso: Callable[[date], str]
@@ -47,13 +47,13 @@ def _year_month(day: date) -> str:
     return day.isoformat()[:7]
 
 
-_RULES = {
-    "daily": _Rules(_day, date.isoformat, date.isoformat),
-    "weekly": _Rules(_week, _iso_week, _sunday_week),
-    "monthly": _Rules(_month, _year_month, _year_month),
+_FAMILY = {
+    "daily": _Kind(_day, date.isoformat, date.isoformat),
+    "weekly": _Kind(_week, _iso_week, _sunday_week),
+    "monthly": _Kind(_month, _year_month, _year_month),
 }
 
-KINDS: tuple[str, ...] = tuple(_RULES)
+KINDS: tuple[str, ...] = tuple(_FAMILY)
 GRAINS = ("hour", "day")
 LABELS = ("iso", "notebook")
 
@@ -72,7 +72,7 @@ class Window:
     label: str
 
     def __post_init__(self) -> None:
-        rules = _rules_of(self.kind)
+        rules = _kind(self.kind)
         first, last = rules.bounds(self.first)
         if (self.first, self.last) != (first, last):
             raise ValueError(
@@ -105,7 +105,7 @@ def window_of(kind: str, day: date, *, labels: str = "iso") -> Window:
     """
     if labels not in LABELS:
         raise ValueError(f"labels are one of {', '.join(LABELS)}, not {labels!r}")
-    rules = _rules_of(kind)
+    rules = _kind(kind)
     first, last = rules.bounds(day)
     label = rules.notebook if labels == "notebook" else rules.iso
     return Window(kind, first, last, label(last))
@@ -142,7 +142,7 @@ def labels_of(kind: str, year: int, *, labels: str = "iso") -> frozenset[str]:
     return frozenset(window.label for window in windows_of(kind, days, labels=labels))
 
 
-def _rules_of(kind: str) -> _Rules:
-    if kind not in _RULES:
+def _kind(kind: str) -> _Kind:
+    if kind not in _FAMILY:
         raise ValueError(f"windows are one of {', '.join(KINDS)}, not {kind!r}")
-    return _RULES[kind]
+    return _FAMILY[kind]
