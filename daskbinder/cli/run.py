@@ -252,7 +252,7 @@ def _show_summary(result: "Result") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from daskbinder.dataset.remarks import secrets, shrunk
+    from daskbinder.dataset.notes import secrets, shrunk
 
     manifest = result.rollups.contents
     totals = manifest.totals
