@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from oracle import HOUR_MICROS, Launch, bounded, read_body
 
 from daskbinder.archive.dataframe import read_day
-from daskbinder.archive.dayfiles import Part, list_day_files
+from daskbinder.archive.dayfiles import list_day_files
+from daskbinder.archive.reading import Part
 from daskbinder.counting.rollup_tables import to_table
 from daskbinder.pipeline.counting_tasks import count_block
 from daskbinder.pipeline.request import CountRules, RunPolicy

@@ -27,7 +27,8 @@ from test_fuzz import agree
 from test_run import counted as read_by_the_kernel
 from test_run import rows
 
-from daskbinder.archive.dayfiles import list_day_files, parts_of
+from daskbinder.archive.dayfiles import list_day_files
+from daskbinder.archive.reading import parts_of
 from daskbinder.counting import kernel, scan, templates
 from daskbinder.counting.counts import Counts, count, merge
 from daskbinder.counting.scan import Body
