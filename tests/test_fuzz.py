@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from oracle import HOUR_MICROS, Launch, bounded, read_body
 
 from daskbinder.archive.dataframe import read_day
-from daskbinder.archive.dayfiles import Part, list_day_files
+from daskbinder.archive.dayfiles import list_day_files
+from daskbinder.archive.reading import Part
 from daskbinder.counting.rollup_tables import to_table
 from daskbinder.pipeline.counting_tasks import count_block
 from daskbinder.pipeline.request import CountRules, RunPolicy
@@ -77,7 +78,7 @@ def agree(folder: Path, bodies: dict[date, bytes], size: int, seen: Counter[str]
         for file in files
         for at in range(0, max(file.size, 1), size)
     ]
-    counted = count_block(place, parts, CountRules(), RunPolicy(blocksize=size))
+    counted = count_block(place, parts, CountRules(), RunPolicy(size))
     wanted = {day: read_body(body, day) for day, body in bodies.items()}
 
     rows = zip(*(column.to_pylist() for column in to_table(counted.counts["hour"])), strict=True)

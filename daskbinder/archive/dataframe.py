@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import pandas as pd
 import pyarrow as pa
 
-from daskbinder.archive.dayfiles import DayFile, Part, read_part
+from daskbinder.archive.dayfiles import DayFile
 from daskbinder.archive.losses import refuse_losses
+from daskbinder.archive.reading import Part, read_part
 from daskbinder.counting.scan import Body, scan
 from daskbinder.model.dates import day_number
 from daskbinder.model.launch import COLUMNS, TIMESTAMP

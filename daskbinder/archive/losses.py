@@ -7,7 +7,8 @@ that nobody launched anything that day.
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from daskbinder.archive.dayfiles import DayFile, Part, pieces
+from daskbinder.archive.dayfiles import DayFile
+from daskbinder.archive.reading import Part, decompress
 from daskbinder.counting.scan import TEXT_KEPT, Body, Tally, scan
 from daskbinder.errors import LostFiles
 from daskbinder.model.dates import day_number
@@ -25,7 +26,7 @@ def by_file(
 ) -> Iterator[tuple[DayFile, list[tuple[Part, Tally]]]]:
     """Group tallies by file, files by date and the tallies of each in the order of its lines."""
     flat = (pair for block in tallies for pair in block)
-    ordered = sorted(flat, key=lambda pair: (pair[0].file, pair[0].start))
+    ordered = sorted(flat, key=lambda pair: (pair[0].file.date, pair[0].start))
     for file, pairs in groupby(ordered, key=lambda pair: pair[0].file):
         yield file, list(pairs)
 
@@ -54,7 +55,7 @@ def look_for_launch(file: DayFile, data: bytes | memoryview) -> tuple[bool, str 
         When the file is gzip and not whole.
     """
     tallies = []
-    for piece in pieces(Part(file, 0, file.size), data, _PIECE):
+    for piece in decompress(Part(file, 0, file.size), data, _PIECE):
         for lines in _steps(bytes(piece)):
             tallies += scan([Body(file.name, day_number(file.date), lines)]).tallies
             if tallies[-1].accepted or tallies[-1].rejected[Reason.UNKNOWN_VERSION]:

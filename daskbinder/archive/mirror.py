@@ -17,7 +17,8 @@ from daskbinder.archive.dayfiles import INDEX, DayFile, entries_of_index
 from daskbinder.archive.losses import look_for_launch
 from daskbinder.errors import InputError, LostFiles
 from daskbinder.storage.backend import Entry
-from daskbinder.storage.location import Location, flaw
+from daskbinder.storage.checksums import has_checksum, mismatch
+from daskbinder.storage.location import Location
 
 log = logging.getLogger(__name__)
 
@@ -178,7 +179,7 @@ class _Copy:
         entry = self.entries.get(name)
         if entry is None:
             return False, None
-        file = DayFile(day, name, entry.size or 0, entry.fingerprint)
+        file = DayFile(**vars(entry) | {"size": entry.size or 0}, date=day)
         try:
             return look_for_launch(file, self.location.read(name))
         except LostFiles as error:
@@ -237,15 +238,14 @@ def _fetch(source: Location, copy: _Copy, file: DayFile) -> bool:
     LostFiles
         When the file has lines but no launch, or is empty and would replace one that has a launch.
     """
-    entry, known = file.entry, copy.entries.get(file.name)
-    if known is not None and known.size == entry.size:
-        if _same_time(known, entry):
+    known = copy.entries.get(file.name)
+    if known is not None and known.size == file.size:
+        if _same_time(known, file):
             return False
-        has_checksum = entry.known.keys() & {"crc32c", "md5Hash"}
-        if has_checksum and flaw(entry, copy.location.read(file.name)) is None:
-            _set_time(copy.location, entry)
+        if has_checksum(file) and mismatch(file, copy.location.read(file.name)) is None:
+            _set_time(copy.location, file)
             return False
-    data = source.fetch(entry)
+    data = source.fetch(file)
     has_launch, why = look_for_launch(file, data)
     if not has_launch and why is None and copy.would_lose(file):
         why = f"{file.name} ({file.size:,} bytes) is empty, and its day in {copy.location} is not"
@@ -253,7 +253,7 @@ def _fetch(source: Location, copy: _Copy, file: DayFile) -> bool:
         raise LostFiles({file.name: why})
     copy.location.write(file.name, data)
     log.info("fetched %s, %d bytes", file.name, file.size)
-    _set_time(copy.location, entry)
+    _set_time(copy.location, file)
     return True
 
 

@@ -4,12 +4,13 @@ Each may run on any worker and may be repeated; the same input gives the same va
 knows the graph.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
-from daskbinder.archive.dayfiles import Part, lost, read_groups
 from daskbinder.archive.losses import refuse_losses
+from daskbinder.archive.reading import Group, Part, find_lost, read_groups
 from daskbinder.counting.counts import EMPTY, Counts, count, count_rounded, merge
 from daskbinder.counting.members import MemberCounts, count_members
 from daskbinder.counting.scan import TEXT_KEPT, Body, Tally, scan
@@ -58,20 +59,22 @@ def count_block(
         When some cannot be read: the first, or all of them where the run is to keep going.
     """
     try:
-        with buffers.block(policy.block_bytes):
-            return _count_block(source, block, rules, policy.block_bytes)
+        with buffers.block_buffer(policy.block_bytes) as allocate:
+            groups = read_groups(source, block, policy.block_bytes, allocate)
+            return _count_groups(groups, rules)
     except LostFiles as error:
         if not policy.keep_going:
             raise
-        raise LostFiles(error.files | lost(source, block)) from error
+        raise LostFiles(error.files | find_lost(source, block)) from error
 
 
-def _count_block(source: Location, block: Sequence[Part], rules: CountRules, size: int) -> Counted:
+def _count_groups(groups: Iterable[Group], rules: CountRules) -> Counted:
     counted: list[Partition] = []
     tallies: list[tuple[Part, Tally]] = []
-    for bodies in _bodies(source, block, size):
-        read = scan([body for _, body in bodies], rules.versions)
-        for (part, _), tally in zip(bodies, read.tallies, strict=True):
+    for group in groups:
+        bodies = [Body(part.file.name, day_number(part.file.date), data) for part, data in group]
+        read = scan(bodies, rules.versions)
+        for (part, _), tally in zip(group, read.tallies, strict=True):
             if rules.errors == "raise":
                 _raise_first(part, tally)
             tallies.append((part, tally))
@@ -80,21 +83,11 @@ def _count_block(source: Location, block: Sequence[Part], rules: CountRules, siz
         else:
             counted.append({"hour": count(read, rules.origin)})
         _report(
-            files=(bodies[0][1].name, bodies[-1][1].name),
-            bytes=sum(len(body.data) for _, body in bodies),
+            files=(bodies[0].name, bodies[-1].name),
+            bytes=sum(len(body.data) for body in bodies),
             events=len(read.time),
         )
     return Counted(_merged(counted), tuple(tallies))
-
-
-def _bodies(
-    source: Location, block: Sequence[Part], size: int
-) -> Iterator[list[tuple[Part, Body]]]:
-    """Bodies of a block, as many at a time as have arrived and make up about `size` bytes."""
-    for group in read_groups(source, block, size):
-        yield [
-            (part, Body(part.file.name, day_number(part.file.date), data)) for part, data in group
-        ]
 
 
 def _raise_first(part: Part, tally: Tally) -> None:
@@ -135,9 +128,7 @@ def tallies_of(blocks: Sequence[Counted]) -> list[tuple[Part, Tally]]:
 
 
 def partition(month: Window, dates: Collection[int] | None, blocks: Sequence[Counted]) -> Partition:
-    """Merge the counts of a month, from all blocks that may hold launches of it.
-
-    With `dates`, in days from 1970-01-01, only those are kept.
+    """Merge the counts of a month, as `merge_days` does.
 
     Raises
     ------
@@ -145,7 +136,17 @@ def partition(month: Window, dates: Collection[int] | None, blocks: Sequence[Cou
         When a file has no launch in it: then nothing must be written.
     """
     refuse_losses(counted.tallies for counted in blocks)
-    bounds = day_number(month.first), day_number(month.last)
+    return merge_days(month.first, month.last, dates, blocks)
+
+
+def merge_days(
+    first: date, last: date, dates: Collection[int] | None, blocks: Sequence[Counted]
+) -> Partition:
+    """Merge the counts of some days, from all blocks that may hold launches of them.
+
+    With `dates`, in days from 1970-01-01, only those are kept.
+    """
+    bounds = day_number(first), day_number(last)
     counts = _merged([{grain: c.between(*bounds) for grain, c in b.counts.items()} for b in blocks])
     counts = counts or {"hour": EMPTY}
     if dates is not None:

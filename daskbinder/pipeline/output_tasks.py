@@ -13,8 +13,9 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from daskbinder.archive.dayfiles import DayFile, Part
+from daskbinder.archive.dayfiles import DayFile
 from daskbinder.archive.losses import by_file
+from daskbinder.archive.reading import Part
 from daskbinder.counting.counts import EMPTY, Counts, merge
 from daskbinder.counting.directory import Directory, Visits, count_active
 from daskbinder.counting.members import MemberCounts, member_series, read_members
@@ -237,7 +238,7 @@ def write_directory(
     dict of str to FileEntry
         All files that were written about repositories.
     """
-    buffers.let_go()  # all is counted, and this takes as much
+    buffers.release()  # all is counted, and this takes as much
     directory = Directory.of(Visits.together([visits for _, visits in months]))
     active = count_active(directory, map(day_number, present))
     written = {name: entry for files, _ in months for name, entry in files.items()}
@@ -309,7 +310,7 @@ def _day_row(file: DayFile, tallies: Sequence[Tally]) -> dict[str, Any]:
         "date": file.date,
         "name": file.name,
         "bytes": file.size,
-        "fingerprint": file.fingerprint,
+        "fingerprint": file.fingerprint_text,
         "lines": accepted + rejected,
         "accepted": accepted,
         "rejected": rejected,
