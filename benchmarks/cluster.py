@@ -27,7 +27,7 @@ from distributed.utils import nbytes
 import daskbinder as db
 from benchmarks.data import START
 from daskbinder.archive.dayfiles import DayFile
-from daskbinder.cluster.execution import connect
+from daskbinder.cluster import connect
 
 PORT = 8786
 _MARKS = {"md5Hash": "NMcVFYPkhrBNnuP9YWnT7g==", "crc32c": "yZRlqg=="}

@@ -4,7 +4,7 @@ import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from daskbinder.cluster.settings import blamed
+from daskbinder.cluster.settings import explain_config_errors
 
 if TYPE_CHECKING:
     from daskbinder.archive.archive import Archive
@@ -70,6 +70,6 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that importing the package costs nothing."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    with blamed():
+    with explain_config_errors():
         module = import_module(f"{__name__}.{_HOMES[name]}")
     return getattr(module, "open_rollups" if name == "open" else name)

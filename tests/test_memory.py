@@ -15,7 +15,7 @@ from conftest import MakeLaunch
 from daskbinder.archive.dayfiles import list_day_files
 from daskbinder.archive.reading import parts_of
 from daskbinder.archive.sample import write_sample
-from daskbinder.counting.counts import table
+from daskbinder.counting.rollup_tables import to_table
 from daskbinder.pipeline.counting_tasks import Counted, count_block
 from daskbinder.pipeline.request import CountRules, RunPolicy
 from daskbinder.storage import buffers
@@ -91,7 +91,7 @@ def test_counts_outlive_the_bytes_they_were_read_from(
         file.write("\n".join(lines))
 
     def shown(counted: Counted) -> str:
-        tables = {grain: table(counts).to_pylist() for grain, counts in counted.counts.items()}
+        tables = {grain: to_table(counts).to_pylist() for grain, counts in counted.counts.items()}
         return repr((tables, counted.tallies))
 
     place = Location.at(tmp_path)

@@ -56,7 +56,7 @@ def top(dest: str, by: str, n: int, form: str | None, **given: Any) -> None:
     rollups = _open(dest, given)
     from daskbinder.answers import rank, select
 
-    span = select.span_of(rollups, given["start"], given["end"], given["last"])
+    span = select.read_span(rollups, given["start"], given["end"], given["last"])
     rows = rank.top(rollups, by, span, n).to_pylist()
     if form == "json":
         print_json({"by": by, "start": span.first, "end": span.last, "rows": rows})

@@ -40,7 +40,7 @@ from daskbinder.pages.content import (
 )
 from daskbinder.pages.data import PageData
 from daskbinder.pages.filters import GRAINS, RANGES, Filters
-from daskbinder.plots.timeseries import ALL, KINDS, TIME, TOLD, WHEN, PlotSeries
+from daskbinder.plots.timeseries import HOVER, KINDS, TIME, PlotSeries
 
 __all__ = ["serve"]
 
@@ -60,22 +60,15 @@ class LiveFigure:
         self.figure, self.logy = figure, logy
         self.parts = {part.name: part.data_source for part in figure.renderers if part.name}
         sources = (part.data_source for part in figure.renderers)
-        (self.told,) = (source for source in sources if TOLD in source.data)
+        (self.told,) = (source for source in sources if HOVER in source.data)
 
     def draw(self, values: PlotSeries) -> None:
         """Give it new values."""
-        time = values.frame[TIME].to_numpy()
         for number, name in enumerate(values.names):
             source = self.parts[name]
             points = (values.line if values.kind == "lines" else values.polygon)(number)
             source.data = dict(zip(source.data, points, strict=True))
-        told = {
-            TIME: time,
-            WHEN: values.frame[WHEN].tolist(),
-            TOLD: values.frame[TOLD].tolist(),
-        }
-        highest = values.frame[ALL].to_numpy()
-        self.told.data = {name: told.get(name, highest) for name in self.told.data}
+        self.told.data = {name: values.frame[name].to_numpy() for name in self.told.data}
 
     def frame(self, values: PlotSeries, first: date, last: date) -> None:
         """Show the days from `first` to `last`."""

@@ -14,9 +14,10 @@ from dask.utils import format_bytes
 from distributed import Client
 
 from daskbinder._version import __version__
-from daskbinder.cluster.execution import compute, connect
+from daskbinder.cluster.clients import connect
+from daskbinder.cluster.execution import compute
 from daskbinder.cluster.preflight import LEAST_BLOCK, Tell, block_for, check_places, silent
-from daskbinder.cluster.settings import blamed
+from daskbinder.cluster.settings import explain_config_errors
 from daskbinder.dataset import journal
 from daskbinder.dataset.layout import DAYS, MANIFEST, REJECTS
 from daskbinder.dataset.lock import StillHeld, locked
@@ -103,7 +104,8 @@ def run(
     """
     started = time.perf_counter()
     least = LEAST_BLOCK if plan.policy.blocksize is None else plan.policy.blocksize
-    with blamed(), connect(scheduler, block=min(least, plan.bytes), **cluster) as client:
+    block = min(least, plan.bytes)
+    with explain_config_errors(), connect(scheduler, block=block, **cluster) as client:
         plan = _fitted(plan, client, cluster.get("tell", silent))
         log.info("run on %s", client.scheduler.address)
         for line in str(plan).splitlines() if log.isEnabledFor(logging.INFO) else ():
