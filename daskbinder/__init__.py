@@ -4,15 +4,15 @@ import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from daskbinder.cluster.settings import blamed
+from daskbinder.cluster.settings import explain_config_errors
 
 if TYPE_CHECKING:
     from daskbinder.archive.archive import Archive
     from daskbinder.archive.mirror import Mirror, sync
     from daskbinder.archive.sample import write_sample
     from daskbinder.dataset.check import Audit, check
-    from daskbinder.dataset.files import Rollups
-    from daskbinder.dataset.files import open_rollups as open
+    from daskbinder.dataset.rollups import Rollups
+    from daskbinder.dataset.rollups import open_rollups as open
     from daskbinder.dataset.summary import Holdings, Overview
     from daskbinder.errors import InputError, JobError
     from daskbinder.model.federation import Federation
@@ -35,9 +35,9 @@ _HOMES = {
     "Overview": "dataset.summary",
     "Plan": "pipeline.plan",
     "Result": "pipeline.run",
-    "Rollups": "dataset.files",
+    "Rollups": "dataset.rollups",
     "check": "dataset.check",
-    "open": "dataset.files",
+    "open": "dataset.rollups",
     "plan": "pipeline.plan",
     "run": "pipeline.run",
     "sync": "archive.mirror",
@@ -70,6 +70,6 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that importing the package costs nothing."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    with blamed():
+    with explain_config_errors():
         module = import_module(f"{__name__}.{_HOMES[name]}")
     return getattr(module, "open_rollups" if name == "open" else name)

@@ -51,11 +51,14 @@ def test_days_and_members_it_is_about(
         "[[annotation]]\nwhat = 'x'",
         "[[annotation]]\nwhat = 'x'\nfrom = '2020-01-01'",
         "[[annotation]]\nwhat = 'x'\nfrom = 2020-01-02\nto = 2020-01-01",
+        "[[annotation]]\nwhat = 'x'\nfrom = 2020-01-02\nform = 2020-01-01",
         "not toml",
     ],
 )
 def test_a_table_that_cannot_be_used_is_one_sentence(tmp_path: Path, text: str) -> None:
     path = tmp_path / "notes.toml"
     path.write_text(text)
-    with pytest.raises(InputError, match=r"^the annotations .*notes\.toml cannot be used: "):
+    with pytest.raises(
+        InputError, match=r"^the annotations .*notes\.toml (cannot be used|is not TOML): "
+    ):
         annotations(path)

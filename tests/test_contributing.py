@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md tells the truth: its map, its table of places, its recipe, its numbers."""
+"""CONTRIBUTING.md tells the truth: its map, its table of places, its recipe."""
 
 import ast
 import os
@@ -22,8 +22,8 @@ LONGEST_FUNCTION = 66
 LONGEST_MODULE = 600
 
 
-def test_there_are_ten_places_and_no_question_twice() -> None:
-    assert len(PLACES) >= 10
+def test_there_are_many_places_and_no_question_twice() -> None:
+    assert len(PLACES) >= 28
     assert len({what for what, _, _ in PLACES}) == len(PLACES)
 
 
@@ -120,11 +120,3 @@ def test_functions_and_modules_stay_short() -> None:
     }
     assert not long
     assert not {name: one.lines for name, one in found.items() if one.lines > LONGEST_MODULE}
-
-
-def test_the_numbers_are_those_of_the_script() -> None:
-    """Sizes change with every commit, what they are sizes of does not."""
-    rows = re.findall(r"^\| ([^|]+?) +\| [^|]+ \|$", structure.report(), re.MULTILINE)
-    assert len(rows) == 9
-    for row in rows:
-        assert re.search(rf"^\| {re.escape(row)} +\| ", TEXT, re.MULTILINE), row

@@ -1,13 +1,10 @@
-"""Answers to what people ask of the archive, as pandas DataFrames: a function a question.
+"""Answers to common questions about the archive, as pandas DataFrames: one function a question.
 
-All take a finished data set, as `daskbinder.open` gives it, and read nothing else. Launches are
-launches, not people; names of repositories, organisations, refs and origins are text that
-strangers chose.
+All take a finished data set, as returned by `daskbinder.open`, and read nothing else. Launches are
+not people; names of repositories, organisations, refs and origins are text that anybody may choose.
 """
 
 from daskbinder.answers.frames import (
-    Launches,
-    Repository,
     active,
     completeness,
     daily,
@@ -19,6 +16,8 @@ from daskbinder.answers.frames import (
     scripts,
     top,
 )
+from daskbinder.answers.rank import Repository
+from daskbinder.answers.select import Launches
 
 __all__ = [
     "Launches",

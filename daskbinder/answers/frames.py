@@ -1,4 +1,4 @@
-"""The questions as functions: tables of `rank` and `select`, as pandas DataFrames."""
+"""The public functions: tables of `rank` and `select`, as pandas DataFrames."""
 
 from dataclasses import replace
 from datetime import date
@@ -10,27 +10,12 @@ import pyarrow.compute as pc
 from daskbinder.answers import rank, select
 from daskbinder.answers.rank import Repository
 from daskbinder.answers.select import Launches
-from daskbinder.dataset.files import Rollups
-from daskbinder.dataset.layout import DAYS
+from daskbinder.dataset.layout import ACTIVE, DAYS
+from daskbinder.dataset.rollups import Rollups
 from daskbinder.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
-
-__all__ = [
-    "Launches",
-    "Repository",
-    "active",
-    "completeness",
-    "daily",
-    "launches",
-    "members",
-    "new",
-    "repositories",
-    "repository",
-    "scripts",
-    "top",
-]
 
 
 def top(
@@ -53,16 +38,16 @@ def top(
     start, end : datetime.date or str, optional
         The first and the last day; by default all.
     last : int or str, optional
-        So many days up to `end` or the newest day, such as ``"90d"``.
+        Number of days up to `end` or the newest day, such as ``"90d"``.
     n : int or None
-        How many rows; None for all.
+        Number of rows; None for all.
 
     Returns
     -------
     pandas.DataFrame
-        What names a row (``provider`` and ``repository`` for ``"repo"``, ``provider`` and ``org``,
+        The names (``provider`` and ``repository`` for ``"repo"``, ``provider`` and ``org``,
         ``provider``, ``member``, ``origin``, or ``provider``, ``repository`` and ``ref``), ``n``,
-        and ``share`` of all launches of these days.
+        and ``share`` of all launches on these days.
 
     Examples
     --------
@@ -72,7 +57,7 @@ def top(
     >>> ranked["provider"].tolist()
     ['GitHub']
     """
-    return rank.top(rollups, by, select.span_of(rollups, start, end, last), n).to_pandas()
+    return rank.top(rollups, by, select.read_span(rollups, start, end, last), n).to_pandas()
 
 
 def repositories(rollups: Rollups) -> "pd.DataFrame":
@@ -81,8 +66,9 @@ def repositories(rollups: Rollups) -> "pd.DataFrame":
     Returns
     -------
     pandas.DataFrame
-        ``provider``, ``repository`` (as most often written), ``org`` (None for a spec that fits
-        nothing), ``n``, ``days`` with launches, ``first_seen`` and ``last_seen``.
+        ``provider``, ``repository`` (as most often written), ``org`` (None for a spec that is not
+        in the form of its provider), ``n``, ``days`` with launches, ``first_seen`` and
+        ``last_seen``.
     """
     return select.directory(rollups).to_pandas()
 
@@ -90,15 +76,15 @@ def repositories(rollups: Rollups) -> "pd.DataFrame":
 def launches(rollups: Rollups) -> Launches:
     """Launches by day, member and repository, as compact arrays for quick selections.
 
-    ``repository`` holds rows of what `repositories` returns.
+    ``repository`` holds row numbers of the result of `repositories`.
     """
-    return select.launches(rollups, select.directory(rollups), select.whole(rollups))
+    return select.launches(rollups)
 
 
 def repository(
     rollups: Rollups, name_or_url: str, provider: str | None = None
 ) -> "Repository[pd.DataFrame]":
-    """Find a repository by its name or an address of it.
+    """Find a repository by its name or URL.
 
     Parameters
     ----------
@@ -107,16 +93,16 @@ def repository(
     name_or_url : str
         ``owner/name``, a DOI, the URL of a repository, or that of a launch.
     provider : str, optional
-        Where to look; by default wherever the name is, the most launched first.
+        The provider to look at; by default, the one with the most launches of this name.
 
     Raises
     ------
     InputError
         When it was never launched.
     """
-    found = rank.repository(rollups, name_or_url, provider)
+    known = rank.repository(rollups, name_or_url, provider)
     tables = ("series", "by_member", "by_ref")
-    return replace(found, **{name: getattr(found, name).to_pandas() for name in tables})
+    return replace(known, **{name: getattr(known, name).to_pandas() for name in tables})
 
 
 def members(rollups: Rollups, by: str = "month") -> "pd.DataFrame":
@@ -126,17 +112,14 @@ def members(rollups: Rollups, by: str = "month") -> "pd.DataFrame":
     -------
     pandas.DataFrame
         ``period`` (``2021-03``, ``2021Q1`` or ``2021``), ``member``, ``n``, ``share`` of the
-        period's launches, and ``change`` against the same period a year before (0.5 for half as
-        many again; NaN where the member had none then).
+        period's launches, and ``change`` from the same period a year before (0.5 for half as
+        many again; NaN where the member had no launches then).
     """
     return rank.members(rollups, by).to_pandas()
 
 
 def daily(rollups: Rollups) -> "pd.DataFrame":
-    """Count launches by ``date``, ``member`` and ``provider``; a small cube for headlines.
-
-    Only combinations with launches have a row.
-    """
+    """Count launches by ``date``, ``member`` and ``provider``; only where there are any."""
     return rank.by_provider(rollups).to_pandas()
 
 
@@ -153,14 +136,14 @@ def active(rollups: Rollups, by: str = "day") -> "pd.DataFrame":
     Returns
     -------
     pandas.DataFrame
-        ``first`` and ``last`` day of the window, ``repositories``, and ``days``: of how many of
-        its days there is a file.
+        ``first`` and ``last`` day of the window, ``repositories``, and ``days``: how many of its
+        days have a file.
     """
-    from daskbinder.counting.repositories import WINDOWS
+    from daskbinder.counting.directory import WINDOWS
 
     if by not in WINDOWS:
         raise InputError(f"repositories are counted by {', '.join(WINDOWS)}, not by {by!r}")
-    rows = select.active(rollups)
+    rows = rollups.table(ACTIVE)
     return rows.filter(pc.equal(rows["window"], by)).drop_columns("window").to_pandas()
 
 
@@ -170,8 +153,8 @@ def new(rollups: Rollups) -> "pd.DataFrame":
     Returns
     -------
     pandas.DataFrame
-        ``month`` (``2021-03``) and ``repositories``. Those of the first months are new to the
-        archive, which is not to say new.
+        ``month`` (``2021-03``) and ``repositories``. In the first months of the archive, older
+        repositories count as new too.
     """
     import pandas as pd
 
@@ -181,27 +164,27 @@ def new(rollups: Rollups) -> "pd.DataFrame":
 
 
 def scripts(rollups: Rollups) -> "pd.DataFrame":
-    """Count launches by the site that asked for them, known since schema version 6.
+    """Count launches by the site that asked for them, recorded since schema version 6.
 
     Returns
     -------
     pandas.DataFrame
-        ``request_origin``, ``n`` and ``share`` of the launches of these versions: an address, empty
-        where none was sent (a script, or a link that was followed).
+        ``request_origin`` (an address, or empty if none was sent: by a script, or when a link was
+        followed), ``n``, and ``share`` of the launches of these versions.
     """
     return rank.scripts(rollups).to_pandas()
 
 
 def completeness(rollups: Rollups) -> "pd.DataFrame":
-    """Tell for each date of the archive what there is of it.
+    """Say how complete each date of the archive is.
 
     Returns
     -------
     pandas.DataFrame
-        ``date``, each from the first to the last; ``present``, whether it has a day file;
-        ``launches`` and ``rejected`` lines in that; ``indexed``, launches by the archive's own
-        index; ``hours`` of the day with launches; ``provisional``, whether it was still being
-        written.
+        ``date``, from the first to the last; ``present``, whether it has a day file; ``launches``
+        and ``rejected`` lines in that file; ``indexed``, launches according to the archive's own
+        index; ``hours`` of the day with launches; ``provisional``, whether the file was still
+        being written.
     """
     import pandas as pd
     import pyarrow as pa
@@ -209,7 +192,7 @@ def completeness(rollups: Rollups) -> "pd.DataFrame":
     table = rollups.table(DAYS)
     table = table.rename_columns({"accepted": "launches", "hours_present": "hours"})
     counts = ["launches", "rejected", "indexed", "hours"]
-    # a count that is missing is NA all along: not every pandas takes NaN for that
+    # missing counts are NA from the start: not every pandas converts NaN to NA
     days = table.select(["date", "provisional"]).to_pandas()
     for name in counts:
         column = table[name].cast(pa.int64())

@@ -1,9 +1,10 @@
-"""How often what was launched: sums, ranks and shares, out of the tables that a run left.
+"""Sums, ranks and shares of launches, from the tables of a data set.
 
-Tables in, tables out, without pandas, so that a command can answer at once: `daskbinder.answers`
-has the same as DataFrames.
+Tables in, tables out, and no pandas, so that a command can answer at once; `daskbinder.answers` has
+the same as DataFrames.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -15,9 +16,8 @@ import pyarrow.compute as pc
 
 from daskbinder.answers import select
 from daskbinder.answers.select import Span
-from daskbinder.counting.codes import Ints, distinct, one_of_each, sums
-from daskbinder.counting.repositories import array_of, identities, ranking
-from daskbinder.dataset.files import Rollups
+from daskbinder.counting.directory import identities
+from daskbinder.dataset.rollups import Rollups
 from daskbinder.errors import InputError
 from daskbinder.model import specs
 from daskbinder.redaction import without_secrets
@@ -32,30 +32,31 @@ BY = {
     "origin": ("origin",),
     "ref": ("provider", "repository", "ref"),
 }
-"""What launches are told apart by, and the columns that name it."""
+"""Ranking dimensions, and the columns of each."""
 
-PERIODS: dict[str, tuple[str, Callable[[pa.Array], pa.Array] | None]] = {
+PERIODS: dict[str, tuple[str, Callable[[pa.Array], pa.Array]]] = {
     "month": ("{}-{:02}", pc.month),
     "quarter": ("{}Q{}", pc.quarter),
-    "year": ("{}", None),
+    "year": ("{}", lambda time: pa.nulls(len(time), pa.int64())),
 }
-"""Parts of a year: how each is written, and which of its year it is."""
+"""Periods: how each is written, and which part of its year a time is in."""
 
 _REQUEST_ORIGIN_SINCE = 6
 
 
 def top(rollups: Rollups, by: str, span: Span, n: int | None) -> pa.Table:
-    """Rank what `BY` has by launches on some days: its names, ``n``, and ``share`` of all."""
+    """Rank a dimension of `BY` by launches in a span: its columns, ``n``, and ``share`` of all."""
     if by not in BY:
         raise InputError(f"launches are counted by {', '.join(BY)}, not by {by!r}")
+    is_all = span == select.all_days(rollups)
     if by == "member":
         totals = _members(rollups, span)
     elif by == "origin":
-        totals = select.fields(rollups, span, ["origin"])
-    elif span == select.whole(rollups) and by == "repo":
+        totals = select.from_rollups(rollups, span, ["origin"])
+    elif is_all and by == "repo":
         totals = select.directory(rollups).select([*BY[by], "n"])
         totals = totals.set_column(0, "provider", totals["provider"].cast(pa.string()))
-    elif span == select.whole(rollups) and by != "ref":
+    elif is_all and by != "ref":
         totals = by_names(select.directory(rollups), BY[by])
     else:
         totals = by_names(select.daily(rollups, span, BY[by]), BY[by])
@@ -63,61 +64,45 @@ def top(rollups: Rollups, by: str, span: Span, n: int | None) -> pa.Table:
 
 
 def ranked(totals: pa.Table, n: int | None) -> pa.Table:
-    """The first `n` rows, the most launches first and names in order; ``share`` of all."""
+    """The first `n` rows, the most launches first, then by name; with ``share`` of all launches."""
     names = [name for name in totals.column_names if name != "n"]
-    all_of_them = pc.sum(totals["n"]).as_py() or 1
-    if n is not None and n < len(totals):  # none of the first n has fewer launches than this
+    launches = pc.sum(totals["n"]).as_py() or 1
+    if n is not None and n < len(totals):  # sort only those that have enough launches
         least = np.partition(totals["n"].to_numpy(), len(totals) - n)[len(totals) - n]
         totals = totals.filter(pc.greater_equal(totals["n"], int(least)))
     order = [("n", "descending"), *((name, "ascending") for name in names)]
     rows = totals.sort_by(order).slice(0, n)
-    share = pc.divide(rows["n"].cast(pa.float64()), float(all_of_them))
+    share = pc.divide(rows["n"].cast(pa.float64()), float(launches))
     return rows.append_column("share", share)
 
 
 def by_names(rows: pa.Table, names: Sequence[str]) -> pa.Table:
-    """Add launches up by names, those that mean one thing together."""
-    return _spelled(select.summed(rows, names))
+    """Add launches up by a provider, perhaps a name and a ref; spellings of a name are merged."""
+    totals = select.summed(rows, names)
+    return _merge_spellings(totals, *names[1:]) if len(names) > 1 else totals
 
 
-def _spelled(totals: pa.Table) -> pa.Table:
-    """Bring together what is one but for its spelling, under that with the most launches.
+def _merge_spellings(totals: pa.Table, name: str, *others: str) -> pa.Table:
+    """Add up rows whose names mean the same, under the spelling with the most launches.
 
-    The columns of `totals` are a provider, a name, perhaps a ref, and ``n``. Of equals the first in
-    the alphabet stands.
+    Of spellings with equal launches, the first in the alphabet is kept.
     """
-    names = totals.column_names[:-1]
-    if len(names) == 1:
-        return totals
-    code = {name: array_of(totals[name]).dictionary_encode("encode") for name in names}
-    texts, width = code[names[1]].dictionary, len(code[names[1]].dictionary)
-    same = identities(totals["provider"], totals[names[1]]).dictionary_encode("encode")
-    n, spelling = totals["n"].to_numpy(), _places(same) * width + _places(code[names[1]])
-    found, place = distinct(spelling, len(same.dictionary) * width)
-    same_again = np.bincount(found // width)[found // width] > 1
-    alphabet = np.zeros(len(found), np.int64)  # told where there is something to choose from
-    alphabet[same_again] = ranking(texts.take(pa.array(found[same_again] % width)))
-    order = np.lexsort([alphabet, -sums(place, n, len(found)), found // width])
-    chosen = np.flatnonzero(np.diff(found[order] // width, prepend=-1))
-    shown = texts.take(pa.array(found[order][chosen] % width))
-
-    group, groups = _places(same), len(same.dictionary)
-    for name in names[2:]:
-        width = len(code[name].dictionary)
-        group, groups = group * width + _places(code[name]), groups * width
-    found, place = distinct(group, groups)
-    first = one_of_each(place, len(found))
-    columns = {name: totals[name].take(pa.array(first)) for name in names}
-    columns[names[1]] = shown.take(pa.array(_places(same)[first]))
-    return pa.table(columns | {"n": sums(place, n, len(found))})
-
-
-def _places(column: pa.DictionaryArray) -> Ints:
-    return column.indices.to_numpy().astype(np.int64)
+    identity = identities(totals["provider"], totals[name]).dictionary_encode("encode").indices
+    is_shared = pa.array((np.bincount(identity) > 1)[identity.to_numpy()])
+    rows = totals.append_column("identity", identity).filter(is_shared)
+    spellings = rows.group_by(["identity", name], use_threads=False).aggregate([("n", "sum")])
+    spellings = spellings.sort_by(
+        [("identity", "ascending"), ("n_sum", "descending"), (name, "ascending")]
+    )
+    chosen = spellings.group_by("identity", use_threads=False).aggregate([(name, "first")])
+    spelling = chosen[f"{name}_first"].take(pc.index_in(rows["identity"], chosen["identity"]))
+    rows = rows.set_column(rows.column_names.index(name), name, spelling)
+    merged = select.summed(rows, ["provider", name, *others])
+    return pa.concat_tables([totals.filter(pc.invert(is_shared)), merged])
 
 
 def _members(rollups: Rollups, span: Span) -> pa.Table:
-    rows = select.by_member(rollups)
+    rows = select.federation_series(rollups)
     columns = {"date": rows["timestamp"].cast(pa.date32()), "member": rows["federation"]}
     rows = select.summed(select.within(pa.table(columns | {"n": rows["n"]}), span), ["member"])
     return rows.filter(pc.greater(rows["n"], 0))
@@ -126,19 +111,18 @@ def _members(rollups: Rollups, span: Span) -> pa.Table:
 def by_provider(rollups: Rollups) -> pa.Table:
     """Count launches by ``date``, ``member`` and ``provider``."""
     names = ["date", "federation", "provider"]
-    files = select.months(rollups, select.whole(rollups))
-    chosen = select.from_each(
+    files = select.month_files(rollups, select.all_days(rollups))
+    tables = select.from_files(
         rollups, files, lambda rows: select.summed(rows, names), [*names, "n"]
     )
-    rows = pa.concat_tables(chosen)
-    return rows.rename_columns(["date", "member", "provider", "n"]).sort_by(
-        [("date", "ascending"), ("member", "ascending"), ("provider", "ascending")]
-    )
+    rows = pa.concat_tables(tables).rename_columns(["date", "member", "provider", "n"])
+    return rows.sort_by([(name, "ascending") for name in ("date", "member", "provider")])
 
 
 def scripts(rollups: Rollups) -> pa.Table:
-    """Rank what asked for launches, where the version of their schema tells."""
-    totals = select.fields(rollups, select.whole(rollups), ["request_origin", "version"])
+    """Rank the sites that asked for launches, of the schema versions that record them."""
+    span = select.all_days(rollups)
+    totals = select.from_rollups(rollups, span, ["request_origin", "version"])
     version = totals["version"].cast(pa.int64())
     totals = totals.filter(pc.greater_equal(version, _REQUEST_ORIGIN_SINCE))
     return ranked(select.summed(totals, ["request_origin"]), None)
@@ -148,38 +132,25 @@ def members(rollups: Rollups, by: str) -> pa.Table:
     """Count launches of the members by period: ``period, member, n, share, change``."""
     if by not in PERIODS:
         raise InputError(f"members are counted by {', '.join(PERIODS)}, not by {by!r}")
-    rows = select.by_member(rollups)
-    label, part = PERIODS[by]
-    year, time = pc.year(rows["timestamp"]), rows["timestamp"]
-    rows = pa.table(
-        {
-            "year": year,
-            "part": part(time) if part else year,
-            "member": rows["federation"],
-            "n": rows["n"],
-        }
-    )
-    groups = rows.group_by(["year", "part", "member"], use_threads=False)
-    counted = {
-        (row["year"], row["part"] if part else None, row["member"]): row["n_sum"]
+    label, part_of_year = PERIODS[by]
+    rows = select.federation_series(rollups)
+    time = rows["timestamp"]
+    keys = {"year": pc.year(time), "part": part_of_year(time), "member": rows["federation"]}
+    groups = pa.table(keys | {"n": rows["n"]}).group_by([*keys], use_threads=False)
+    counts = {
+        (row["year"], row["part"], row["member"]): row["n_sum"]
         for row in groups.aggregate([("n", "sum")]).to_pylist()
         if row["n_sum"]
     }
-    totals: dict[tuple[int, int | None], int] = {}
-    for (one, other, _), n in counted.items():
-        totals[one, other] = totals.get((one, other), 0) + n
+    totals: Counter[tuple[int, int | None]] = Counter()
+    for (year, part, _), n in counts.items():
+        totals[year, part] += n
     found = []
-    for (one, other, member), n in counted.items():
-        before = counted.get((one - 1, other, member))
-        found.append(
-            {
-                "period": label.format(one, other),
-                "member": member,
-                "n": n,
-                "share": n / totals[one, other],
-                "change": n / before - 1 if before else None,
-            }
-        )
+    for (year, part, member), n in counts.items():
+        before = counts.get((year - 1, part, member))
+        change = n / before - 1 if before else None
+        row = label.format(year, part), member, n, n / totals[year, part], change
+        found.append(dict(zip(_MEMBERS.names, row, strict=True)))
     found.sort(key=lambda row: (row["period"], -row["n"], row["member"]))
     return pa.Table.from_pylist(found, _MEMBERS)
 
@@ -197,18 +168,18 @@ _MEMBERS = pa.schema(
 
 @dataclass(frozen=True)
 class Repository(Generic[Table]):
-    """What there is to know of one repository.
+    """What is known of one repository.
 
     Attributes
     ----------
     provider, name : str
-        Who holds it, and its name as most often written.
+        Its provider, and its name as most often written.
     org : str or None
-        Whose it is; None for a spec that fits nothing its provider knows.
+        Its owner; None for a spec that is not in the form of its provider.
     total : int
         Launches.
     share : float
-        Part of all launches.
+        Its part of all launches.
     rank : int
         1 for the most launched; those with equal launches share a rank.
     days : int

@@ -1,6 +1,6 @@
-"""Where in a finished data set an answer stands: which days, which files, which rows of them.
+"""The rows of a data set that an answer needs: which days, which files, which rows of them.
 
-Everything here is a look-up; the archive is never read. It knows no pandas, so that a command can
+Only looks things up, never reads the archive, and does not import pandas, so that a command can
 answer at once.
 """
 
@@ -15,10 +15,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from daskbinder.counting.codes import Ints
-from daskbinder.counting.repositories import DAILY, array_of, identities
-from daskbinder.dataset.files import Rollups
-from daskbinder.dataset.layout import ACTIVE, DIRECTORY, REPOSITORIES, federation_name
+from daskbinder.counting.codes import Ints, as_array
+from daskbinder.counting.directory import identities
+from daskbinder.counting.repositories import DAILY
+from daskbinder.dataset.layout import DIRECTORY, REPOSITORIES, federation_name
+from daskbinder.dataset.rollups import Rollups
 from daskbinder.errors import InputError
 from daskbinder.model.dates import day_number, read_date
 from daskbinder.model.windows import GRAINS, KINDS
@@ -36,37 +37,27 @@ class Span:
     last: date
 
 
-def whole(rollups: Rollups) -> Span:
-    """All days on which a data set may hold launches."""
-    start, end = (date.fromisoformat(rollups.manifest[name]) for name in ("start", "end"))
+def all_days(rollups: Rollups) -> Span:
+    """All days that may have launches: those of the files, and one more on each side."""
+    start, end = rollups.contents.start, rollups.contents.end
     return Span(start - timedelta(days=1), end + timedelta(days=1))
 
 
-def span_of(
+def read_span(
     rollups: Rollups,
     start: date | str | None = None,
     end: date | str | None = None,
     last: int | str | None = None,
 ) -> Span:
-    """Find the days that are meant.
-
-    Parameters
-    ----------
-    rollups : Rollups
-        The data set.
-    start, end : datetime.date or str, optional
-        The first and the last day; by default all there are.
-    last : int or str, optional
-        So many days (``"90d"``) to `end`, or to the last day that has a file.
-    """
-    everything = whole(rollups)
+    """Read the first and the last day, or the `last` so many days (``"90d"``) up to the last."""
+    everything = all_days(rollups)
     first, final = read_date(start), read_date(end)
     if last is not None:
-        found = _LAST.fullmatch(str(last).strip())
-        if found is None or first is not None:
-            raise InputError(f"so many last days are written 90d, without a start; not {last!r}")
-        final = final or date.fromisoformat(rollups.manifest["end"])
-        first = max(final, everything.first) - timedelta(days=int(found[1]) - 1)
+        match = _LAST.fullmatch(str(last).strip())
+        if match is None or first is not None:
+            raise InputError(f"the last days are written 90d, without a start; not {last!r}")
+        final = final or rollups.contents.end
+        first = max(final, everything.first) - timedelta(days=int(match[1]) - 1)
     span = Span(first or everything.first, final or everything.last)
     if span.first > span.last:
         raise InputError(f"the range ends ({span.last}) before it starts ({span.first})")
@@ -78,98 +69,87 @@ def directory(rollups: Rollups) -> pa.Table:
     return rollups.table(DIRECTORY)
 
 
-def active(rollups: Rollups) -> pa.Table:
-    """How many repositories were active when, as rows of `repositories.ACTIVE`."""
-    return rollups.table(ACTIVE)
+def federation_series(rollups: Rollups) -> pa.Table:
+    """Launches of each member, in the coarsest grain of the data set."""
+    return rollups.table(federation_name(rollups.contents.options.grains[-1]))
 
 
 def daily(rollups: Rollups, span: Span, names: Sequence[str] = DAILY.names) -> pa.Table:
     """Launches by date, member, repository and ref: columns of `repositories.DAILY`."""
     columns = list(dict.fromkeys(["date", *names, "n"]))
-    tables = from_each(rollups, months(rollups, span), lambda rows: within(rows, span), columns)
+    files = month_files(rollups, span)
+    tables = from_files(rollups, files, lambda rows: within(rows, span), columns)
     rows = pa.concat_tables([DAILY.empty_table().select(columns), *tables])
     return rows.unify_dictionaries().combine_chunks()
 
 
-def from_each(
+def from_files(
     rollups: Rollups,
-    names: Sequence[str],
-    choose: Callable[[pa.Table], T],
-    columns: Sequence[str] | None = None,
+    files: Sequence[str],
+    select: Callable[[pa.Table], T],
+    columns: list[str] | None = None,
 ) -> list[T]:
-    """Choose from the table, or some columns of it, of each of some files, a few at a time."""
-    wanted = None if columns is None else list(columns)
+    """Select from the table of each file, a few at a time."""
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(lambda name: choose(rollups.table(name, wanted)), names))
+        return list(pool.map(lambda name: select(rollups.table(name, columns)), files))
 
 
-def months(rollups: Rollups, span: Span) -> list[str]:
-    """Names of the files about repositories in the months of some days."""
+def month_files(rollups: Rollups, span: Span) -> list[str]:
+    """Names of the files about repositories for the months of a span."""
     first, last = (
         f"{REPOSITORIES}/{day.isoformat()[:7]}.parquet" for day in (span.first, span.last)
     )
-    return sorted(name for name in rollups.manifest["files"] if first <= name <= last)
+    return sorted(name for name in rollups.contents.files if first <= name <= last)
 
 
 def within(rows: pa.Table, span: Span) -> pa.Table:
-    """Only the rows of some days."""
+    """Only the rows whose date is in a span."""
     day = rows["date"].cast(pa.int32()).to_numpy()
     inside = (day_number(span.first) <= day) & (day <= day_number(span.last))
     return rows if inside.all() else rows.filter(pa.array(inside))
 
 
-def fields(rollups: Rollups, span: Span, names: Sequence[str]) -> pa.Table:
-    """Add launches up by fields of theirs that only the rollups have."""
+def from_rollups(rollups: Rollups, span: Span, names: Sequence[str]) -> pa.Table:
+    """Add launches up by columns that only the rollups have."""
 
-    def choose(rows: pa.Table) -> pa.Table:
+    def select(rows: pa.Table) -> pa.Table:
         dates = rows["timestamp"].cast(pa.date32())
-        rows = within(rows.select([*names, "n"]).append_column("date", dates), span)
-        return summed(rows.drop_columns("date"), names)
+        return summed(within(rows.select([*names, "n"]).append_column("date", dates), span), names)
 
-    options = rollups.manifest["options"]
-    kind = next(kind for kind in reversed(KINDS) if kind in options["windows"])
-    grain = next(grain for grain in reversed(GRAINS) if grain in options["grains"])
-    chosen = from_each(rollups, rollups.names(kind, by=grain), choose)
-    return summed(pa.concat_tables(chosen), names)
-
-
-def by_member(rollups: Rollups) -> pa.Table:
-    """Read the coarser of the federation series there are."""
-    return rollups.table(federation_name(rollups.manifest["options"]["grains"][-1]))
+    options = rollups.contents.options
+    kind = next(kind for kind in reversed(KINDS) if kind in options.windows)
+    grain = next(grain for grain in reversed(GRAINS) if grain in options.grains)
+    tables = from_files(rollups, rollups.names(kind, by=grain), select)
+    return summed(pa.concat_tables(tables), names)
 
 
 def rows_about(rollups: Rollups, row: dict[str, object]) -> pa.Table:
-    """Rows of `repositories.DAILY` about a row of the directory."""
+    """Rows of `repositories.DAILY` about the repository in a row of the directory."""
     wanted = identities(pa.array([row["provider"]]), pa.array([row["repository"]]))[0]
     provider = pa.scalar(row["provider"], pa.string())
 
-    def choose(rows: pa.Table) -> pa.Table:
-        names = array_of(rows["repository"])
-        same = pc.equal(
-            identities(pa.repeat(provider, len(names.dictionary)), names.dictionary), wanted
-        )
-        rows = rows.filter(same.take(names.indices))
-        rows = rows.filter(pc.equal(rows["provider"], provider))
-        return rows.cast(_PLAIN)
+    def select(rows: pa.Table) -> pa.Table:
+        names = as_array(rows["repository"])
+        providers = pa.repeat(provider, len(names.dictionary))
+        is_wanted = pc.equal(identities(providers, names.dictionary), wanted)
+        rows = rows.filter(is_wanted.take(names.indices))
+        return rows.filter(pc.equal(rows["provider"], provider)).cast(_DECODED)
 
     span = Span(row["first_seen"], row["last_seen"])  # type: ignore[arg-type]
-    return pa.concat_tables(from_each(rollups, months(rollups, span), choose))
+    return pa.concat_tables(from_files(rollups, month_files(rollups, span), select))
 
 
-_PLAIN = pa.schema(
-    [
-        field.with_type(pa.string()) if pa.types.is_dictionary(field.type) else field
-        for field in DAILY
-    ]
+_DECODED = pa.schema(
+    field.with_type(pa.string()) if pa.types.is_dictionary(field.type) else field for field in DAILY
 )
 
 
 def summed(rows: pa.Table, names: Sequence[str]) -> pa.Table:
     """Add launches up by some columns, which become plain text."""
-    found = rows.select([*names, "n"]).group_by(list(names), use_threads=False)
-    found = found.aggregate([("n", "sum")]).rename_columns([*names, "n"])
+    groups = rows.select([*names, "n"]).group_by(list(names), use_threads=False)
+    totals = groups.aggregate([("n", "sum")]).rename_columns([*names, "n"])
     types = {name: pa.date32() if name == "date" else pa.string() for name in names}
-    return found.cast(pa.schema(types | {"n": pa.int64()})).combine_chunks()
+    return totals.cast(pa.schema(types | {"n": pa.int64()})).combine_chunks()
 
 
 @dataclass(frozen=True)
@@ -183,7 +163,7 @@ class Launches:
     day : ndarray of int32
         Days from 1970-01-01, sorted.
     member : ndarray of int16
-        Place in `members`.
+        Index in `members`.
     repository : ndarray of int32
         Row of the directory of repositories.
     n : ndarray of int32
@@ -197,36 +177,37 @@ class Launches:
     n: Ints
 
 
-def launches(rollups: Rollups, known: pa.Table, span: Span) -> Launches:
-    """Launches by day, member and row of the directory `known`."""
-    rows = daily(rollups, span, ["federation", "provider", "repository"])
-    members = array_of(rows["federation"])
+def launches(rollups: Rollups) -> Launches:
+    """Launches by day, member and row of the directory."""
+    rows = daily(rollups, all_days(rollups), ["federation", "provider", "repository"])
+    members = as_array(rows["federation"])
     return Launches(
         tuple(members.dictionary.to_pylist()),
         rows["date"].cast(pa.int32()).to_numpy(),
         members.indices.to_numpy().astype(np.int16),
-        locate(rows, known).astype(np.int32),
+        row_numbers(rows, directory(rollups)).astype(np.int32),
         rows["n"].to_numpy().astype(np.int32),
     )
 
 
-def locate(rows: pa.Table, known: pa.Table, name: str = "repository") -> Ints:
-    """Find the row of `known` that each row of `repositories.DAILY` is about, -1 for none.
+def row_numbers(rows: pa.Table, known: pa.Table, name: str = "repository") -> Ints:
+    """Find the row of `known` that means the same name as each of `rows`, -1 for none.
 
-    Both have a ``provider`` and a column `name`, which in `rows` are dictionaries.
+    Both tables have a ``provider`` and a column `name`. Only distinct pairs of these are compared.
     """
-    provider, text = (array_of(rows[column]) for column in ("provider", name))
-    width = max(len(provider.dictionary), 1)
-    place = text.indices.fill_null(len(text.dictionary)).to_numpy().astype(np.int64)
-    number = place * width + provider.indices.to_numpy()
-    seen = np.zeros((len(text.dictionary) + 1) * width, np.bool_)
-    seen[number] = True
-    found = np.flatnonzero(seen)
-    texts = pa.array(found // width, mask=found // width == len(text.dictionary))
+    provider, text = (as_array(rows[column]).dictionary_encode() for column in ("provider", name))
+    width, null = max(len(provider.dictionary), 1), len(text.dictionary)
+    text_code = text.indices.fill_null(null).to_numpy().astype(np.int64)
+    pair = text_code * width + provider.indices.to_numpy()
+    occurs = np.zeros((null + 1) * width, np.bool_)
+    occurs[pair] = True
+    pairs = np.flatnonzero(occurs)
+    text_codes, provider_codes = np.divmod(pairs, width)
     wanted = identities(
-        provider.dictionary.take(pa.array(found % width)), text.dictionary.take(texts)
+        provider.dictionary.take(pa.array(provider_codes)),
+        text.dictionary.take(pa.array(text_codes, mask=text_codes == null)),
     )
     there = identities(*(known[column].cast(pa.string()) for column in ("provider", name)))
-    at = np.zeros(len(seen), np.int64)
-    at[found] = pc.index_in(wanted, there).fill_null(-1).to_numpy()
-    return at[number]
+    row = np.zeros(len(occurs), np.int64)
+    row[pairs] = pc.index_in(wanted, there).fill_null(-1).to_numpy()
+    return row[pair]

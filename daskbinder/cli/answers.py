@@ -14,7 +14,7 @@ from daskbinder.cli.startup import hide_pandas
 
 if TYPE_CHECKING:
     from daskbinder.answers.rank import Repository
-    from daskbinder.dataset.files import Rollups
+    from daskbinder.dataset.rollups import Rollups
 
 _AS = [
     click.option("--json", "form", flag_value="json", help="As JSON, for programs."),
@@ -56,7 +56,7 @@ def top(dest: str, by: str, n: int, form: str | None, **given: Any) -> None:
     rollups = _open(dest, given)
     from daskbinder.answers import rank, select
 
-    span = select.span_of(rollups, given["start"], given["end"], given["last"])
+    span = select.read_span(rollups, given["start"], given["end"], given["last"])
     rows = rank.top(rollups, by, span, n).to_pylist()
     if form == "json":
         print_json({"by": by, "start": span.first, "end": span.last, "rows": rows})
@@ -158,7 +158,7 @@ def export(dest: str, out: str, least: int, **given: Any) -> None:
 
 def _open(dest: str, given: dict[str, Any]) -> "Rollups":
     hide_pandas()
-    from daskbinder.dataset.files import open_rollups
+    from daskbinder.dataset.rollups import open_rollups
 
     return open_rollups(dest, storage_options=given["storage_options"])
 

@@ -24,7 +24,7 @@ from daskbinder.cli.options import show_versions, verbose
 from daskbinder.cli.output import sentence
 from daskbinder.cli.pages import explore, report
 from daskbinder.cli.run import demo, run
-from daskbinder.cluster.settings import blamed
+from daskbinder.cluster.settings import explain_config_errors
 from daskbinder.errors import InputError, JobError
 from daskbinder.redaction import scrub
 
@@ -57,7 +57,7 @@ class _Commands(click.Group):
 
     def _tell_end(self, ctx: click.Context) -> Any:
         try:
-            with _stopped_by_signals(), blamed():
+            with _stopped_by_signals(), explain_config_errors():
                 return super().invoke(ctx)
         except (InputError, JobError) as error:
             click.echo(f"daskbinder: {sentence(error)}", err=True)

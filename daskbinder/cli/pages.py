@@ -23,7 +23,7 @@ def explore(dest: str, port: int, no_browser: bool, storage_options: StorageOpti
     Nobody else can look: the server answers this machine only, and the page asks nothing of the
     network. The address of the page holds what is chosen, and can be kept.
     """
-    from daskbinder.dataset.files import open_rollups
+    from daskbinder.dataset.rollups import open_rollups
 
     rollups = open_rollups(dest, storage_options=storage_options)
     click.echo("loading ...", err=True)
@@ -58,7 +58,7 @@ def report(dest: str, output: str, storage_options: StorageOptions) -> None:
     Figures that can be zoomed, tables by month, the top repositories: all in one file, which asks
     nothing of the network.
     """
-    from daskbinder.dataset.files import open_rollups
+    from daskbinder.dataset.rollups import open_rollups
 
     rollups = open_rollups(dest, storage_options=storage_options)
 

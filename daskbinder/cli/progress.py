@@ -45,7 +45,7 @@ class Watch:
 
     def finish(self, result: "Result") -> None:
         """Show the end; the last tasks may not have been heard of."""
-        accepted = result.rollups.manifest["totals"]["accepted"]
+        accepted = result.rollups.contents.totals.accepted
         self.bar.update(self.task, completed=self.total, events=accepted)
 
     def advance(self, read: int, events: int) -> None:

@@ -136,7 +136,7 @@ def run(**given: Any) -> None:
     if dest is None:
         raise click.UsageError("Give DEST, the folder for the results.")
     result = _run(source, dest, **given)
-    if result.rollups.manifest["lost"]:
+    if result.rollups.contents.lost:
         sys.exit(1)
 
 
@@ -156,8 +156,8 @@ def demo(folder: Path | None) -> None:
     folder = folder or Path(tempfile.mkdtemp(prefix="daskbinder-"))
     source, dest = folder / "archive", folder / "rollups"
     before = read_manifest(Location.at(dest))
-    if before is not None and before.get("source") != Location.at(source).address:
-        raise InputError(f"{dest} holds the results of {before.get('source')}; name another DIR")
+    if before is not None and before.source != Location.at(source).address:
+        raise InputError(f"{dest} holds the results of {before.source}; name another DIR")
     if not source.exists():
         _make_sample(source)
     result = _run(str(source), str(dest))
@@ -252,23 +252,23 @@ def _show_summary(result: "Result") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from daskbinder.dataset.files import secret_launches
-    from daskbinder.dataset.remarks import secrets, shrunk
+    from daskbinder.dataset.notes import secrets, shrunk
 
-    manifest, totals = result.rollups.manifest, result.rollups.manifest["totals"]
+    manifest = result.rollups.contents
+    totals = manifest.totals
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold")
     table.add_column(justify="right")
     rows = {
-        "days": f"{totals['files']:,}",
-        "days missing": f"{len(manifest['missing']):,}",
-        **({"days left out": f"{len(manifest['lost']):,}"} if manifest["lost"] else {}),
-        **({"days shrunk": f"{len(manifest['shrunk']):,}"} if manifest["shrunk"] else {}),
-        "launches": f"{totals['accepted']:,}",
-        "lines rejected": f"{totals['rejected']:,}",
-        **{f"  {reason}": f"{n:,}" for reason, n in totals["reasons"].items()},
-        "index mismatches": f"{totals['index_mismatches']:,}",
-        "files written": f"{len(manifest['files']):,}",
+        "days": f"{totals.files:,}",
+        "days missing": f"{len(manifest.missing):,}",
+        **({"days left out": f"{len(manifest.lost):,}"} if manifest.lost else {}),
+        **({"days shrunk": f"{len(manifest.shrunk):,}"} if manifest.shrunk else {}),
+        "launches": f"{totals.accepted:,}",
+        "lines rejected": f"{totals.rejected:,}",
+        **{f"  {reason}": f"{n:,}" for reason, n in totals.reasons.items()},
+        "index mismatches": f"{totals.index_mismatches:,}",
+        "files written": f"{len(manifest.files):,}",
         "seconds": f"{result.seconds:,.1f}",
         "MB read": f"{result.bytes / 1e6:,.0f}",
         "MB/s": f"{result.bytes / 1e6 / result.seconds:,.0f}",
@@ -277,12 +277,12 @@ def _show_summary(result: "Result") -> None:
     for row in rows.items():
         table.add_row(*row)
     Console().print(table)
-    for name, why in manifest["lost"].items():
+    for name, why in manifest.lost.items():
         click.echo(f"left out: {readable(name)}: {visible(why)}")
-    for sentence in (*shrunk(manifest["shrunk"]), *secrets(secret_launches(manifest))):
+    for sentence in (*shrunk(manifest.shrunk), *secrets(manifest.secret_launches)):
         click.echo(f"note: {sentence}")
-    if manifest["unknown_origins"]:
-        click.echo(f"hosts of no known member: {listing(manifest['unknown_origins'])}")
+    if manifest.unknown_origins:
+        click.echo(f"hosts of no known member: {listing(manifest.unknown_origins)}")
 
 
 def _show_findings(result: "Result") -> None:

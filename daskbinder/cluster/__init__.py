@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from daskbinder.cluster.execution import connect
+    from daskbinder.cluster.clients import connect
 
 __all__ = ["connect"]
 
@@ -12,6 +12,6 @@ def __getattr__(name: str) -> Any:
     """Import `connect` when it is first used: distributed takes half a second."""
     if name != "connect":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from daskbinder.cluster.execution import connect
+    from daskbinder.cluster.clients import connect
 
     return connect

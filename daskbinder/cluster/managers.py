@@ -1,10 +1,11 @@
-"""Cluster managers by name: Kubernetes, Slurm and whatever else hands out a Dask cluster.
+"""Clusters by name: Kubernetes, Slurm and whatever else hands out a Dask cluster.
 
-What a specification names is imported and called. Knows no manager in particular, but that Dask's
-own cluster of processes would show its dashboard to everyone.
+What a specification names is imported and called. The only class treated specially is Dask's
+LocalCluster, whose dashboard would listen on every interface.
 """
 
 import ast
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,13 +18,12 @@ from distributed import Client, LocalCluster
 from daskbinder.errors import InputError, JobError
 
 _LOOPBACK = dict.fromkeys(("dashboard_address", "worker_dashboard_address"), "127.0.0.1:0")
-"""Where a cluster of this machine shows itself unless told otherwise; by default, everywhere."""
-
 _FILES = (".yaml", ".yml", ".toml")
+_DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
 
 def read_specification(text: str) -> tuple[str, dict[str, Any]]:
-    """Read what cluster is wanted.
+    """Read which cluster to start.
 
     Parameters
     ----------
@@ -38,27 +38,19 @@ def read_specification(text: str) -> tuple[str, dict[str, Any]]:
     """
     if text.endswith(_FILES):
         return _read_file(Path(text))
-    wrong = InputError(
-        f"{text!r} is no cluster; write module.Class(name=value) or name a file {'/'.join(_FILES)}"
-    )
     try:
-        parsed = ast.parse(text, mode="eval").body
-        call = parsed if isinstance(parsed, ast.Call) else ast.Call(parsed, [], [])
-        if call.args or not all(isinstance(n, ast.Name | ast.Attribute) for n in _names(call.func)):
-            raise wrong
-        arguments = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
+        expression = ast.parse(text, mode="eval").body
+        call = expression if isinstance(expression, ast.Call) else ast.Call(expression, [], [])
+        name = ast.unparse(call.func)
+        arguments = {word.arg or "": ast.literal_eval(word.value) for word in call.keywords}
+        if not _DOTTED.fullmatch(name) or call.args or "" in arguments:
+            raise ValueError(text)
     except (SyntaxError, ValueError, TypeError) as error:
-        raise wrong from error
-    name = ast.unparse(call.func)
-    if "." not in name or "None" in arguments:
-        raise wrong
+        raise InputError(
+            f"{text!r} is no cluster; "
+            f"write module.Class(name=value) or name a file {'/'.join(_FILES)}"
+        ) from error
     return name, arguments
-
-
-def _names(node: ast.AST) -> Iterator[ast.AST]:
-    yield node
-    if isinstance(node, ast.Attribute):
-        yield from _names(node.value)
 
 
 def _read_file(path: Path) -> tuple[str, dict[str, Any]]:
@@ -72,24 +64,16 @@ def _read_file(path: Path) -> tuple[str, dict[str, Any]]:
             read = yaml.safe_load(text)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except Exception as error:  # those of YAML are no ValueErrors
-        raise InputError(f"{path} cannot be understood: {error}") from error
+    except Exception as error:  # PyYAML's are no ValueErrors
+        raise InputError(f"{path} cannot be parsed: {error}") from error
     if not isinstance(read, Mapping) or not isinstance(read.get("class"), str):
         raise InputError(f"{path} lacks the key 'class' with the dotted name of a cluster class")
     return read["class"], {str(key): value for key, value in read.items() if key != "class"}
 
 
 @contextmanager
-def start(specification: str, adapt: tuple[int, int] | None = None) -> Iterator[Client]:
-    """Start a cluster and give a client of it; both end with the block.
-
-    Parameters
-    ----------
-    specification : str
-        As `read_specification` takes it.
-    adapt : (int, int), optional
-        Fewest and most workers, between which the cluster adapts to the work.
-    """
+def start_managed(specification: str, adapt: tuple[int, int] | None = None) -> Iterator[Client]:
+    """Start a cluster and give a client of it; `adapt` is the fewest and the most workers."""
     name, arguments = read_specification(specification)
     module, _, attribute = name.rpartition(".")
     try:

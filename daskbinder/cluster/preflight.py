@@ -1,6 +1,6 @@
-"""Whether a cluster can do a run, asked before it begins.
+"""Checks of a cluster before a run begins: workers, software, memory, access to the data.
 
-What would end in a killed worker or a strange error an hour later is said here in one sentence.
+Each would otherwise end in a killed worker or an obscure error, perhaps an hour later.
 """
 
 import os
@@ -27,97 +27,103 @@ Tell = Callable[[str], None]
 PATIENCE = 60.0
 """Seconds to wait for the first worker, and for each answer of the cluster."""
 
-BASE_MEMORY = 240 << 20
-BLOCK_MEMORY = 2.5
-"""Memory of a worker: bytes it takes by itself, and times the size of a block for each thread.
-
-Measured: 160 MiB after import, 210 to 240 with months of counts, 1.1 to 1.3 times the block from a
-folder, twice that over a network.
-"""
-
-USABLE = 0.8
-"""Share of its limit that a worker can use: above it, Dask has it begin no more tasks."""
-
 LEAST_BLOCK = 4 << 20
 """Bytes of the smallest block a run chooses by itself."""
 
-_VERSION = "__import__('daskbinder._version')._version.__version__"
-_LOOK = 0.1
+# Measured: 160 MiB after import, 210 to 240 with months of counts; for each thread 1.1 to 1.3 times
+# the block from a folder, twice that over a network.
+_BASE_MEMORY = 240 << 20
+_MEMORY_PER_BLOCK = 2.5
+_USABLE = 0.8  # share of its limit above which Dask starts no more tasks on a worker
+
+_POLL = 0.1
 _STEP = 1 << 20
-
-
-def threads_for(limit: int, block: int) -> int:
-    """Blocks of so many bytes that a worker with so much memory can hold at a time."""
-    return int((USABLE * limit - BASE_MEMORY) / (BLOCK_MEMORY * max(block, 1)))
-
-
-def block_for(client: Client, most: int) -> int:
-    """Bytes of the largest block, up to `most`, of which each worker can hold one a thread."""
-    shares = [
-        (USABLE * worker["memory_limit"] - BASE_MEMORY) / (BLOCK_MEMORY * worker["nthreads"])
-        for worker in workers_of(client).values()
-        if worker["memory_limit"]
-    ]
-    size = int(min([most, *shares]))
-    return max(size - size % _STEP, min(most, LEAST_BLOCK))
+_NEEDED = "daskbinder.pipeline.counting_tasks"
+_VERSION = "__import__('daskbinder._version')._version.__version__"
 
 
 def silent(_: str) -> None:
     """Tell nobody."""
 
 
+def workers_of(client: Client) -> dict[str, Any]:
+    """What the scheduler knows of each worker, by address."""
+    workers: dict[str, Any] = client.scheduler_info(n_workers=-1)["workers"]
+    return workers
+
+
+def is_in_process(client: Client) -> bool:
+    """Whether the scheduler lives in this process."""
+    return str(client.scheduler.address).startswith("inproc://")
+
+
 def wait_for_workers(client: Client, patience: float, tell: Tell = silent) -> None:
-    """Wait until there is a worker."""
+    """Wait up to `patience` seconds for a worker."""
+    if not workers_of(client):
+        tell(f"waiting for workers to join {client.scheduler.address}")
     deadline = time.monotonic() + patience
-    told = False
     while not workers_of(client):
         if time.monotonic() > deadline:
             raise JobError(
                 f"{client.scheduler.address} has had no worker for {patience:.0f} seconds; "
                 "start some, or wait longer with --wait"
             )
-        if not told:
-            tell(f"waiting for workers to join {client.scheduler.address}")
-            told = True
-        time.sleep(_LOOK)
+        time.sleep(_POLL)
 
 
-def all_pause(client: Client) -> bool:
-    """Whether no worker begins another task, for lack of memory."""
-    return all(worker["status"] == "paused" for worker in workers_of(client).values())
+def threads_for(limit: int, block: int) -> int:
+    """Threads, reading a block of so many bytes each, for which a memory limit is enough."""
+    return int((_USABLE * limit - _BASE_MEMORY) / (_MEMORY_PER_BLOCK * max(block, 1)))
+
+
+def _largest_block(worker: Mapping[str, Any]) -> int | None:
+    """Bytes of the largest block that each thread of a worker can hold; None without a limit."""
+    limit, threads = worker["memory_limit"], worker["nthreads"]
+    return threads_for(limit, threads) if limit else None
+
+
+def block_for(client: Client, most: int) -> int:
+    """Bytes of the largest block, up to `most`, that each thread of all workers can hold."""
+    sizes = map(_largest_block, workers_of(client).values())
+    size = min([most, *(size for size in sizes if size is not None)])
+    return max(size - size % _STEP, min(most, LEAST_BLOCK))
+
+
+def check_memory(client: Client, block: int) -> None:
+    """Refuse blocks that are too large for a worker."""
+    for address, worker in workers_of(client).items():
+        size = _largest_block(worker)
+        if size is not None and size < max(block, 1):
+            fits = max(size, 0) >> 20
+            advice = f"use --blocksize {fits}MiB" if fits else "give it more memory"
+            raise InputError(
+                f"worker {address} has {format_bytes(worker['memory_limit'])} of memory, too "
+                f"little for {worker['nthreads']} blocks of {format_bytes(block)} at a time; "
+                f"{advice}"
+            )
 
 
 def check_software(client: Client, tell: Tell) -> None:
-    """Compare versions with ours, and see that the package is there; else send it."""
-    found = client.get_versions()
-    everyone = {"the scheduler": found["scheduler"], **found["workers"]}
-    ours = found["client"]
+    """Compare versions with ours, and send our package where it is missing."""
+    report = client.get_versions()
+    ours, hosts = report["client"], {"the scheduler": report["scheduler"], **report["workers"]}
     for name in ("python", "dask", "distributed"):
-        theirs = {who: _version(one, name) for who, one in everyone.items()}
-        wrong = {who: version for who, version in theirs.items() if version != _version(ours, name)}
-        if not wrong:
-            continue
-        who, version = next(iter(wrong.items()))
-        others = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
-        differs = f"{name} is {_version(ours, name)} here and {version} at {who}{others}"
-        if name == "python":
-            raise InputError(f"{differs}; use the same Python everywhere")
-        tell(f"warning: {differs}")
-    lacking = _lacking(client)
-    if lacking == "daskbinder":
-        _send(client)
-        lacking = _lacking(client)
-    if lacking is not None:
-        raise InputError(f"{lacking} is not installed on the cluster; install daskbinder there")
-    versions = {
-        "the scheduler": client.run_on_scheduler(eval, _VERSION),
-        **client.run(eval, _VERSION),
-    }
-    for who, version in versions.items():
-        if version != __version__:
-            raise InputError(
-                f"daskbinder is {__version__} here and {version} at {who}; install the same"
-            )
+        theirs = {who: _version(host, name) for who, host in hosts.items()}
+        difference = _difference(name, _version(ours, name), theirs)
+        if difference and name == "python":
+            raise InputError(f"{difference}; use the same Python everywhere")
+        if difference:
+            tell(f"warning: {difference}")
+    missing = _missing_module(client)
+    if missing == "daskbinder":
+        _send_package(client)
+        missing = _missing_module(client)
+    if missing:
+        raise InputError(f"{missing} is not installed on the cluster; install daskbinder there")
+    versions = {"the scheduler": client.run_on_scheduler(eval, _VERSION)}
+    versions |= client.run(eval, _VERSION)
+    if difference := _difference("daskbinder", __version__, versions):
+        raise InputError(f"{difference}; install the same version everywhere")
 
 
 def _version(host: Mapping[str, Any], name: str) -> str:
@@ -126,9 +132,19 @@ def _version(host: Mapping[str, Any], name: str) -> str:
     return str(host["packages"][name])
 
 
-def _lacking(client: Client) -> str | None:
-    """Name of a module that the scheduler or a worker cannot import, of those we need."""
-    code = "__import__('daskbinder.pipeline.counting_tasks') and None"
+def _difference(name: str, ours: str, theirs: Mapping[str, str]) -> str:
+    """Say who has another version, "" if nobody."""
+    others = {who: version for who, version in theirs.items() if version != ours}
+    if not others:
+        return ""
+    who, version = next(iter(others.items()))
+    more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+    return f"{name} is {ours} here and {version} at {who}{more}"
+
+
+def _missing_module(client: Client) -> str | None:
+    """Name a module that the scheduler or a worker needs and cannot import."""
+    code = f"__import__({_NEEDED!r}) and None"
     try:
         client.run_on_scheduler(eval, code)
         client.run(eval, code)
@@ -137,8 +153,8 @@ def _lacking(client: Client) -> str | None:
     return None
 
 
-def _send(client: Client) -> None:
-    """Send our own package to the scheduler and to all workers, those that join later too."""
+def _send_package(client: Client) -> None:
+    """Send our package to the scheduler and to all workers, also to those that join later."""
     package = Path(__file__).parents[1]
     with TemporaryDirectory() as folder:
         archive = Path(folder) / f"daskbinder-{__version__}.zip"
@@ -149,106 +165,63 @@ def _send(client: Client) -> None:
         client.upload_file(str(archive))
 
 
-def check_memory(client: Client, block: int) -> None:
-    """Refuse blocks that would be too large for a worker."""
-    for address, worker in workers_of(client).items():
-        limit, threads = worker["memory_limit"], worker["nthreads"]
-        if limit and threads_for(limit, block) < threads:
-            room = int((USABLE * limit - BASE_MEMORY) / (BLOCK_MEMORY * threads))
-            fits = max(room, 0) >> 20
-            advice = f"use --blocksize {fits}MiB" if fits else "give it more memory"
-            raise InputError(
-                f"worker {address} has {format_bytes(limit)} of memory, too little for "
-                f"{threads} blocks of {format_bytes(block)} at a time; {advice}"
-            )
-
-
 def check_places(client: Client, source: Location, file: DayFile, dest: Location) -> None:
-    """See that the archive can be read and the results written, from where the tasks run.
-
-    Raises
-    ------
-    InputError, JobError
-        With the place and the machine that cannot use it.
-    """
-    probe = f".daskbinder-probe-{secrets.token_hex(8)}"
-    if _is_here(client):
-        # a source that is elsewhere was reached from here when it was listed
-        said = _try_source(source, file) if source.is_local else None
-        _raise(said or _try_dest(dest, probe), dest)
+    """Make sure that every machine that runs tasks can read the archive and write the results."""
+    name = f".daskbinder-probe-{secrets.token_hex(8)}"
+    if is_in_process(client):
+        _try_places(source if source.is_local else None, file, dest, name)
         with suppress(OSError):
-            dest.remove(probe)
+            dest.remove(name)
         return
     hosts = {worker["host"]: address for address, worker in workers_of(client).items()}
     if not dest.is_local:
         hosts = dict(list(hosts.items())[:1])
     for host, address in hosts.items():
-        name = f"{probe}-{host.replace(':', '-')}"
-        future = client.submit(
-            _try_places, source, file, dest, name, workers=[address], key=name, pure=False
-        )
-        try:
-            _raise(future.result(timeout=PATIENCE), dest, f"on {host}, ")
-        except TimeoutError as error:
-            raise JobError(
-                f"worker {address} could not read {source} and write {dest} "
-                f"in {PATIENCE:.0f} seconds; check both from there"
-            ) from error
-        finally:
-            future.release()
-        if dest.is_local:
-            seen = Path(dest.path(name)).exists()
-            if not seen:
-                raise InputError(
-                    f"{dest} on {host} is another folder than here; "
-                    "give a folder that all machines share, or a URL"
-                )
-        with suppress(OSError):
-            dest.remove(name)
+        _check_host(client, host, address, (source, file, dest, f"{name}-{host.replace(':', '-')}"))
 
 
-def _raise(said: tuple[str, str] | None, dest: Location, where: str = "") -> None:
-    if said is not None:
-        what, why = said
-        raise (JobError if what == str(dest) else InputError)(f"{where}{what} {why}")
-
-
-def _try_places(
-    source: Location, file: DayFile, dest: Location, probe: str
-) -> tuple[str, str] | None:
-    """Do in a task what others will do; say which place failed and how."""
-    return _try_source(source, file) or _try_dest(dest, probe)
-
-
-def _try_source(source: Location, file: DayFile) -> tuple[str, str] | None:
+def _check_host(
+    client: Client, host: str, address: str, places: tuple[Location, DayFile, Location, str]
+) -> None:
+    source, _, dest, name = places
+    future = client.submit(_try_places, *places, workers=[address], key=name, pure=False)
     try:
-        if source.entry(file.name).size not in (None, file.size):
-            return str(source), f"has another {file.name} than was listed; run again"
-    except FileNotFoundError:
-        return str(source), f"has no {file.name}; give a folder that all machines see, or a URL"
-    except (OSError, InputError, JobError) as error:
-        return str(source), f"cannot be read: {_why(error)}"
-    return None
+        future.result(timeout=PATIENCE)
+        if dest.is_local and not Path(dest.path(name)).exists():
+            raise InputError(
+                f"{dest} is another folder than here; "
+                "give a folder that all machines share, or a URL"
+            )
+    except TimeoutError as error:
+        raise JobError(
+            f"worker {address} could not read {source} and write {dest} "
+            f"in {PATIENCE:.0f} seconds; check both from there"
+        ) from error
+    except (InputError, JobError) as error:
+        raise type(error)(f"on {host}, {error}") from error
+    finally:
+        future.release()
+    with suppress(OSError):
+        dest.remove(name)
 
 
-def _try_dest(dest: Location, probe: str) -> tuple[str, str] | None:
+def _try_places(source: Location | None, file: DayFile, dest: Location, name: str) -> None:
+    """Look up a day file, and write a small file; runs as a task where the others will."""
     try:
-        dest.write(probe, b"daskbinder")
+        if source is not None and source.entry(file.name).size not in (None, file.size):
+            raise InputError(f"{source} has another {file.name} than was listed; run again")
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{source} has no {file.name}; give a folder that all machines see, or a URL"
+        ) from error
+    except OSError as error:
+        raise InputError(f"{source} cannot be read: {_reason(error)}") from error
+    try:
+        dest.write(name, b"daskbinder")
     except (OSError, InputError, JobError) as error:
-        return str(dest), f"cannot be written: {_why(error)}"
-    return None
+        raise JobError(f"{dest} cannot be written: {_reason(error)}") from error
 
 
-def _why(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     cause = error if isinstance(error, OSError) else error.__cause__
     return os.strerror(cause.errno) if isinstance(cause, OSError) and cause.errno else str(error)
-
-
-def workers_of(client: Client) -> dict[str, Any]:
-    """What the scheduler knows of each worker, by its address."""
-    workers: dict[str, Any] = client.scheduler_info(n_workers=-1)["workers"]
-    return workers
-
-
-def _is_here(client: Client) -> bool:
-    return str(client.scheduler.address).startswith("inproc://")

@@ -1,8 +1,7 @@
-"""Dask's configuration, where it is to blame: which file or variable sets what cannot be used.
+"""Dask's configuration, when it is the cause of an error: which file or variable is wrong.
 
-Dask reads its YAML files as it is imported, and takes values as they come: what is wrong with them
-shows anywhere, as any error. So it is looked for when something failed, not before: whatever works
-may stay.
+Dask takes its settings as they come, so a wrong one shows anywhere and as any error. It is looked
+for only after something failed: settings that do no harm may stay.
 """
 
 import os
@@ -17,17 +16,17 @@ from typing import Any
 from daskbinder.errors import InputError, JobError
 
 _READERS = tuple(str(Path(package, "config.py")) for package in ("dask", "distributed"))
-"""Modules in which nothing fails but for what they read."""
+"""Modules that fail only because of the files they read."""
 
 
 @contextmanager
-def blamed() -> Iterator[None]:
-    """Tell in one sentence, where something fails of Dask's configuration, what in that is wrong.
+def explain_config_errors() -> Iterator[None]:
+    """Replace an unexpected error by one that names the wrong settings of Dask, if there are any.
 
     Raises
     ------
     InputError
-        In place of an error that nobody expected, if the configuration holds what does not fit.
+        When the configuration cannot be read or has a setting of the wrong type.
     """
     try:
         yield
@@ -35,108 +34,79 @@ def blamed() -> Iterator[None]:
         raise
     except Exception as error:
         seen = shorten(f"{type(error).__name__}: {error}".rstrip(": "), 240, placeholder=" ...")
-        if wrong := _misfits():
+        if wrong := _wrong_settings():
             raise InputError(
-                f"Dask cannot work with its configuration: {', '.join(wrong)} ({seen}); mend it"
+                f"Dask cannot work with its configuration: {', '.join(wrong)} ({seen}); correct it"
             ) from error
         frames = traceback.walk_tb(error.__traceback__)
         if any(frame.f_code.co_filename.endswith(_READERS) for frame, _ in frames):
-            raise InputError(f"Dask cannot read its configuration ({seen}); mend it") from error
+            raise InputError(f"Dask cannot read its configuration ({seen}); correct it") from error
         raise
 
 
-def _misfits() -> list[str]:
-    """Settings that are of another kind than Dask's own, and where each is made."""
+def _wrong_settings() -> list[str]:
+    """Settings whose type is not that of Dask's default, each with its origin."""
     config = sys.modules.get("dask.config")
     if config is None or not hasattr(config, "defaults"):
         return []
-    own = config.merge(*config.defaults)
-    return [f"{name} ({_origin(name)})" for name in _differing(own, config.config)]
+    defaults = config.merge(*config.defaults)
+    return [f"{name} ({_origin(name)})" for name in _differing(defaults, config.config)]
 
 
-def _differing(own: Mapping[str, Any], given: Mapping[str, Any], above: str = "") -> Iterator[str]:
-    known = {_plain(key): default for key, default in own.items()}
+def _differing(
+    defaults: Mapping[str, Any], given: Mapping[str, Any], prefix: str = ""
+) -> Iterator[str]:
+    known = {_dashed(key): default for key, default in defaults.items()}
     for key, value in given.items():
-        name, default = f"{above}{_plain(key)}", known.get(_plain(key))
+        name, default = f"{prefix}{_dashed(key)}", known.get(_dashed(key))
         if isinstance(default, Mapping) and isinstance(value, Mapping):
             yield from _differing(default, value, f"{name}.")
-        elif not _FITS.get(name, _fits(default))(value):
+            continue
+        fits = _CHECKS[name](value) if name in _CHECKS else _fits(value, default)
+        if value not in (None, default) and not fits:
             yield name
 
 
-def _plain(key: object) -> str:
-    """One way to write a key, of the two that there are."""
+def _dashed(key: object) -> str:
     return str(key).replace("_", "-")
 
 
-def _fits(default: Any) -> Callable[[Any], bool]:
-    """Whether a value may stand in place of a default, as far as that tells."""
+def _fits(value: Any, default: Any) -> bool:
+    """Whether a value may replace a default, as far as the default tells."""
+    from dask.utils import parse_bytes, parse_timedelta
 
-    def fits(value: Any) -> bool:
-        if value is None or default is None or isinstance(default, bool) or value == default:
-            return True
-        if isinstance(default, Mapping):
-            return isinstance(value, Mapping)
-        if isinstance(default, int | float):
-            return isinstance(value, int | float) or _is_size(value) or _is_time(value)
-        if isinstance(default, str):
-            is_one = next((one for one in (_is_time, _is_size) if one(default)), None)
-            return is_one is None or isinstance(value, bool) or is_one(value)
+    if isinstance(default, Mapping):
+        return isinstance(value, Mapping)
+    if isinstance(value, bool) or isinstance(default, bool):
         return True
+    if isinstance(default, int | float):
+        return _parses(value, parse_bytes) or _parses(value, parse_timedelta)
+    if isinstance(default, str):
+        units = [parse for parse in (parse_timedelta, parse_bytes) if _parses(default, parse)]
+        return not units or _parses(value, units[0])
+    return True
 
-    return fits
 
-
-def _is_time(value: Any) -> bool:
-    from dask.utils import parse_timedelta
-
+def _parses(value: Any, parse: Callable[[Any], Any]) -> bool:
     with suppress(Exception):
-        return parse_timedelta(value) is not None
+        return parse(value) is not None
     return False
 
 
-def _is_size(value: Any) -> bool:
-    from dask.utils import parse_bytes
-
-    with suppress(Exception):
-        return parse_bytes(value) is not None
-    return False
-
-
-def _may_be_folder(value: Any) -> bool:
-    if value is None:
-        return True
-    with suppress(OSError, TypeError):
-        path = Path(value)
-        there = next(one for one in (path, *path.absolute().parents) if one.exists())
-        return there.is_dir() and os.access(there, os.W_OK)
-    return False
-
-
-_FITS: dict[str, Callable[[Any], bool]] = {
-    "temporary-directory": _may_be_folder,
-    "distributed.logging": lambda value: value is None or isinstance(value, Mapping),
-    "scheduler-address": lambda value: value is None or isinstance(value, str),
+_CHECKS: dict[str, Callable[[Any], bool]] = {
+    "temporary-directory": lambda value: isinstance(value, str) and not Path(value).is_file(),
+    "distributed.logging": lambda value: isinstance(value, Mapping),
+    "scheduler-address": lambda value: isinstance(value, str),
     "dataframe.backend": lambda value: value in ("pandas", "cudf"),
 }
-"""What the default does not tell."""
+"""Checks of settings whose default does not tell their type."""
 
 
 def _origin(name: str) -> str:
-    """Say which variable or file makes a setting."""
-    wanted = f"DASK_{name}".replace(".", "__").replace("-", "_").upper()
-    for variable in os.environ:
-        known = variable.replace("-", "_").upper()
-        if known == wanted or known.startswith(f"{wanted}__"):
-            return variable
-    import dask.config
+    """The environment variable or file that makes a setting."""
+    from dask import config
 
-    parts = name.split(".")
-    for path, read in dask.config.collect_yaml(dask.config.paths, return_paths=True):
-        found: Any = read
-        for part in parts:
-            pairs = found.items() if isinstance(found, Mapping) else ()
-            found = next((one for key, one in pairs if _plain(key) == part), None)
-        if found is not None:
-            return str(path)
-    return "set in Python"
+    sources = [(key, config.collect_env({key: value})) for key, value in os.environ.items()]
+    sources += config.collect_yaml(config.paths, return_paths=True)
+    settings = ((origin, config.get(name, None, values)) for origin, values in sources)
+    return next((str(origin) for origin, value in settings if value is not None), "set in Python")

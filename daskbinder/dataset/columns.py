@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from daskbinder.counting import counts, members, repositories
+from daskbinder.counting import directory, members, repositories, rollup_tables
 from daskbinder.dataset.layout import (
     ACTIVE,
     DAYS,
@@ -68,8 +68,8 @@ class Kind(NamedTuple):
 _ALONE = {
     DAYS: Kind("a day table", DAY_TABLE),
     REJECTS: Kind("a table of rejected lines", REJECTED_LINES),
-    DIRECTORY: Kind("a directory of repositories", repositories.DIRECTORY),
-    ACTIVE: Kind("a table of active repositories", repositories.ACTIVE),
+    DIRECTORY: Kind("a directory of repositories", directory.DIRECTORY),
+    ACTIVE: Kind("a table of active repositories", directory.ACTIVE),
     federation_name("hour"): Kind("a federation series", members.HOURLY),
     federation_name("day"): Kind("a federation series", members.DAILY),
 }
@@ -84,7 +84,7 @@ def kind_of(name: str) -> Kind | None:
     'a rollup'
     """
     if name.startswith("rollups/"):
-        return Kind("a rollup", counts.SCHEMA)
+        return Kind("a rollup", rollup_tables.SCHEMA)
     if name.startswith(f"{REPOSITORIES}/"):
         return Kind("a table of repositories", repositories.DAILY)
     return _ALONE.get(name.rpartition("/")[2] if name.startswith(".") else name)

@@ -1,18 +1,18 @@
-"""What to know before reading the series: gaps, breaks, days on which a number means another thing.
+"""Gaps and breaks of the series, and days on which a number means something else.
 
 The facts are data, in `annotations.toml`; nothing here reads a launch.
 """
 
 import re
-import tomllib
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from daskbinder.errors import InputError
+import msgspec
+
+from daskbinder.model.toml import read_toml
 
 __all__ = ["Annotation", "annotations"]
 
@@ -20,31 +20,43 @@ _HOME = "jupyterhub/mybinder.org-deploy"
 _ISSUE = re.compile(r"(?:\b([\w.-]+/[\w.-]+))?#(\d+)")
 
 
-@dataclass(frozen=True)
-class Annotation:
+class Annotation(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    rename={"first": "from", "last": "to"},
+):
     """Something to know about some days of the series.
 
     Attributes
     ----------
     first, last : datetime.date or None
-        The days from and to which it holds, both included; None where open. One is given.
+        First and last day it applies to; None where open. At least one is given.
     member : str or None
-        The member of the federation it is about, None for all.
+        The federation member it is about, None for all.
     what : str
         What happened, in one sentence.
     source : str
         Where this is known from.
     """
 
-    first: date | None
-    last: date | None
-    member: str | None
-    what: str
+    first: date | None = None
+    last: date | None = None
+    member: str | None = None
+    what: str = ""
     source: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.what:
+            raise ValueError("'what' is missing")
+        if self.first is None and self.last is None:
+            raise ValueError("'from' or 'to' is missing")
+        if self.first and self.last and self.first > self.last:
+            raise ValueError(f"'from' {self.first} is after 'to' {self.last}")
 
     @property
     def when(self) -> str:
-        """The days, to be read."""
+        """The days, in words."""
         if self.first is None:
             return f"until {self.last}"
         if self.last is None:
@@ -53,16 +65,20 @@ class Annotation:
 
     @property
     def links(self) -> dict[str, str]:
-        """Addresses of the issues that the source names, by their names there."""
+        """URLs of the issues that the source names, by those names."""
         return {
-            found[0]: f"https://github.com/{found[1] or _HOME}/issues/{found[2]}"
-            for found in _ISSUE.finditer(self.source)
+            issue[0]: f"https://github.com/{issue[1] or _HOME}/issues/{issue[2]}"
+            for issue in _ISSUE.finditer(self.source)
         }
 
     def touches(self, first: date, last: date, members: Collection[str] | None = None) -> bool:
         """Whether it is about a day from `first` to `last`, and about one of the members."""
         within = (self.first or date.min) <= last and (self.last or date.max) >= first
         return within and (members is None or self.member is None or self.member in members)
+
+
+class _Table(msgspec.Struct, forbid_unknown_fields=True):
+    annotation: list[Annotation]
 
 
 @cache
@@ -78,7 +94,12 @@ def annotations(path: str | Path | None = None) -> tuple[Annotation, ...]:
     Returns
     -------
     tuple of Annotation
-        In the order of the days from which they hold, else of those to which they do.
+        Sorted by first day, or by last day where there is no first.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read or used.
 
     Examples
     --------
@@ -86,29 +107,5 @@ def annotations(path: str | Path | None = None) -> tuple[Annotation, ...]:
     '2019-06-06 to 2019-06-12'
     """
     file = files("daskbinder.model") / "annotations.toml" if path is None else Path(path)
-    try:
-        table = tomllib.loads(file.read_text(encoding="utf-8-sig"))
-        found = [_annotation(entry) for entry in table["annotation"]]
-    except OSError as error:
-        reason = error.strerror or error
-        raise InputError(f"cannot read the annotations {file}: {reason}") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"the annotations {file} cannot be used: {error}") from error
-    return tuple(sorted(found, key=lambda note: note.first or note.last or date.min))
-
-
-def _annotation(entry: object) -> Annotation:
-    if not isinstance(entry, dict):
-        raise TypeError(f"an entry is a table, not {entry!r}")
-    first, last = entry.get("from"), entry.get("to")
-    days = [day for day in (first, last) if day is not None]
-    texts = [entry.get("what", ""), entry.get("source", ""), entry.get("member", "")]
-    if (
-        not texts[0]
-        or not days
-        or any(type(day) is not date for day in days)
-        or sorted(days) != days
-        or not all(isinstance(text, str) for text in texts)
-    ):
-        raise ValueError(f"an entry needs 'what' and ordered dates, not {entry!r}")
-    return Annotation(first, last, entry.get("member"), texts[0], texts[1])
+    table = read_toml(file, _Table, "the annotations")
+    return tuple(sorted(table.annotation, key=lambda note: note.first or note.last or date.min))

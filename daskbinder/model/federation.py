@@ -1,23 +1,21 @@
-"""Who stands behind an origin: from a host name and a date to a member of the federation.
+"""The members of a federation: from a host name and a date to a member.
 
-Host names were reused by later clusters, so the date always counts. The facts are data, in
-`federation.toml`; nothing here knows any of them, and nothing here reads a launch.
+Host names were reused by later clusters, so the date always matters. The facts are data, in
+`federation.toml`; nothing here reads a launch.
 """
 
 import hashlib
 import json
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from importlib.resources import files
 from ipaddress import ip_address
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-from daskbinder.errors import InputError
+import msgspec
+
+from daskbinder.model.toml import read_toml
 
 __all__ = ["Federation", "Interval", "host_of"]
 
@@ -25,21 +23,24 @@ UNKNOWN = "unknown"
 """The member of an origin without a name."""
 
 _LABEL_LENGTH = 63  # of a DNS label, RFC 1035 section 2.3.4
-_KEYS = ("host", "member", "from", "to", "source")
 
 
-@dataclass(frozen=True)
-class Interval:
+class Interval(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    rename={"first": "from", "last": "to"},
+):
     """When a host name stood for a member.
 
     Attributes
     ----------
     host : str
-        The host name, as `host_of` gives it.
+        The host name, normalised by `host_of`.
     member : str
-        The member of the federation.
+        The federation member.
     first, last : datetime.date or None
-        The days from and to which it did, both included; None where not known or not ended.
+        First and last day; None where not known or not ended.
     source : str
         Where this is known from.
 
@@ -56,6 +57,7 @@ class Interval:
     source: str = ""
 
     def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "host", host_of(self.host))
         for name in ("host", "member"):
             if not getattr(self, name).strip():
                 raise ValueError(f"{name!r} is missing")
@@ -75,8 +77,13 @@ class Interval:
         return max((self._start - day).days, (day - self._end).days, 0)
 
 
-@dataclass(frozen=True)
-class Federation:
+class Federation(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    rename={"intervals": "host"},
+    dict=True,  # for the cached property
+):
     """The table of host names, members and dates.
 
     Attributes
@@ -87,7 +94,7 @@ class Federation:
     Raises
     ------
     ValueError
-        When two intervals of one host share a day.
+        When two intervals of one host overlap.
 
     Examples
     --------
@@ -128,28 +135,18 @@ class Federation:
         Raises
         ------
         InputError
-            A `ValueError` that names the file and the entry at fault.
+            When the file cannot be read or used; it names the file and the entry at fault.
 
         Notes
         -----
-        The packaged table was put together from the history of jupyterhub/mybinder.org-deploy;
-        each entry gives its source.
+        The packaged table was compiled from the history of jupyterhub/mybinder.org-deploy; each
+        entry gives its source.
         """
         file = files("daskbinder.model") / "federation.toml" if path is None else Path(path)
-        try:
-            return cls(_intervals(tomllib.loads(file.read_text(encoding="utf-8-sig"))))
-        except OSError as error:
-            reason = error.strerror or error
-            raise InputError(f"cannot read the federation table {file}: {reason}") from error
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
-            raise InputError(f"the federation table {file} is not TOML: {error}") from error
-        except UnicodeDecodeError as error:
-            raise InputError(f"the federation table {file} is not UTF-8: {error}") from error
-        except ValueError as error:
-            raise InputError(f"the federation table {file} cannot be used: {error}") from error
+        return read_toml(file, cls, "the federation table")
 
     def member(self, origin: str, day: date) -> str:
-        """Find who stood behind an origin.
+        """Find the member behind an origin.
 
         Parameters
         ----------
@@ -161,10 +158,9 @@ class Federation:
         Returns
         -------
         str
-            The member whose interval holds the day; outside all intervals of a known host the
-            nearest one stands, the earlier of two as near. An unknown host is its own first DNS
-            label (an IP address all of itself, no more than 63 characters of either), an empty
-            one ``"unknown"``.
+            The member whose interval holds the day. Outside all intervals of a known host, the
+            nearest one (the earlier of two equally near). For an unknown host, its first DNS
+            label, or the whole of an IP address, cut at 63 characters; ``"unknown"`` if empty.
 
         Notes
         -----
@@ -187,11 +183,11 @@ class Federation:
         return tuple(sorted({interval.member for interval in self.intervals}))
 
     def begins(self, member: str) -> date | None:
-        """First of the dates from which any host stood for a member; None if there is none."""
+        """First day of any host of a member; None if unknown."""
         return min((known.first for known in self._dated(member) if known.first), default=None)
 
     def ends(self, member: str) -> date | None:
-        """Last of the dates to which any host stood for a member; None if one has not ended."""
+        """Last day of all hosts of a member; None if one has not ended."""
         lasts = [known.last for known in self._dated(member)]
         return max((last for last in lasts if last), default=None) if all(lasts) else None
 
@@ -206,19 +202,19 @@ class Federation:
         Returns
         -------
         tuple of (date, date or None) or None
-            Its first and its last day, None for a last day that has not come. None where the
-            table does not tell the first: the member is not in it, or has no dates.
+            Its first and its last day, which is None if it has not ended. None where the first is
+            not known: the member is not in the table, or has no dates.
 
         Notes
         -----
-        An entry with neither date tells nothing of a member's beginning or end.
+        An entry with neither date says nothing of a member's beginning or end.
         """
         first = self.begins(member)
         return None if first is None else (first, self.ends(member))
 
     @property
     def fingerprint(self) -> str:
-        """Hex digest of hosts, members and dates; not of sources or of the order of entries."""
+        """Hex digest of hosts, members and dates, whatever their order and sources."""
         rows = sorted(
             [known.host, known.member, str(known.first), str(known.last)]
             for known in self.intervals
@@ -241,13 +237,13 @@ class Federation:
 
 
 def host_of(origin: str) -> str:
-    """Return the host of a Host header: no port, case folded, no last dot.
+    """Host of a Host header: without port and trailing dot, case folded.
 
     Parameters
     ----------
     origin : str
-        Any string: ``host``, ``host:port``, ``[IPv6]``, ``[IPv6]:port``, or what a stranger made
-        up.
+        Any string: ``host``, ``host:port``, ``[IPv6]``, ``[IPv6]:port``, or anything a stranger
+        wrote.
 
     Returns
     -------
@@ -276,37 +272,3 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _intervals(table: Mapping[str, Any]) -> tuple[Interval, ...]:
-    """Read the entries of a parsed file; a ValueError says which one is wrong."""
-    entries = table.get("host")
-    if set(table) != {"host"} or not isinstance(entries, list):
-        raise ValueError("expected [[host]] tables and nothing else")
-    found = []
-    for number, entry in enumerate(entries, 1):
-        try:
-            found.append(_interval(entry))
-        except ValueError as error:
-            raise ValueError(f"[[host]] entry {number}: {error}") from error
-    return tuple(found)
-
-
-def _interval(entry: object) -> Interval:
-    if not isinstance(entry, dict):
-        raise ValueError("expected a table")
-    for key, value in entry.items():
-        if key not in _KEYS:
-            raise ValueError(f"unknown key {key!r}; the keys are {', '.join(_KEYS)}")
-        if key in ("from", "to"):
-            if type(value) is not date:
-                raise ValueError(f"{key!r} is {value!r}, expected a date like 2021-03-04, unquoted")
-        elif not isinstance(value, str):
-            raise ValueError(f"{key!r} is {value!r}, expected text in quotes")
-    return Interval(
-        host_of(entry.get("host", "")),
-        entry.get("member", ""),
-        entry.get("from"),
-        entry.get("to"),
-        entry.get("source", ""),
-    )

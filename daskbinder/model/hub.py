@@ -1,56 +1,48 @@
-"""One BinderHub's archive: where it is, what its day files are called, who is behind its hosts.
+"""One BinderHub's archive: its address, its day files, and the members behind its hosts.
 
-The archive of mybinder.org is the one known by default; that of another BinderHub is described by a
-small file. Every fact that is of one archive and not of all is here or in a table named here.
+The archive of mybinder.org is the default; a small TOML file describes that of another BinderHub.
 """
 
 import os
 import re
-import tomllib
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from daskbinder.errors import InputError
+import msgspec
+
 from daskbinder.model.federation import Federation
+from daskbinder.model.toml import read_toml
 from daskbinder.redaction import address_of
 
 _DATE = "{date}"
-_KEYS = {
-    "name": str,
-    "archive": str,
-    "files": str,
-    "first": date,
-    "origin": str,
-    "federation": str,
-}
 
 
 @dataclass(frozen=True)
 class Instance:
-    """What tells one archive from another.
+    """One BinderHub's archive.
 
     Attributes
     ----------
     archive : str
-        The address of its day files.
+        URL or folder of its day files.
     files : str
-        The name of a day file, ``{date}`` standing for the UTC date; it may also end in ``.gz``.
+        Name of a day file, with ``{date}`` for the UTC date; ``.gz`` may follow.
     first : datetime.date
-        Its first day. A site, which lists nothing, is asked for each day from then on.
+        Its first day. A site cannot list its files, so it is asked for each day from then on.
     origin : str
-        The origin of events that have none: those before version 3 of their schema.
+        Origin of events that have none: those before version 3 of their schema.
     federation : Federation or None
-        Who stands behind a host; None for the packaged table.
+        Its hosts and members; None for the packaged table.
     name : str
         What pages call it.
 
     Raises
     ------
     ValueError
-        When day files cannot be called so.
+        When `files` is not the name of a day file.
     """
 
     archive: str = field(default="gs://binder-events-archive", repr=False)
@@ -75,10 +67,10 @@ class Instance:
         Parameters
         ----------
         path : str or Path
-            A TOML file. Its keys are the attributes of an instance, of which ``archive`` has to be
-            there; ``federation`` is the name of a table beside the file, without which each host is
-            a member of its own. Without a ``name`` the archive's address stands for it, unless that
-            is a folder's: where it lies on somebody's disk is nobody's business.
+            A TOML file. Its keys are the attributes of an instance; ``archive`` is required.
+            ``federation`` names a table beside the file; without one, each host is a member of its
+            own. Without a ``name``, the archive's address is used, unless it is a local folder:
+            that path is private.
 
         Raises
         ------
@@ -86,17 +78,20 @@ class Instance:
             When the file cannot be read or used.
         """
         path = Path(path)
-        try:
-            return cls(**_facts(path, tomllib.loads(path.read_text(encoding="utf-8-sig"))))
-        except OSError as error:
-            raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise InputError(f"{path} is not TOML: {error}") from error
-        except ValueError as error:
-            raise InputError(f"{path} does not describe an archive: {error}") from error
+        facts = read_toml(path, _Description, "the instance")
+        address = address_of(facts.archive) if "://" in facts.archive else "a local archive"
+        members = facts.federation
+        return cls(
+            archive=facts.archive,
+            files=facts.files,
+            first=facts.first,
+            origin=facts.origin,
+            federation=Federation.load(path.parent / members) if members else Federation(()),
+            name=facts.name or address,
+        )
 
     def date_of(self, name: str) -> date | None:
-        """Date of a day file, or None if the name is not exactly one of a day file."""
+        """Date of a day file; None if this is not exactly the name of one."""
         found = self._name.fullmatch(name)
         try:
             return date.fromisoformat(found[1]) if found else None
@@ -113,22 +108,19 @@ class Instance:
         return re.compile(rf"{before}([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}){after}(?:\.gz)?")
 
 
-def _facts(path: Path, table: dict[str, Any]) -> dict[str, Any]:
-    """Read the keys of a parsed file; a ValueError says which one is wrong."""
-    for key, value in table.items():
-        if key not in _KEYS:
-            raise ValueError(f"unknown key {key!r}; the keys are {', '.join(_KEYS)}")
-        if type(value) is not _KEYS[key]:
-            wanted = "text in quotes" if _KEYS[key] is str else "a date like 2021-03-04, unquoted"
-            raise ValueError(f"{key!r} is {value!r}, expected {wanted}")
-    archive = table.get("archive")
-    if not archive:
-        raise ValueError("'archive', the address of the day files, is missing")
-    name = table.get("name") or (address_of(archive) if "://" in archive else "a local archive")
-    members = table.get("federation")
-    federation = Federation(()) if members is None else Federation.load(path.parent / members)
-    return {**table, "federation": federation, "name": name}
-
-
 MYBINDER = Instance()
 """The archive of mybinder.org."""
+
+
+class _Description(msgspec.Struct, forbid_unknown_fields=True):
+    """The keys of a file that describes an archive."""
+
+    archive: Annotated[str, msgspec.Meta(min_length=1)]
+    files: str = MYBINDER.files
+    first: date = MYBINDER.first
+    origin: str = MYBINDER.origin
+    federation: str | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        Instance(files=self.files)

@@ -21,7 +21,7 @@ from panel.io import hold
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError
 
-from daskbinder.dataset.files import Rollups
+from daskbinder.dataset.rollups import Rollups
 from daskbinder.errors import InputError
 from daskbinder.pages import templates
 from daskbinder.pages.content import HEADLINES, PageContent

@@ -12,7 +12,7 @@ from bokeh.embed import components
 from bokeh.resources import Resources
 
 from daskbinder._version import __version__
-from daskbinder.dataset.files import Rollups
+from daskbinder.dataset.rollups import Rollups
 from daskbinder.model.dates import DateSet
 from daskbinder.pages import templates
 from daskbinder.pages.content import HEADLINES, PageContent
@@ -54,7 +54,7 @@ def render(rollups: Rollups) -> str:
     figures, scripts = _embed(content, filters)
     recent = Filters.read(f"range={_RECENT_DAYS}d", data)
     shown = content.texts(filters, "")
-    totals = rollups.manifest["totals"]
+    totals = rollups.contents.totals
     return templates.load_template("report.html").render(
         policy=_policy(scripts),
         css=templates.read_web("page.css"),
@@ -62,7 +62,7 @@ def render(rollups: Rollups) -> str:
         figures=figures,
         version=__version__,
         instance=data.instance,
-        source=_source(str(rollups.manifest["source"])),
+        source=_source(rollups.contents.source),
         first=data.first,
         last=data.last,
         headlines=list(HEADLINES.items()),
@@ -84,9 +84,9 @@ def render(rollups: Rollups) -> str:
         days=f"{len(data.days):,}",
         gaps=DateSet.of(data.days.loc[~data.days["present"], "date"].dt.date).texts,
         notes=[note for note in enumerate(data.notes, 1) if note[0] in shown["notes"]],
-        files=f"{totals['files']:,}",
-        launches=f"{totals['accepted']:,}",
-        rejected=f"{totals['rejected']:,}",
+        files=f"{totals.files:,}",
+        launches=f"{totals.accepted:,}",
+        rejected=f"{totals.rejected:,}",
     )
 
 

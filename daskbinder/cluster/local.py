@@ -1,0 +1,132 @@
+"""A Dask cluster on this machine, for the time of a run; it listens on loopback only."""
+
+import logging
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
+from typing import Any, ClassVar
+
+import dask
+from dask.system import CPU_COUNT
+from dask.utils import parse_bytes
+from distributed import Client, LocalCluster, Nanny, Worker
+
+from daskbinder.cluster.preflight import threads_for
+from daskbinder.errors import InputError
+from daskbinder.storage import buffers
+
+UNGUARDED = 86
+"""Exit status of a worker process whose import of the main script would start a run."""
+
+_CLOSE_TIMEOUT = 2.0
+"""Seconds the cluster of an interrupted run has to close."""
+
+_LOOPBACK = "127.0.0.1:0"
+
+# sampling stacks and timing the event loop cost more than they tell about tasks this short
+_UNWATCHED = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "500ms",
+}
+
+
+class _WithoutPages:
+    """Leaves out a worker's own dashboard."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options | {"dashboard": False})
+
+
+class _PlainWorker(_WithoutPages, Worker):  # type: ignore[misc]
+    """A worker in this process."""
+
+
+class _PlainNanny(_WithoutPages, Nanny):  # type: ignore[misc]
+    """A worker in a process of its own, whose exit status is remembered."""
+
+    exits: ClassVar[set[int]] = set()
+
+    def _on_worker_exit_sync(self, exitcode: int) -> None:
+        self.exits.add(exitcode)
+        super()._on_worker_exit_sync(exitcode)
+
+
+@contextmanager
+def start_local(
+    workers: int, threads: int | None, memory_limit: int | str, block: int, dashboard: bool
+) -> Iterator[Client]:
+    """Start workers on this machine; by default, as many threads as cores and memory allow."""
+    if threads is None:
+        threads = max(1, CPU_COUNT // workers)
+        if memory_limit != "auto":
+            threads = max(1, min(threads, threads_for(parse_bytes(memory_limit), block)))
+    cluster = _make_cluster(workers, threads, memory_limit, dashboard)
+    timeout = {}
+    try:
+        with Client(cluster, set_as_default=False) as client, buffers.frugal():
+            yield client
+    except (KeyboardInterrupt, SystemExit):
+        timeout = {"timeout": _CLOSE_TIMEOUT}
+        raise
+    finally:
+        with suppress(TimeoutError):
+            cluster.close(**timeout)
+
+
+def _make_cluster(
+    workers: int, threads: int, memory_limit: int | str, dashboard: bool
+) -> LocalCluster:
+    _PlainNanny.exits.clear()
+    try:
+        with _sigint_blocked(), dask.config.set(_UNWATCHED | _worker_environment()):
+            return LocalCluster(
+                n_workers=workers,
+                threads_per_worker=threads,
+                memory_limit=memory_limit,
+                host="127.0.0.1" if workers > 1 else None,
+                # None would still open a port, on every interface
+                dashboard_address=_LOOPBACK,
+                worker_dashboard_address=_LOOPBACK,
+                # importing the dashboard takes 0.4 s
+                scheduler_kwargs={"dashboard": dashboard},
+                worker_class=_PlainNanny if workers > 1 else _PlainWorker,
+                # the exception of a failed task is reported in one sentence
+                silence_logs=logging.CRITICAL,
+            )
+    except RuntimeError:
+        if UNGUARDED in _PlainNanny.exits:
+            raise InputError(
+                "each worker process imports the script that starts it; "
+                "put what the script does below 'if __name__ == \"__main__\":'"
+            ) from None
+        raise
+
+
+def _worker_environment() -> dict[str, Any]:
+    """Let worker processes keep freed memory for the next array, but not more.
+
+    Dask has them return all above 64 KiB. The kernel then clears the same pages for each array
+    again, which took a quarter of their time.
+    """
+    key = "distributed.nanny.pre-spawn-environ"
+    given = {k: v for k, v in dask.config.get(key).items() if k != "MALLOC_TRIM_THRESHOLD_"}
+    return {key: {buffers.POOL: "jemalloc"} | given if buffers.has_jemalloc() else given}
+
+
+@contextmanager
+def _sigint_blocked() -> Iterator[None]:
+    """Block SIGINT, also in every process that is started meanwhile.
+
+    Ctrl-C reaches every process of a terminal; this one stops its workers itself.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    # started later, it would unblock SIGINT
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
