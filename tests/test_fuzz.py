@@ -78,7 +78,7 @@ def agree(folder: Path, bodies: dict[date, bytes], size: int, seen: Counter[str]
         for file in files
         for at in range(0, max(file.size, 1), size)
     ]
-    counted = count_block(place, parts, CountRules(), RunPolicy(size))
+    counted = count_block(place, parts, CountRules(), RunPolicy(blocksize=size))
     wanted = {day: read_body(body, day) for day, body in bodies.items()}
 
     rows = zip(*(column.to_pylist() for column in to_table(counted.counts["hour"])), strict=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.command(short_help="Make an archive of any size from a seed.")
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option(
-    "--days", type=click.IntRange(1), default=30, show_default=True, metavar="N", help="DateSet."
+    "--days", type=click.IntRange(1), default=30, show_default=True, metavar="N", help="Days."
 )
 @click.option(
     "--start",
@@ -208,7 +208,7 @@ def _show_holdings(found: "Holdings") -> None:
 def _gaps(found: "Overview | Holdings") -> "DateSet":
     from daskbinder.model.dates import DateSet
 
-    return DateSet.over((first.toordinal(), last.toordinal()) for first, last in found.gaps)
+    return DateSet(found.gaps)
 
 
 def _days(days: "DateSet") -> str:
