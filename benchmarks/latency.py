@@ -24,7 +24,8 @@ from gcsfs.core import GCSFileSystem
 import daskbinder as db
 from benchmarks.data import ROOT, Data, make
 from daskbinder.archive.dayfiles import Part
-from daskbinder.pipeline.counting_tasks import Rules, count_block
+from daskbinder.pipeline.counting_tasks import count_block
+from daskbinder.pipeline.request import CountRules, RunPolicy
 from daskbinder.storage.location import Location
 
 URL = "gs://archive"
@@ -58,7 +59,9 @@ def loop(options: dict[str, Any]) -> int:
     archive = db.Archive(URL, storage_options=options)
     launches = 0
     for file in archive.files:
-        counted = count_block(archive.location, [Part(file, 0, file.size)], Rules())
+        counted = count_block(
+            archive.location, [Part(file, 0, file.size)], CountRules(), RunPolicy()
+        )
         launches += sum(tally.accepted for _, tally in counted.tallies)
     return launches
 

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from daskbinder.archive.mirror import Mirror, sync
     from daskbinder.archive.sample import write_sample
     from daskbinder.dataset.check import Audit, check
-    from daskbinder.dataset.files import Rollups
-    from daskbinder.dataset.files import open_rollups as open
+    from daskbinder.dataset.rollups import Rollups
+    from daskbinder.dataset.rollups import open_rollups as open
     from daskbinder.dataset.summary import Holdings, Overview
     from daskbinder.errors import InputError, JobError
     from daskbinder.model.federation import Federation
@@ -35,9 +35,9 @@ _HOMES = {
     "Overview": "dataset.summary",
     "Plan": "pipeline.plan",
     "Result": "pipeline.run",
-    "Rollups": "dataset.files",
+    "Rollups": "dataset.rollups",
     "check": "dataset.check",
-    "open": "dataset.files",
+    "open": "dataset.rollups",
     "plan": "pipeline.plan",
     "run": "pipeline.run",
     "sync": "archive.mirror",

@@ -263,7 +263,7 @@ def test_a_total_of_the_manifest_that_is_wrong_is_named(dest: Path, total: str) 
         (lambda manifest: manifest["files"].pop(ROLLUP), "1 file not of the data set"),
         (lambda manifest: manifest["files"].pop("days.parquet"), "does not name days.parquet"),
         (lambda manifest: manifest["files"].update({ROLLUP: {}}), f"does not describe {ROLLUP}"),
-        (lambda manifest: manifest.pop("totals"), "does not state 'totals'"),
+        (lambda manifest: manifest.pop("totals"), "missing required field `totals`"),
     ],
 )
 def test_a_manifest_that_was_edited_is_named(dest: Path, change: Change, fault: str) -> None:

@@ -402,7 +402,7 @@ def test_blocks_are_made_to_fit_the_workers_unless_their_size_is_given(
     with machines(tmp_path) as made:
         made.add_worker("--memory-limit", "400MiB", "--nthreads", "2")
         plan = db.plan(db.Archive(sample), tmp_path / "out")
-        assert plan.rules.blocksize == 64 << 20
+        assert plan.policy.block_bytes == 64 << 20
         db.run(plan, made.address, tell=told.append)
     assert told[-1] == "blocks of 16.00 MiB for the memory of the workers"
     assert answer(tmp_path / "out") == wanted

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import FrozenInstanceError
 from datetime import date, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,7 +15,7 @@ import dask
 import fsspec
 import pandas as pd
 import pytest
-from conftest import MakeArchive, MakeLaunch, check_same
+from conftest import MakeArchive, MakeLaunch
 from dask.base import collections_to_expr
 from dask.sizeof import sizeof
 from distributed import Client
@@ -25,7 +26,10 @@ from fsspec.implementations.local import LocalFileSystem
 
 import daskbinder as db
 from daskbinder.archive.dayfiles import DayFile, Part, parts_of, read_groups
-from daskbinder.pipeline import blocks, counting_tasks, graph
+from daskbinder.model.windows import window_of
+from daskbinder.pipeline import counting_tasks
+from daskbinder.pipeline.blocks import MAX_BLOCKS, BlockLayout
+from daskbinder.pipeline.request import CountRules, RunPolicy
 
 
 class _Counted(AbstractFileSystem):  # type: ignore[misc]
@@ -143,7 +147,7 @@ def test_a_plan_of_blocks_is_one_graph(archive: db.Archive, tmp_path: Path) -> N
     assert len(counting) == len(plan.blocks)
     reached = [counting & set(map(str, output.__dask_graph__())) for output in plan.outputs]
     assert set().union(*reached) == counting
-    for whole in (plan.series, plan.days, plan.rejects):
+    for whole in (plan.outputs.series, plan.outputs.days, plan.outputs.rejects):
         assert whole is not None
         assert counting <= set(map(str, whole.__dask_graph__()))
 
@@ -183,7 +187,7 @@ def test_the_same_plan_has_the_same_keys_and_a_changed_file_others(
 
 
 def test_a_plan_of_25_years_stays_small(tmp_path: Path) -> None:
-    days, most = 9_000, 3e6
+    days, most = 9_000, 4e6
     archive = db.Archive(tmp_path)
     first, marks = date(2018, 11, 3), "md5Hash=NMcVFYPkhrBNnuP9YWnT7g== crc32c=yZRlqg=="
     archive.files = tuple(
@@ -197,31 +201,20 @@ def test_a_plan_of_25_years_stays_small(tmp_path: Path) -> None:
     assert sum(map(nbytes, [sent[0], *sent[1]])) < most
 
 
-@pytest.mark.parametrize("most", ["_MOST_BLOCKS", "_MOST_SPANS"])
-def test_what_keeps_a_plan_small_changes_no_result(
-    most: str,
-    sampled: Path,
-    counted: Path,
-    client: Client,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    few = db.plan(db.Archive(sampled), tmp_path / "few", blocksize=10_000)
-    monkeypatch.setattr(blocks if most == "_MOST_SPANS" else graph, most, 1)
-    plan = db.plan(db.Archive(sampled), tmp_path / "out", blocksize=10_000)
-    assert (len(plan.blocks) < len(few.blocks)) == (most == "_MOST_BLOCKS")
-    together = [key for key in keys(plan) if "-2021-01-" in key]  # with the month before
-    assert bool(together) == (most == "_MOST_SPANS")
-    db.run(plan, client)
-    check_same(tmp_path / "out", counted)
-    assert not (tmp_path / "out" / ".daskbinder").exists()
+def test_blocks_are_few_though_an_archive_is_large(sampled: Path) -> None:
+    files = db.Archive(sampled).files
+    many, few = (
+        [*chain(*BlockLayout.of(files, 10_000, most).by_month.values())] for most in (MAX_BLOCKS, 2)
+    )
+    assert len(few) <= 4 < len(many)  # a month more than asked for, and one that is cut short
+    assert [part for block in few for part in block] == [part for block in many for part in block]
 
 
 def test_dask_knows_how_large_results_are(archive: db.Archive) -> None:
     block = [Part(file, 0, file.size) for file in archive.files]
-    counted = counting_tasks.count_block(archive.location, block, counting_tasks.Rules())
-    bounds = archive.files[0].date, archive.files[-1].date
-    for result in (counted, counting_tasks.partition(*bounds, None, [counted])):
+    counted = counting_tasks.count_block(archive.location, block, CountRules(), RunPolicy())
+    month = window_of("monthly", archive.files[0].date)
+    for result in (counted, counting_tasks.partition(month, None, [counted])):
         sent = len(pickle.dumps(result))
         assert sent / 5 < sizeof(result) < sent * 5
 

@@ -205,19 +205,20 @@ def test_a_receipt_that_names_another_file_ends_the_command(
         """Leave what a run would that was killed when it had written its rollups."""
         shutil.rmtree(dest, ignore_errors=True)
         plan = db.plan(db.Archive(archive), dest, windows=["monthly"], grains=["day"])
-        task = str(plan.rollups[0].key).rpartition("-")[0]
+        task = str(plan.outputs.rollups[0].key).rpartition("-")[0]
         (dest / ".daskbinder/done").mkdir(parents=True)
         target = {"token": plan.token, "names": [], "left": [], "anew": True}
         (dest / ".daskbinder/target.json").write_text(json.dumps(target))
         (dest / f".daskbinder/done/{task}.json").write_text(receipt)
 
-    written = {"name": f"../{VICTIM}", "bytes": 8, "rows": 1, "n": 1, "crc32": 1}
-    leave(json.dumps({"written": [written]}))
+    written = {f"../{VICTIM}": {"bytes": 8, "rows": 1, "n": 1, "crc32": 1}}
+    leave(json.dumps({"written": written}))
     before = tree(world)
     assert "'../victim/precious.txt', which is no file of a data set" in refused(archive, dest)
     assert tree(world) == before
     hours = '{"members": {"members": ["a"], "hour": 1, "member": "x", "n": {}, "unknown": []}}'
-    for body in ("", "{", "[1]", '{"written": 3}', '{"written": [{"name": 1}]}', "[" * 5000, hours):
+    wrong = '{"written": {"days.parquet": 1}}'
+    for body in ("", "{", "[1]", '{"written": 3}', wrong, "[" * 5000, hours):
         leave(body)
         assert refused(archive, dest) == ""
         assert db.check(dest, archive).ok
@@ -269,7 +270,7 @@ def test_receipts_are_of_their_kind_and_a_full_run_takes_none(
         {"tallies": [[part, tally | {"accepted": -5}], *others]},
         {"tallies": [[part, tally | {"accepted": 1000}], *others]},
         {"tallies": [[part, tally | {"physical": 10**30}], *others]},
-        {"written": [], "members": members, "tallies": tallies},
+        {"written": {}, "members": members, "tallies": tallies},
     ]
     seen: Counter[str] = Counter()
     for name in own.values():  # a task of each
@@ -278,7 +279,7 @@ def test_receipts_are_of_their_kind_and_a_full_run_takes_none(
             shutil.rmtree(dest)
             shutil.copytree(saved, dest)
             (dest / ".daskbinder/done" / name).write_text(json.dumps(receipt))
-            if told.get("written") != []:  # a forgery that nobody can tell from a true one
+            if told.get("written") != {}:  # a forgery that nobody can tell from a true one
                 run(archive, dest)
                 assert db.check(dest, archive).ok, (name, receipt)
                 seen["done again"] += 1

@@ -11,7 +11,8 @@ import pytest
 from daskbinder.archive.dayfiles import list_day_files, parts_of
 from daskbinder.archive.sample import write_sample
 from daskbinder.counting.counts import table
-from daskbinder.pipeline.counting_tasks import Rules, count_block
+from daskbinder.pipeline.counting_tasks import count_block
+from daskbinder.pipeline.request import CountRules, RunPolicy
 from daskbinder.storage import buffers
 from daskbinder.storage.location import Location
 
@@ -77,7 +78,9 @@ def test_counts_outlive_the_bytes_they_were_read_from(tmp_path: Path) -> None:
 
     def count(seed: int) -> dict[str, pa.Table]:
         place = Location.at(str(tmp_path / str(seed)))
-        counted = count_block(place, list(parts_of(list_day_files(place), SIZE)), Rules())
+        counted = count_block(
+            place, list(parts_of(list_day_files(place), SIZE)), CountRules(), RunPolicy()
+        )
         return {grain: table(counts) for grain, counts in counted.counts.items()}
 
     first = count(1)

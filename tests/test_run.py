@@ -299,7 +299,7 @@ def test_todays_and_yesterdays_files_are_provisional(
     plan = db.plan(archive, str(dest))
     db.run(plan)
     provisional = {row[0] for row in rows(dest / "days.parquet") if row[9]}
-    assert provisional == {plan.wish.today, plan.wish.today - timedelta(days=1)} & set(days)
+    assert provisional == {plan.request.today, plan.request.today - timedelta(days=1)} & set(days)
 
 
 def counted(bodies_of_days: list[bytes], day: date) -> list[tuple[Any, ...]]:

@@ -9,7 +9,7 @@ import pytest
 from oracle import read_archive
 
 import daskbinder as db
-from daskbinder.dataset.files import Rollups
+from daskbinder.dataset.rollups import Rollups
 
 
 @pytest.mark.parametrize("by", ["hour", "day"])

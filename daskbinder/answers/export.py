@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from daskbinder.answers import rank, select
 from daskbinder.counting.codes import Ints, sums
 from daskbinder.counting.repositories import array_of
-from daskbinder.dataset.files import Rollups
+from daskbinder.dataset.rollups import Rollups
 from daskbinder.errors import InputError
 from daskbinder.model import specs
 from daskbinder.storage.location import Location
@@ -264,8 +264,9 @@ def _tree(
     rollups: Rollups, known: pa.Table, repositories: _Subjects, organisations: _Subjects, least: int
 ) -> Iterator[tuple[str, bytes]]:
     """Names and bytes of all files, the index last."""
-    dates = {name: rollups.manifest[name] for name in ("start", "end")}
-    yield from _totals(rollups, known, dates | {"missing": rollups.manifest["missing"]})
+    contents = rollups.contents
+    dates = {"start": contents.start, "end": contents.end}
+    yield from _totals(rollups, known, dates | {"missing": contents.missing})
     counts = _count_by_month_and_member(rollups, (repositories, organisations))
     index: dict[str, Any] = dates | {"least": least}
     titles = ("repositories", "organisations")

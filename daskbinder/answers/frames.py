@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 from daskbinder.answers import rank, select
 from daskbinder.answers.rank import Repository
 from daskbinder.answers.select import Launches
-from daskbinder.dataset.files import Rollups
 from daskbinder.dataset.layout import ACTIVE, DAYS
+from daskbinder.dataset.rollups import Rollups
 from daskbinder.errors import InputError
 
 if TYPE_CHECKING:

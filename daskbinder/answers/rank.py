@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from daskbinder.answers import select
 from daskbinder.answers.select import Span
 from daskbinder.counting.repositories import identities
-from daskbinder.dataset.files import Rollups
+from daskbinder.dataset.rollups import Rollups
 from daskbinder.errors import InputError
 from daskbinder.model import specs
 from daskbinder.redaction import without_secrets

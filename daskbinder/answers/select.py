@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 
 from daskbinder.counting.codes import Ints
 from daskbinder.counting.repositories import DAILY, array_of, identities
-from daskbinder.dataset.files import Rollups
 from daskbinder.dataset.layout import DIRECTORY, REPOSITORIES, federation_name
+from daskbinder.dataset.rollups import Rollups
 from daskbinder.errors import InputError
 from daskbinder.model.dates import day_number, read_date
 from daskbinder.model.windows import GRAINS, KINDS
@@ -38,8 +38,8 @@ class Span:
 
 def all_days(rollups: Rollups) -> Span:
     """All days that may have launches: those of the files, and one more on each side."""
-    start, end = (date.fromisoformat(rollups.manifest[name]) for name in ("start", "end"))
-    return Span(start - timedelta(days=1), end + timedelta(days=1))
+    day = timedelta(days=1)
+    return Span(rollups.contents.start - day, rollups.contents.end + day)
 
 
 def read_span(
@@ -55,7 +55,7 @@ def read_span(
         match = _LAST.fullmatch(str(last).strip())
         if match is None or first is not None:
             raise InputError(f"the last days are written 90d, without a start; not {last!r}")
-        final = final or date.fromisoformat(rollups.manifest["end"])
+        final = final or rollups.contents.end
         first = max(final, everything.first) - timedelta(days=int(match[1]) - 1)
     span = Span(first or everything.first, final or everything.last)
     if span.first > span.last:
@@ -70,7 +70,7 @@ def directory(rollups: Rollups) -> pa.Table:
 
 def federation_series(rollups: Rollups) -> pa.Table:
     """Launches of each member, in the coarsest grain of the data set."""
-    return rollups.table(federation_name(rollups.manifest["options"]["grains"][-1]))
+    return rollups.table(federation_name(rollups.contents.options.grains[-1]))
 
 
 def daily(rollups: Rollups, span: Span, names: Sequence[str] = DAILY.names) -> pa.Table:
@@ -98,7 +98,7 @@ def month_files(rollups: Rollups, span: Span) -> list[str]:
     first, last = (
         f"{REPOSITORIES}/{day.isoformat()[:7]}.parquet" for day in (span.first, span.last)
     )
-    return sorted(name for name in rollups.manifest["files"] if first <= name <= last)
+    return sorted(name for name in rollups.contents.files if first <= name <= last)
 
 
 def within(rows: pa.Table, span: Span) -> pa.Table:
@@ -115,9 +115,9 @@ def from_rollups(rollups: Rollups, span: Span, names: Sequence[str]) -> pa.Table
         dates = rows["timestamp"].cast(pa.date32())
         return summed(within(rows.select([*names, "n"]).append_column("date", dates), span), names)
 
-    options = rollups.manifest["options"]
-    kind = next(kind for kind in reversed(KINDS) if kind in options["windows"])
-    grain = next(grain for grain in reversed(GRAINS) if grain in options["grains"])
+    options = rollups.contents.options
+    kind = next(kind for kind in reversed(KINDS) if kind in options.windows)
+    grain = next(grain for grain in reversed(GRAINS) if grain in options.grains)
     tables = from_files(rollups, rollups.names(kind, by=grain), select)
     return summed(pa.concat_tables(tables), names)
 

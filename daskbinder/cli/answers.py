@@ -15,7 +15,7 @@ from daskbinder.text import readable
 
 if TYPE_CHECKING:
     from daskbinder.answers.rank import Repository
-    from daskbinder.dataset.files import Rollups
+    from daskbinder.dataset.rollups import Rollups
 
 _SPARKS = "▁▂▃▄▅▆▇█"
 _ASCII_SPARKS = "_.-~=+*#"
@@ -157,7 +157,7 @@ def export(dest: str, out: str, least: int, **given: Any) -> None:
 
 def _open(dest: str, given: dict[str, Any]) -> "Rollups":
     hide_pandas()
-    from daskbinder.dataset.files import open_rollups
+    from daskbinder.dataset.rollups import open_rollups
 
     return open_rollups(dest, storage_options=given["storage_options"])
 

@@ -23,7 +23,7 @@ def explore(dest: str, port: int, no_browser: bool, storage_options: StorageOpti
     The server answers this machine only, and the page loads nothing from the network. The address
     of the page holds all that is chosen on it, and can be kept.
     """
-    from daskbinder.dataset.files import open_rollups
+    from daskbinder.dataset.rollups import open_rollups
 
     rollups = open_rollups(dest, storage_options=storage_options)
     click.echo("loading ...", err=True)
@@ -58,7 +58,7 @@ def report(dest: str, output: str, storage_options: StorageOptions) -> None:
     It has figures that can be zoomed, tables by month and the top repositories, all in one file
     that loads nothing from the network.
     """
-    from daskbinder.dataset.files import open_rollups
+    from daskbinder.dataset.rollups import open_rollups
     from daskbinder.pages.report import write
 
     size = write(open_rollups(dest, storage_options=storage_options), output)

@@ -66,7 +66,7 @@ class RunProgress:
 
     def finish(self, result: "Result") -> None:
         """Fill the bar: news of the last tasks may not have arrived."""
-        launches = result.rollups.manifest["totals"]["accepted"]
+        launches = result.rollups.contents.totals.accepted
         self.bar.update(self.task, completed=self.total, launches=launches)
 
 

@@ -177,7 +177,7 @@ def run(
         return
     cluster = {name: value for name, value in cluster.items() if value is not None}
     result = _count(planned, security=security, **cluster)
-    if result.rollups.manifest["lost"]:
+    if result.rollups.contents.lost:
         sys.exit(1)
 
 
@@ -205,33 +205,32 @@ def _count(plan: "Plan", **cluster: Any) -> "Result":
 
 
 def _show_summary(result: "Result") -> None:
-    from daskbinder.dataset.files import secret_launches
-    from daskbinder.dataset.remarks import secrets, shrunk
+    from daskbinder.dataset.notes import secrets, shrunk
 
-    manifest, totals = result.rollups.manifest, result.rollups.manifest["totals"]
+    contents, totals = result.rollups.contents, result.rollups.contents.totals
     print_facts(
         {
-            "days": totals["files"],
-            "days missing": len(manifest["missing"]),
-            **({"days left out": len(manifest["lost"])} if manifest["lost"] else {}),
-            **({"days shrunk": len(manifest["shrunk"])} if manifest["shrunk"] else {}),
-            "launches": totals["accepted"],
-            "lines rejected": totals["rejected"],
-            **{f"  {reason}": n for reason, n in totals["reasons"].items()},
-            "index mismatches": totals["index_mismatches"],
-            "files written": len(manifest["files"]),
+            "days": totals.files,
+            "days missing": len(contents.missing),
+            **({"days left out": len(contents.lost)} if contents.lost else {}),
+            **({"days shrunk": len(contents.shrunk)} if contents.shrunk else {}),
+            "launches": totals.accepted,
+            "lines rejected": totals.rejected,
+            **{f"  {reason}": n for reason, n in totals.reasons.items()},
+            "index mismatches": totals.index_mismatches,
+            "files written": len(contents.files),
             "seconds": f"{result.seconds:,.1f}",
             "MB read": round(result.bytes / 1e6),
             "MB/s": round(result.bytes / 1e6 / result.seconds),
             "launches/s": round(result.launches / result.seconds),
         }
     )
-    for name, why in manifest["lost"].items():
+    for name, why in contents.lost.items():
         click.echo(f"left out: {readable(name)}: {visible(why)}")
-    for sentence in (*shrunk(manifest["shrunk"]), *secrets(secret_launches(manifest))):
+    for sentence in (*shrunk(contents.shrunk), *secrets(contents.secret_launches)):
         click.echo(f"note: {sentence}")
-    if manifest["unknown_origins"]:
-        click.echo(f"unknown hosts: {listing(manifest['unknown_origins'])}")
+    if contents.unknown_origins:
+        click.echo(f"unknown hosts: {listing(contents.unknown_origins)}")
 
 
 @click.command(short_help="Make a small sample archive, count it and show what comes out.")
@@ -253,8 +252,8 @@ def demo(folder: Path | None) -> None:
     folder = folder or Path(tempfile.mkdtemp(prefix="daskbinder-"))
     source, dest = folder / "archive", folder / "rollups"
     before = read_manifest(Location.at(dest))
-    if before is not None and before.get("source") != Location.at(source).address:
-        raise InputError(f"{dest} holds the results of {before.get('source')}; name another DIR")
+    if before is not None and before.source != Location.at(source).address:
+        raise InputError(f"{dest} holds the results of {before.source}; name another DIR")
     if not source.exists():
         _make_sample(source)
     result = _count(plan(Archive(source), dest))

@@ -1,39 +1,21 @@
 """Whether a data set is what its manifest says it is, and still what the archive says.
 
-A fault is of the data set and can be mended; a note is of the archive. Reads and never writes.
+A fault is of the data set and can be mended; a note is of the archive.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
-from zlib import crc32
 
 from daskbinder.archive.archive import Archive
-from daskbinder.dataset import journal, remarks
-from daskbinder.dataset.files import Rollups, open_place, parse_table, secret_launches
-from daskbinder.dataset.layout import (
-    ACTIVE,
-    DAYS,
-    DIRECTORY,
-    EARLIER_DAYS,
-    JOURNAL,
-    LOCK,
-    MANIFEST,
-    RECEIPTS,
-    REJECTS,
-    REPOSITORIES,
-    TARGET,
-    federation_name,
-)
+from daskbinder.dataset import faults, notes
+from daskbinder.dataset.layout import DAYS, MANIFEST, federation_name
+from daskbinder.dataset.rollups import open_at
 from daskbinder.errors import InputError
-from daskbinder.model.dates import DateSet
 from daskbinder.model.hub import MYBINDER, Instance
 from daskbinder.storage.location import Location
-from daskbinder.text import listing, plural
 
 
 @dataclass(frozen=True)
@@ -121,244 +103,40 @@ def check(
     if source is not None:
         archive = Archive(source, storage_options=storage_options, today=today, instance=instance)
         archive.select(start, end)
-    faults = list(_interrupted(location))
-    notes: list[str] = []
+    found = list(faults.interrupted(location))
+    told: list[str] = []
     rows: list[dict[str, Any]] = []
     try:
-        rollups = open_place(location)
-        files = len(rollups.manifest["files"])
+        rollups = open_at(location)
     except InputError as error:
-        if not faults and not location.stamp(MANIFEST):
+        if not found and not location.stamp(MANIFEST):
             raise
-        faults.append(str(error))
+        found.append(str(error))
         files = 0
     else:
-        faults += _not_named(rollups.manifest)
-        rows = _check_data(rollups, faults, notes)
-        faults += _lost(rollups.manifest)
-        notes += remarks.gaps(rows, today)
-        notes += remarks.shrunk(rollups.manifest.get("shrunk", {}))
-        notes += remarks.secrets(secret_launches(rollups.manifest))
+        manifest = rollups.contents
+        files = len(manifest.files)
+        of_files, launches = faults.check_files(rollups)
+        found += (*faults.unnamed_files(manifest), *of_files, *faults.unlisted_tables(rollups))
+        hours = federation_name("hour")
+        if hours in launches:
+            told += notes.silences(rollups.table(hours))
+        if DAYS in launches:
+            rows = rollups.table(DAYS).to_pylist()
+            found += faults.wrong_days(manifest, rows)
+            found += faults.wrong_sums(manifest, rows, launches)
+        found += faults.left_out(manifest)
+        told += notes.gaps(rows, today)
+        told += notes.shrunk(manifest.shrunk)
+        told += notes.secrets(manifest.secret_launches)
         if archive is not None:
-            faults += _differences(archive, rollups.manifest["source"], rows, start, end)
+            found += faults.differences(archive, manifest.source, rows, start, end)
     return Audit(
         dest=location.address,
         source=None if archive is None else archive.location.address,
         files=files,
         days=len(rows),
         launches=sum(row["accepted"] for row in rows),
-        faults=tuple(faults),
-        notes=tuple(notes),
+        faults=tuple(found),
+        notes=tuple(told),
     )
-
-
-def _interrupted(location: Location) -> Iterator[str]:
-    """Name what a run leaves only while it is under way, and what lies there beside it."""
-    try:
-        left = journal.read_target(location) is not None
-    except InputError as error:
-        yield str(error)
-        return
-    foreign: list[str] = []
-    if location.lists:
-        left = left or bool(journal.done(location))
-        with suppress(FileNotFoundError, NotADirectoryError):
-            names = {f"{JOURNAL}/{entry.name}" for entry in location.listing(JOURNAL)}
-            foreign = sorted(names - {TARGET, RECEIPTS, LOCK, EARLIER_DAYS})
-            left = left or len(names) > len(foreign) or (location.is_local and not names)
-    if left:
-        yield f"{location}/{JOURNAL} is of a run that was interrupted or goes on; run again"
-    if foreign:
-        files, which = plural(len(foreign), "file"), listing(foreign, longest=200)
-        yield f"{location}: {files} of no run, to be removed: {which}"
-
-
-def _not_named(manifest: Mapping[str, Any]) -> Iterator[str]:
-    """Files that every data set has and the manifest does not name."""
-    options = manifest["options"]
-    needed = {DAYS, REJECTS}
-    if not options["compat"]:
-        needed |= {federation_name(grain) for grain in options["grains"]}
-        needed |= {DIRECTORY, ACTIVE}
-    for name in sorted(needed - manifest["files"].keys()):
-        yield f"{MANIFEST} does not name {name}"
-
-
-def _lost(manifest: Mapping[str, Any]) -> Iterator[str]:
-    """Day files that a run could not read and left out."""
-    for name, why in sorted(manifest.get("lost", {}).items()):
-        yield f"{name} was left out: {why}; run again"
-
-
-def _check_data(rollups: Rollups, faults: list[str], notes: list[str]) -> list[dict[str, Any]]:
-    """Check the files and their sums; return the rows of the day table."""
-    manifest = rollups.manifest
-    launches: dict[str, int | None] = {}
-    with ThreadPoolExecutor() as pool:
-        names = list(manifest["files"])
-        for name, (fault, n) in zip(
-            names,
-            pool.map(
-                lambda name: _check_file(rollups.location, name, manifest["files"][name]), names
-            ),
-            strict=True,
-        ):
-            if fault:
-                faults.append(fault)
-            else:
-                launches[name] = n
-    faults += _strangers(rollups)
-    hours = federation_name("hour")
-    if hours in launches:
-        notes += remarks.silences(rollups.table(hours))
-    if DAYS not in launches:
-        return []
-    rows: list[dict[str, Any]] = rollups.table(DAYS).to_pylist()
-    faults += _check_days(manifest, rows)
-    faults += _check_sums(manifest, rows, launches)
-    return rows
-
-
-def _check_file(
-    location: Location, name: str, entry: Mapping[str, Any]
-) -> tuple[str | None, int | None]:
-    """Compare a file with its entry; return what is wrong, or the launches in it."""
-    try:
-        data = location.read(name)
-    except (FileNotFoundError, NotADirectoryError):
-        return f"{name} is missing", None
-    if len(data) != entry["bytes"]:
-        return f"{name} has {len(data):,} bytes in place of {entry['bytes']}", None
-    if crc32(data) != entry["crc32"]:
-        return f"{name} is damaged: its CRC-32 is not the one in {MANIFEST}", None
-    columns = None if entry["n"] is None else ["n"]
-    try:
-        table = parse_table(name, data, columns)
-    except InputError as error:
-        return str(error), None
-    n = None if columns is None else int(table["n"].to_numpy().sum())
-    for what, found in (("rows", len(table)), ("n", n)):
-        if found != entry[what]:
-            return f"{name} has {what} {found} in place of {entry[what]}", None
-    return None, n
-
-
-def _strangers(rollups: Rollups) -> Iterator[str]:
-    """Tables beside those of the data set, which whoever reads a folder would count too."""
-    if not rollups.location.lists:
-        return
-    names = rollups.manifest["files"]
-    found = []
-    for folder in sorted({name.rpartition("/")[0] for name in names if "/" in name}):
-        try:
-            entries = rollups.location.entries(folder)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        beside = (f"{folder}/{entry.name}" for entry in entries)
-        found += [
-            name
-            for name in sorted(beside)
-            if name.endswith((".parquet", ".feather")) and name not in names
-        ]
-    if found:
-        files = plural(len(found), "file")
-        yield f"{files} not of the data set, to be removed: {listing(found, longest=200)}"
-
-
-def _check_days(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Check the day table in itself and against the totals of the manifest."""
-    uneven = [row["date"] for row in rows if row["accepted"] + row["rejected"] != row["lines"]]
-    if uneven:
-        yield f"accepted and rejected are not all lines on {remarks.counted_days(uneven)}"
-    totals = manifest["totals"]
-    found = {
-        "files": len(rows),
-        **{
-            name: sum(row[name] for row in rows)
-            for name in ("bytes", "lines", "accepted", "rejected")
-        },
-        "index_mismatches": len(remarks.mismatches(rows)),
-    }
-    for name, n in found.items():
-        if totals[name] != n:
-            yield f"{MANIFEST} has {totals[name]} as total of {name}, the day table {n}"
-    rejected = sum(totals["reasons"].values())
-    if rejected != found["rejected"]:
-        yield f"{MANIFEST} has reasons for {rejected} lines, the day table {found['rejected']}"
-    dates = [row["date"] for row in rows]
-    if len(set(dates)) < len(dates):
-        yield "the day table has a date twice"
-    stated = manifest["start"], manifest["end"], manifest["missing"]
-    if dates and stated != (
-        min(dates).isoformat(),
-        max(dates).isoformat(),
-        [day.isoformat() for day in DateSet.of(dates).gaps],
-    ):
-        yield f"{MANIFEST} states other days than the day table"
-
-
-def _check_sums(
-    manifest: Mapping[str, Any],
-    rows: Sequence[Mapping[str, Any]],
-    launches: Mapping[str, int | None],
-) -> Iterator[str]:
-    """Check the sum of every output; those with a file at fault are left out.
-
-    The rollups of the older notebook leave launches out, so they may hold fewer.
-    """
-    accepted, rejected = (sum(row[name] for row in rows) for name in ("accepted", "rejected"))
-    options = manifest["options"]
-    kinds, grains = options["windows"], options["grains"]
-    top = "" if options["compat"] else "rollups/"
-    outputs = {
-        f"the {kind} rollups by {grain}": [
-            name for name in manifest["files"] if name.startswith(f"{top}{kind}/by-{grain}/")
-        ]
-        for kind in kinds
-        for grain in grains
-    }
-    if not options["compat"]:
-        outputs |= {f"the series by {grain}": [federation_name(grain)] for grain in grains}
-        outputs["the directory of repositories"] = [DIRECTORY]
-        outputs["the repositories by day"] = [
-            name for name in manifest["files"] if name.startswith(REPOSITORIES)
-        ]
-    for what, names in outputs.items():
-        if launches.keys() >= set(names):
-            n = sum(launches[name] or 0 for name in names)
-            if n > accepted or (n < accepted and not options["compat"]):
-                yield f"{what} hold {n:,} launches, the day table {accepted:,}"
-    if REJECTS in launches and launches[REJECTS] != rejected:
-        yield f"{REJECTS} holds {launches[REJECTS]:,} lines, the day table {rejected:,}"
-
-
-def _differences(
-    archive: Archive,
-    counted_from: str,
-    rows: Sequence[Mapping[str, Any]],
-    start: date | None,
-    end: date | None,
-) -> Iterator[str]:
-    """Compare a listing with the day table.
-
-    Fingerprints say nothing from one place to another; there the size must do.
-    """
-    facts = ["name", "bytes"]
-    if archive.location.address.rstrip("/") == counted_from.rstrip("/"):
-        facts.append("fingerprint")
-    first, last = start or date.min, end or date.max
-    before = {
-        row["date"]: [row[fact] for fact in facts] for row in rows if first <= row["date"] <= last
-    }
-    now = {
-        file.date: [file.name, file.size, file.fingerprint][: len(facts)]
-        for file in archive.select(start, end)
-    }
-    changed = [day for day in now.keys() & before.keys() if now[day] != before[day]]
-    for days, what in (
-        (now.keys() - before.keys(), "new"),
-        (before.keys() - now.keys(), "gone"),
-        (changed, "changed"),
-    ):
-        if days:
-            yield f"{remarks.counted_days(days)} {what} in {archive.location}; run again"

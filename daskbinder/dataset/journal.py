@@ -1,15 +1,14 @@
-"""What a run keeps in DEST while it is under way, so that one killed anywhere is taken up again.
+"""What a run keeps in DEST while it is under way, so that a killed run can be resumed.
 
-The target, by which the next run knows whether it wants the same as the one that was interrupted;
-and receipts, one for each task that finished. All of it lies in one folder, is no part of the data
-set, and goes when the manifest has been written. Like all that lies in DEST it may be a stranger's:
-what cannot be read is done again, and a name that no run writes ends the command.
+The pending run says which files may be replaced; a receipt holds the result of a task that
+finished. All of it lies in one folder, is no part of the data set, and is removed once the manifest
+is written. Others may write there too: what cannot be read is done again, and a name that no run
+writes ends the command.
 """
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import msgspec
@@ -18,37 +17,36 @@ import numpy as np
 from daskbinder.archive.dayfiles import Part
 from daskbinder.counting.members import MemberCounts
 from daskbinder.counting.scan import Tally
-from daskbinder.dataset.files import Written
 from daskbinder.dataset.layout import (
     DAYS,
     EARLIER_DAYS,
     FOLDERS,
     JOURNAL,
+    PENDING,
     RECEIPTS,
-    TARGET,
     is_output,
     receipt_key,
     receipt_name,
 )
+from daskbinder.dataset.manifest import FileEntry
 from daskbinder.errors import InputError
 from daskbinder.model.launch import Reason
 from daskbinder.storage.location import Location
 
 
-@dataclass(frozen=True)
-class PendingRun:
-    """What a run wants.
+class PendingRun(msgspec.Struct, frozen=True):
+    """A run that began and has not ended.
 
     Attributes
     ----------
     token : str
-        Names what it wants together with what it builds on.
+        Identifies the request together with the data set it builds on.
     names : frozenset of str or None
         Files that it may replace; None if that is not known.
     left : frozenset of str
         Files that may be there too, though no manifest will name them.
     anew : bool
-        Whether it counts everything anew, because what was there cannot be trusted. It is taken up
+        Whether it counts everything again because what was there cannot be trusted. It is resumed
         as such: what it replaced must not be trusted either.
     """
 
@@ -57,14 +55,14 @@ class PendingRun:
     left: frozenset[str]
     anew: bool
 
-    def beside(self, names: Collection[str]) -> "PendingRun":
-        """Aim at other files too; those so far may then be left."""
+    def also(self, names: Collection[str]) -> "PendingRun":
+        """Add outputs; those so far may be left over."""
         before = self.names or frozenset()
-        return replace(self, names=before | set(names), left=self.left | before)
+        return PendingRun(self.token, before | set(names), self.left | before, self.anew)
 
 
-def read_target(dest: Location) -> PendingRun | None:
-    """What the run that was interrupted here wanted, None if there was none.
+def read_pending(dest: Location) -> PendingRun | None:
+    """Read what the run that was interrupted here was about; None if there was none.
 
     Raises
     ------
@@ -72,15 +70,15 @@ def read_target(dest: Location) -> PendingRun | None:
         When it names a file that no run writes.
     """
     try:
-        saved = dest.read(TARGET)
+        saved = dest.read(PENDING)
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        target = msgspec.json.decode(saved, type=PendingRun)
+        pending = msgspec.json.decode(saved, type=PendingRun)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return PendingRun("", None, frozenset(), anew=True)
-    _check_names(dest, TARGET, (target.names or frozenset()) | target.left)
-    return target
+    _check_names(dest, PENDING, (pending.names or frozenset()) | pending.left)
+    return pending
 
 
 def _check_names(dest: Location, source: str, names: Iterable[str]) -> None:
@@ -93,42 +91,42 @@ def _check_names(dest: Location, source: str, names: Iterable[str]) -> None:
 
 
 def begin(dest: Location, token: str, names: Collection[str], *, anew: bool) -> PendingRun:
-    """Say what is wanted and which files will be replaced, before any is.
+    """Write down which files will be replaced, before any is.
 
-    The day table is set aside: it will be replaced, and the next run needs it if this one ends
-    early. What runs that ended early may have left is part of the target.
+    The day table is set aside: it will be replaced, and the next run needs it if this one is
+    interrupted. Whatever interrupted runs may have left is carried over.
     """
     dest.sweep(FOLDERS)
-    before = read_target(dest)
+    before = read_pending(dest)
     if before is None:
         with suppress(FileNotFoundError):
             dest.write(EARLIER_DAYS, dest.read(DAYS))
     left = before.left | (before.names or frozenset()) if before else frozenset()
-    target = PendingRun(token, frozenset(names), left, anew)
-    aim(dest, target)
-    return target
+    pending = PendingRun(token, frozenset(names), left, anew)
+    write_pending(dest, pending)
+    return pending
 
 
-def aim(dest: Location, target: PendingRun) -> None:
-    """Say which files will be replaced, before any is that was not named before."""
-    dest.write(TARGET, msgspec.json.encode(target))
+def write_pending(dest: Location, pending: PendingRun) -> None:
+    """Write down which files will be replaced, before any that was not named yet is."""
+    dest.write(PENDING, msgspec.json.encode(pending))
 
 
 def forget(dest: Location) -> None:
-    """Remove all receipts, so that everything is done again."""
-    for key in done(dest):
+    """Remove all receipts, so that every task is done again."""
+    for key in finished(dest):
         dest.remove(receipt_name(key))
 
 
 def clear(dest: Location) -> None:
-    """Remove everything but the lock, which belongs to whoever holds it."""
+    """Remove everything but the lock, which belongs to its holder."""
     forget(dest)
     dest.remove(EARLIER_DAYS)
-    dest.remove(TARGET)
+    dest.remove(PENDING)
     dest.remove_folder(RECEIPTS)
 
 
-def done(dest: Location) -> set[str]:
+def finished(dest: Location) -> set[str]:
     """Keys of the tasks that have a receipt."""
     try:
         keys = {receipt_key(entry.name) for entry in dest.entries(RECEIPTS)}
@@ -138,7 +136,7 @@ def done(dest: Location) -> set[str]:
 
 
 Kind = Literal["members", "written", "tallies"]
-"""What a task results in."""
+"""What a task results in: counts by member, files written, or tallies of day files."""
 
 
 class _Receipt(msgspec.Struct, omit_defaults=True):
@@ -146,7 +144,7 @@ class _Receipt(msgspec.Struct, omit_defaults=True):
 
     task: str = ""
     members: MemberCounts | None = None
-    written: list[Written] | None = None
+    written: dict[str, FileEntry] | None = None
     tallies: list[tuple[Part, Tally]] | None = None
 
 
@@ -159,12 +157,14 @@ def remember(dest: Location, key: str, kind: Kind, task: Callable[..., Any], *in
 
 
 def recall(dest: Location, key: str, kind: Kind) -> Any:
-    """Return the result of a task that left a receipt, None if it cannot be one of this kind.
+    """Return the result of a finished task; None where the receipt cannot be one of this kind.
+
+    Files that a task wrote must still be there.
 
     Raises
     ------
     InputError
-        When it names a file that no run writes.
+        When the receipt names a file that no run writes.
     """
     name = receipt_name(key)
     try:
@@ -175,12 +175,12 @@ def recall(dest: Location, key: str, kind: Kind) -> Any:
         receipt = msgspec.json.decode(saved, type=_Receipt, dec_hook=_restored)
     except (msgspec.MsgspecError, ValueError, TypeError, AttributeError, RecursionError):
         return None
-    if receipt.written is not None:
-        _check_names(dest, name, (file.name for file in receipt.written))
+    _check_names(dest, name, receipt.written or ())
     is_sound = (
         receipt.task == key
         and (receipt.members is None or _may_be_members(receipt.members))
         and all(_may_be_tally(tally) for _, tally in receipt.tallies or ())
+        and _are_there(dest, receipt.written or {})
     )
     return getattr(receipt, kind) if is_sound else None
 
@@ -199,6 +199,12 @@ def _may_be_tally(tally: Tally) -> bool:
     numbers = (tally.physical, tally.accepted, tally.hours, *tally.rejected.values())
     indices = (index for index, _, _ in tally.records)
     return min(*numbers, *indices) >= 0 and tally.physical >= tally.accepted
+
+
+def _are_there(dest: Location, files: dict[str, FileEntry]) -> bool:
+    with suppress(FileNotFoundError):
+        return all(dest.entry(name).size == entry.bytes for name, entry in files.items())
+    return False
 
 
 def _restored(kind: Any, value: Any) -> Any:

@@ -1,16 +1,16 @@
-"""The manifest of a data set, written last: what it must say, and the one place that reads it.
+"""The manifest of a data set: written last, it says which files are the data set.
 
-It lies where others may write. So all of it is checked before anything is believed: its parts by
-their types, and the files it names by the names that a data set can have.
+The only reader and writer of its keys. It lies where others may write, so all of it is checked
+before anything is believed: its parts by their types, the files it names by the names that a data
+set can have.
 """
 
 import json
-from collections.abc import Mapping
+from collections import Counter
 from datetime import date
 from typing import Annotated, Any, Literal
 
 import msgspec
-import orjson
 
 from daskbinder.dataset.layout import MANIFEST, is_output
 from daskbinder.errors import InputError
@@ -22,22 +22,34 @@ FORMAT = 3
 """Raised whenever the same archive would give other results than before."""
 
 _Count = Annotated[int, msgspec.Meta(ge=0)]
-_Kinds = Annotated[list[Literal[KINDS]], msgspec.Meta(min_length=1)]  # type: ignore[valid-type]
-_Grains = Annotated[list[Literal[GRAINS]], msgspec.Meta(min_length=1)]  # type: ignore[valid-type]
+_Kinds = Annotated[tuple[Literal[KINDS], ...], msgspec.Meta(min_length=1)]  # type: ignore[valid-type]
+_Grains = Annotated[tuple[Literal[GRAINS], ...], msgspec.Meta(min_length=1)]  # type: ignore[valid-type]
 
 
-class _File(msgspec.Struct):
-    """What is known of a file."""
+class FileEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A file of the data set.
+
+    Attributes
+    ----------
+    bytes, rows : int
+        Its size and its rows.
+    n : int or None
+        Launches in it; None where it has no such column.
+    crc32 : int
+        CRC-32 of its bytes.
+    secret : int or None
+        Launches in it by specs that hold a password, a user or a token; None where it has no specs.
+    """
 
     bytes: _Count
     rows: _Count
     n: _Count | None
     crc32: _Count
-    secret: _Count = 0
+    secret: _Count | None = None
 
 
-class _Options(msgspec.Struct):
-    """What makes results comparable."""
+class Options(msgspec.Struct, frozen=True):
+    """What makes results comparable: a run builds only on one with the same options."""
 
     format: int
     source: str
@@ -45,13 +57,13 @@ class _Options(msgspec.Struct):
     grains: _Grains
     errors: str
     compat: Literal["notebook"] | None
-    versions: list[int]
+    versions: tuple[int, ...]
     origin: str
     federation: str
 
 
-class _Totals(msgspec.Struct):
-    """What the day files hold."""
+class Totals(msgspec.Struct, frozen=True):
+    """Sums over all day files; `reasons` has the rejected lines by reason."""
 
     files: _Count
     bytes: _Count
@@ -62,39 +74,93 @@ class _Totals(msgspec.Struct):
     reasons: dict[str, _Count]
 
 
-class _Shrunk(msgspec.Struct):
+class Shrunk(msgspec.Struct, frozen=True):
     """Launches of a day that lost more than half of them."""
 
     before: _Count
     now: _Count
 
 
-class _Manifest(msgspec.Struct):
-    """All parts of a manifest; those with a default were not there from the start."""
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a data set holds. Parts with a default are missing from manifests of earlier versions.
+
+    Attributes
+    ----------
+    daskbinder : str
+        Version of the package that wrote it.
+    instance : str
+        Name of the BinderHub; empty where that is not stated.
+    source : str
+        Address of the archive.
+    start, end : datetime.date
+        Dates of the first and the last day file.
+    options : Options
+        How it was counted.
+    missing : tuple of datetime.date
+        Dates between these that have no day file.
+    incomplete : dict of str to tuple of datetime.date
+        Windows that lack days (``weekly/2021-W08``), and which.
+    totals : Totals
+        Sums over all day files.
+    unknown_origins : tuple of str
+        Hosts that the federation table does not know.
+    strays : tuple of datetime.date
+        Dates of the day files that hold launches of another date.
+    shrunk : dict of datetime.date to Shrunk
+        Days that have less than half of the launches they had.
+    absent : dict of datetime.date to int
+        Days that have no file any more, and the launches they had.
+    files : dict of str to FileEntry
+        The files, by their names below DEST.
+    lost : dict of str to str
+        Day files that were left out, and why.
+    """
 
     daskbinder: str
+    instance: str = ""
     source: str
     start: date
     end: date
-    options: _Options
-    missing: list[date]
-    incomplete: dict[str, list[date]]
-    totals: _Totals
-    unknown_origins: list[str]
-    strays: list[date]
-    files: dict[str, Any]
-    lost: dict[str, str] = {}
-    shrunk: dict[date, _Shrunk] = {}
+    options: Options
+    missing: tuple[date, ...]
+    incomplete: dict[str, tuple[date, ...]]
+    totals: Totals
+    unknown_origins: tuple[str, ...]
+    strays: tuple[date, ...]
+    shrunk: dict[date, Shrunk] = {}
     absent: dict[date, _Count] = {}
-    instance: str = ""
+    files: dict[str, FileEntry]
+    lost: dict[str, str] = {}
+
+    @property
+    def secret_launches(self) -> int:
+        """Launches in the rollups by specs that hold a password, a user or a token.
+
+        The windows of a kind, by hour or by day, hold every launch once.
+        """
+        found: Counter[str] = Counter()
+        for name, entry in self.files.items():
+            found[name.rpartition("/")[0]] += entry.secret or 0
+        return max(found.values(), default=0)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All parts as they stand in the file."""
+        return msgspec.json.decode(msgspec.json.encode(self))
+
+
+class _Outline(msgspec.Struct):
+    """As much of a manifest as tells whether to read on."""
+
+    files: dict[str, msgspec.Raw]
+    options: Any = None
 
 
 class BrokenManifest(InputError):
-    """A manifest that tells nothing; counting everything anew replaces it."""
+    """A manifest that cannot be used; counting everything anew replaces it."""
 
 
-def read_manifest(location: Location, *, broken_is_none: bool = False) -> dict[str, Any] | None:
-    """Read the manifest of a data set.
+def read_manifest(location: Location, *, broken_is_none: bool = False) -> Manifest | None:
+    """Read the manifest of a data set; None where there is none.
 
     Parameters
     ----------
@@ -102,11 +168,6 @@ def read_manifest(location: Location, *, broken_is_none: bool = False) -> dict[s
         Where the data set lies.
     broken_is_none : bool
         Take a broken manifest for none: it will be replaced.
-
-    Returns
-    -------
-    dict or None
-        What the manifest says; None where there is none.
 
     Raises
     ------
@@ -120,34 +181,43 @@ def read_manifest(location: Location, *, broken_is_none: bool = False) -> dict[s
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        return _read(f"{location}/{MANIFEST}", data)
+        return _parse(f"{location}/{MANIFEST}", data)
     except BrokenManifest:
         if broken_is_none:
             return None
         raise
 
 
-def _read(where: str, data: bytes) -> dict[str, Any]:
+def _parse(where: str, data: bytes) -> Manifest:
     try:
-        manifest = orjson.loads(data)
-    except ValueError:
-        manifest = None
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
-        raise BrokenManifest(f"{where} is not a manifest of daskbinder; run again with --full")
-    _refuse_newer(where, manifest)
-    for name in manifest["files"]:
+        outline = msgspec.json.decode(data, type=_Outline)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise BrokenManifest(
+            f"{where} is not a manifest of daskbinder; run again with --full"
+        ) from error
+    _refuse_newer(where, outline.options)
+    for name, entry in outline.files.items():
         if not is_output(name):
             raise InputError(
                 f"{where} names {name[:80]!a}, which is no file of a data set; "
                 "remove the manifest, or give another folder"
             )
-    if flaw := _flaw(manifest):
-        raise BrokenManifest(f"{where} {flaw}; run again with --full")
+        try:
+            msgspec.json.decode(entry, type=FileEntry)
+        except msgspec.MsgspecError as error:
+            raise BrokenManifest(
+                f"{where} does not describe {name}; run again with --full"
+            ) from error
+    try:
+        manifest = msgspec.json.decode(data, type=Manifest)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise BrokenManifest(
+            f"{where} does not state what a run leaves ({error}); run again with --full"
+        ) from error
     return _without_secrets(manifest)
 
 
-def _refuse_newer(where: str, manifest: Mapping[str, Any]) -> None:
-    options = manifest.get("options")
+def _refuse_newer(where: str, options: Any) -> None:
     found = options.get("format") if isinstance(options, dict) else None
     if isinstance(found, int) and found > FORMAT:
         raise InputError(
@@ -156,34 +226,18 @@ def _refuse_newer(where: str, manifest: Mapping[str, Any]) -> None:
         )
 
 
-def _flaw(manifest: Mapping[str, Any]) -> str | None:
-    """What is wrong with the parts of a manifest, None if nothing is."""
-    for part in _Manifest.__struct_fields__[: -len(_Manifest.__struct_defaults__)]:
-        if part not in manifest:
-            return f"does not state {part!r}"
-    for name, entry in manifest["files"].items():
-        try:
-            msgspec.convert(entry, _File)
-        except msgspec.ValidationError:
-            return f"does not describe {name}"
-    try:
-        msgspec.convert(manifest, _Manifest)
-    except msgspec.ValidationError as error:
-        return f"does not state what a run leaves ({error})"
-    return None
+def _without_secrets(manifest: Manifest) -> Manifest:
+    """Cut the password of an address, which runs of an earlier version left in."""
+    source = address_of(manifest.options.source)
+    return msgspec.structs.replace(
+        manifest,
+        source=address_of(manifest.source),
+        options=msgspec.structs.replace(manifest.options, source=source),
+        lost={name: scrub(why) for name, why in manifest.lost.items()},
+    )
 
 
-def _without_secrets(manifest: dict[str, Any]) -> dict[str, Any]:
-    """Cut what runs of an earlier version let stand: the password of an address."""
-    manifest["source"] = address_of(manifest["source"])
-    manifest["options"]["source"] = address_of(manifest["options"]["source"])
-    manifest["lost"] = {name: scrub(why) for name, why in manifest.get("lost", {}).items()}
-    return manifest
-
-
-def write_manifest(
-    location: Location, manifest: Mapping[str, Any], stamp: str | None = None
-) -> None:
-    """Write the manifest, if that now there has this stamp; the data set is what it names."""
-    data = json.dumps(manifest, indent=1, ensure_ascii=False).encode() + b"\n"
-    location.write(MANIFEST, data, stamp=stamp)
+def write_manifest(location: Location, manifest: Manifest, version: str | None = None) -> None:
+    """Write the manifest, only over the one of this `version` if that is given."""
+    data = json.dumps(manifest.as_dict(), indent=1, ensure_ascii=False).encode() + b"\n"
+    location.write(MANIFEST, data, stamp=version)

@@ -12,9 +12,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from daskbinder.archive.archive import Archive
-from daskbinder.dataset.files import Rollups
 from daskbinder.dataset.layout import DAYS, MANIFEST
 from daskbinder.dataset.manifest import read_manifest
+from daskbinder.dataset.rollups import Rollups
 from daskbinder.errors import InputError
 from daskbinder.model.dates import DateSet
 from daskbinder.model.hub import MYBINDER, Instance
@@ -194,40 +194,31 @@ class Holdings:
         InputError
             When the manifest or the day table is not as a run left it.
         """
-        location, manifest = rollups.location, rollups.manifest
-        try:
-            days = rollups.table(DAYS)
-            dates: list[date] = days["date"].to_pylist()
-            flags = days["provisional"].to_pylist()
-            totals = manifest["totals"]
-            files: dict[str, dict[str, Any]] = manifest["files"]
-            return cls(
-                dest=location.address,
-                instance=rollups.instance,
-                source=str(manifest["source"]),
-                version=str(manifest["daskbinder"]),
-                days=len(dates),
-                first=min(dates, default=None),
-                last=max(dates, default=None),
-                gaps=DateSet.of(dates).gaps.spans,
-                provisional=tuple(day for day, may in zip(dates, flags, strict=True) if may),
-                launches=int(totals["accepted"]),
-                rejected=int(totals["rejected"]),
-                reasons={str(reason): int(n) for reason, n in totals["reasons"].items()},
-                index_mismatches=int(totals["index_mismatches"]),
-                windows=_windows(files),
-                incomplete=len(manifest["incomplete"]),
-                lost={str(name): str(why) for name, why in manifest.get("lost", {}).items()},
-                unknown_hosts=tuple(map(str, manifest["unknown_origins"])),
-                bytes=sum(int(entry["bytes"]) for entry in files.values())
-                + (location.entry(MANIFEST).size or 0),
-            )
-        except InputError:
-            raise
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(
-                f"{location}/{MANIFEST} does not state what a run leaves; run again with --full"
-            ) from error
+        manifest = rollups.contents
+        days = rollups.table(DAYS)
+        dates: list[date] = days["date"].to_pylist()
+        provisional = days["provisional"].to_pylist()
+        return cls(
+            dest=rollups.location.address,
+            instance=rollups.instance,
+            source=manifest.source,
+            version=manifest.daskbinder,
+            days=len(dates),
+            first=min(dates, default=None),
+            last=max(dates, default=None),
+            gaps=DateSet.of(dates).gaps.spans,
+            provisional=tuple(day for day, may in zip(dates, provisional, strict=True) if may),
+            launches=manifest.totals.accepted,
+            rejected=manifest.totals.rejected,
+            reasons=manifest.totals.reasons,
+            index_mismatches=manifest.totals.index_mismatches,
+            windows=_windows(manifest.files),
+            incomplete=len(manifest.incomplete),
+            lost=manifest.lost,
+            unknown_hosts=manifest.unknown_origins,
+            bytes=sum(entry.bytes for entry in manifest.files.values())
+            + (rollups.location.entry(MANIFEST).size or 0),
+        )
 
     @property
     def missing(self) -> int:

@@ -25,7 +25,7 @@ from panel.io import hold
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError
 
-from daskbinder.dataset.files import Rollups
+from daskbinder.dataset.rollups import Rollups
 from daskbinder.errors import InputError
 from daskbinder.model.dates import day_of
 from daskbinder.pages import templates

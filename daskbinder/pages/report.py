@@ -12,7 +12,7 @@ from bokeh.embed import components
 from bokeh.resources import Resources
 
 from daskbinder._version import __version__
-from daskbinder.dataset.files import Rollups
+from daskbinder.dataset.rollups import Rollups
 from daskbinder.model.dates import DateSet, day_of
 from daskbinder.pages import templates
 from daskbinder.pages.content import HEADLINES, PageContent, figures, legend, tallies
@@ -76,7 +76,7 @@ def render(rollups: Rollups) -> str:
     script, places = components(drawn)
     bokeh = Resources(mode="inline", components=["bokeh"]).js_raw
     scripts = [*bokeh, *_SCRIPT.findall(script), templates.web("page.js")]
-    totals = rollups.manifest["totals"]
+    totals = rollups.contents.totals
     return (
         templates.environment()
         .get_template("report.html")
@@ -87,7 +87,7 @@ def render(rollups: Rollups) -> str:
             figures=places,
             version=__version__,
             instance=tables.instance,
-            source=_source(str(rollups.manifest["source"])),
+            source=_source(rollups.contents.source),
             first=day_of(tables.first),
             last=day_of(tables.last),
             headlines=list(HEADLINES.items()),
@@ -110,9 +110,9 @@ def render(rollups: Rollups) -> str:
                 for number, note in enumerate(tables.notes, 1)
                 if note.touches(state.first, state.last, tables.members)
             ],
-            files=f"{totals['files']:,}",
-            launches=f"{totals['accepted']:,}",
-            rejected=f"{totals['rejected']:,}",
+            files=f"{totals.files:,}",
+            launches=f"{totals.accepted:,}",
+            rejected=f"{totals.rejected:,}",
         )
     )
 

@@ -1,25 +1,57 @@
-"""How an archive is cut into tasks: blocks of bytes to read, and spans of months to bring together.
+"""How an archive is cut into blocks, each read by one task. Sums of sizes; reads nothing."""
 
-Calendar work and sums of sizes; reads nothing.
-"""
-
-from collections.abc import Iterable, Sequence
-from datetime import MAXYEAR, MINYEAR, date
-from functools import cache
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from hashlib import blake2b
-from typing import NamedTuple
+from itertools import groupby
 
-from daskbinder.archive.dayfiles import DayFile, Part
-from daskbinder.model.windows import window_of
+from daskbinder.archive.dayfiles import DayFile, Part, parts_of
+from daskbinder.model.dates import DateSet
+from daskbinder.model.windows import Window, window_of, windows_of
 
-_MOST_SPANS = 600
-"""Parts of time whose counts meet, at most; of a longer archive, each holds several months."""
+MAX_BLOCKS = 6_000
+"""Tasks that read, at most: of a larger archive each reads more, but holds no more at a time."""
 
-Start = tuple[date, int]
-"""What tells a block from the others of a plan: the date of its first file, and where it starts."""
+Block = tuple[Part, ...]
+"""Parts of day files that one task reads."""
 
 
-def cut_into_blocks(parts: Iterable[Part], size: int) -> Iterable[tuple[Part, ...]]:
+@dataclass(frozen=True)
+class BlockLayout:
+    """The blocks of a run, by the month of their day files; no block spans two months."""
+
+    by_month: Mapping[Window, tuple[Block, ...]]
+
+    @classmethod
+    def of(
+        cls, files: Sequence[DayFile], blocksize: int, max_blocks: int = MAX_BLOCKS
+    ) -> "BlockLayout":
+        """Cut files, which are sorted by date, into blocks of about `blocksize` bytes."""
+        size = max(blocksize, sum(file.size for file in files) // max_blocks)
+        months = groupby(files, key=lambda file: file.date.replace(day=1))
+        return cls(
+            {
+                window_of("monthly", first): tuple(
+                    cut_into_blocks(parts_of(of_month, blocksize), size)
+                )
+                for first, of_month in months
+            }
+        )
+
+    def near(self, month: Window, margin: int) -> list[Block]:
+        """Blocks of a month and of so many days before and after it."""
+        reach = DateSet.of([month.first, month.last]).widened(margin, margin).spans
+        first, last = reach[0][0], reach[-1][1]
+        return [
+            block
+            for one in windows_of("monthly", [first, month.first, last])
+            for block in self.by_month.get(one, ())
+            if first <= block[-1].file.date and block[0].file.date <= last
+        ]
+
+
+def cut_into_blocks(parts: Iterable[Part], size: int) -> Iterator[Block]:
     """Put parts of day files into blocks of about equal size, at most `size` bytes."""
     parts = list(parts)
     total = sum(part.stop - part.start for part in parts)
@@ -37,43 +69,13 @@ def cut_into_blocks(parts: Iterable[Part], size: int) -> Iterable[tuple[Part, ..
         yield tuple(block)
 
 
-def start_of(block: Sequence[Part]) -> Start:
-    """Tell a block from the others of a plan, by less than all that is in it."""
+def start_of(block: Block) -> tuple[date, int]:
+    """Date and offset at which a block starts, which no other block of a plan has."""
     return block[0].file.date, block[0].start
 
 
-class Span(NamedTuple):
-    """Whole months whose counts meet in one task."""
-
-    first: date
-    last: date
-
-    @property
-    def label(self) -> str:
-        """Name of its first month."""
-        return self.first.isoformat()[:7]
-
-
-@cache
-def span_of_month(month: int, months: int) -> Span:
-    """Find the span of so many months that holds a month, counted from the year 0."""
-    at = month // months * months
-    calendar = [divmod(at + i, 12) for i in range(months)]
-    inside = [date(year, month + 1, 1) for year, month in calendar if MINYEAR <= year <= MAXYEAR]
-    return Span(inside[0], window_of("monthly", inside[-1]).last)
-
-
-def months_together(files: Sequence[DayFile]) -> int:
-    """How many months meet in one task: one, unless there were too many tasks."""
-    if not files:
-        return 1
-    first, last = files[0].date, files[-1].date
-    months = (last.year - first.year) * 12 + last.month - first.month + 1
-    return -(-months // _MOST_SPANS)
-
-
 def digest(files: Iterable[DayFile]) -> str:
-    """Tell day files as they were listed from any others; fast, for there may be a million."""
+    """Checksum of a listing: names, sizes and fingerprints of day files."""
     hashed = blake2b(digest_size=16)
     for file in files:
         hashed.update(f"{file.name} {file.size} {file.fingerprint}\n".encode())

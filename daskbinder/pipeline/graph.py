@@ -1,255 +1,281 @@
-"""The tasks of a plan, as lazy calls that depend on one another: one graph.
+"""The tasks of a run as lazy calls that depend on one another: one graph.
 
-Each task is named by what it is made from, so that the same one is recognised wherever it was done.
-Building them reads no day file and computes nothing; which cluster runs them, they cannot tell.
+Each task is named by what it is made from, so that a finished one is recognised by its receipt.
+Building the graph reads no day file and computes nothing; it does not know which cluster will run
+it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import replace
-from datetime import date, timedelta
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from itertools import groupby, islice
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 import dask
 from dask.base import tokenize
 from dask.delayed import Delayed
 
-from daskbinder.archive.dayfiles import Part, parts_of, read_index
-from daskbinder.archive.losses import refuse_losses
-from daskbinder.counting.counts import Counts
-from daskbinder.counting.members import count_members
+from daskbinder.archive.dayfiles import read_index
 from daskbinder.dataset import journal
-from daskbinder.dataset.files import Written
 from daskbinder.dataset.layout import ACTIVE, DIRECTORY, REPOSITORIES, repositories_name
 from daskbinder.dataset.manifest import FORMAT
 from daskbinder.errors import InputError, JobError
-from daskbinder.model.dates import DateSet, day_number
-from daskbinder.model.federation import Federation
-from daskbinder.model.windows import window_of, windows_of
-from daskbinder.pipeline import counting_tasks
-from daskbinder.pipeline.blocks import (
-    Span,
-    Start,
-    cut_into_blocks,
-    digest,
-    months_together,
-    span_of_month,
-    start_of,
-)
-from daskbinder.pipeline.incremental import Earlier, Scope
-from daskbinder.pipeline.request import Request
-from daskbinder.storage.location import Location
-
-_DAY = timedelta(days=1)
-
-_MOST_BLOCKS = 6_000
-"""Tasks that read, at most; of a larger archive, each reads more, but holds no more at a time."""
+from daskbinder.model.dates import DateSet
+from daskbinder.model.windows import Window, window_of, windows_of
+from daskbinder.pipeline import counting_tasks, output_tasks
+from daskbinder.pipeline.blocks import Block, BlockLayout, digest, start_of
+from daskbinder.pipeline.incremental import Update
+from daskbinder.pipeline.request import Request, RunPolicy
 
 _MONTHS_READ = 12
-"""Months of repositories that stand and are read by one task."""
+"""Months of repositories that one task reads."""
 
 T = TypeVar("T")
 _Lazy = Callable[..., Delayed]
 
 
+@dataclass(frozen=True)
+class Outputs(Generic[T]):
+    """What a run writes: lazy values before it, their results after it.
+
+    Attributes
+    ----------
+    rollups : tuple
+        Rollups, by kind of window and month.
+    repositories : optional
+        Launches of repositories and their directory; None in compat mode, and where they stand.
+    series : optional
+        The federation series; None in compat mode.
+    days, rejects
+        The day table and the rejected lines.
+    """
+
+    rollups: tuple[T, ...]
+    repositories: T | None
+    series: T | None
+    days: T
+    rejects: T
+
+    def __iter__(self) -> Any:
+        """Iterate over all values, in a fixed order."""
+        optional = (self.repositories, self.series)
+        yield from (*self.rollups, *(one for one in optional if one is not None))
+        yield from (self.days, self.rejects)
+
+    def with_results(self, results: Iterable[Any]) -> "Outputs[Any]":
+        """Put results in the place of the values, in the same order."""
+        rest = iter(results)
+        return Outputs(
+            tuple(islice(rest, len(self.rollups))),
+            None if self.repositories is None else next(rest),
+            None if self.series is None else next(rest),
+            next(rest),
+            next(rest),
+        )
+
+
 class GraphBuilder:
-    """Makes the tasks of one plan, each at most once, and none whose result is there already."""
+    """Makes the tasks of one run, each at most once, and none that has a receipt.
+
+    Parameters
+    ----------
+    request, policy, update
+        What is counted, how, and what must be read.
+    token : str
+        Identifies the request together with the data set it builds on.
+    finished : collection of str
+        Keys of the tasks that have a receipt.
+    """
 
     def __init__(
-        self, wish: Request, token: str, earlier: Earlier | None, scope: Scope, done: set[str]
+        self,
+        request: Request,
+        policy: RunPolicy,
+        update: Update,
+        token: str,
+        finished: Collection[str],
     ) -> None:
-        self.wish, self.token, self.earlier, self.scope, self.done = (
-            wish,
-            token,
-            earlier,
-            scope,
-            done,
+        self.request, self.policy, self.update = request, policy, update
+        self.token, self.finished = token, finished
+        self.margin = int(request.rules.compat is None)
+        self.layout = BlockLayout.of(update.read, policy.block_bytes)
+        read = DateSet.of(file.date for file in update.read).widened(self.margin, self.margin)
+        dates = read if update.dates is None else DateSet.of(update.dates)
+        self.months = windows_of("monthly", dates)
+        locations = request.archive.location, request.dest
+        self.salt = tokenize(*(at.address for at in locations), request.rules, FORMAT)
+        # A cluster may still hold results of these names from an earlier run.
+        self.run = tokenize(token, digest(update.read), update.dates, *locations)[:8]
+        self.block_keys = {
+            block: self._key(
+                digest(part.file for part in block), [(p.start, p.stop) for p in block]
+            )
+            for blocks in self.layout.by_month.values()
+            for block in blocks
+        }
+        counted_again = None if update.dates is None else sorted(update.dates)
+        self.month_keys = {
+            month: self._key(
+                month.label, counted_again, [self.block_keys[b] for b in self.near(month)]
+            )
+            for month in self.months
+        }
+        self.counted: dict[Block, Delayed] = {}
+        self.partitions: dict[Window, Delayed] = {}
+
+    def outputs(self, windows: dict[Window, bool]) -> Outputs[Delayed]:
+        """Make everything that a run computes; `windows` are those it writes."""
+        request, update = self.request, self.update
+        rollups = tuple(
+            self.rollups(month, of_month) for month, of_month in _by_kind_and_month(windows)
         )
-        self.dates = None if scope.dates is None else frozenset(map(day_number, scope.dates))
-        # A cluster may still hold results of these names from a run before: files since replaced.
-        places = wish.archive.location, wish.dest
-        self.run = tokenize(token, digest(scope.files), scope.dates, *places)[:8]
-        self.months = months_together(scope.files)
-        self.by_span: dict[Span, list[tuple[Part, ...]]] = {}
-        held = wish.rules.blocksize
-        size = max(held, sum(file.size for file in scope.files) // _MOST_BLOCKS)
-        for span, of_span in groupby(scope.files, key=lambda file: self.span_of(file.date)):
-            self.by_span[span] = list(cut_into_blocks(parts_of(of_span, held), size))
-        margin = int(wish.rules.compat is None)
-        reach = DateSet.of(file.date for file in scope.files).widened(margin, margin)
-        self.spans = self.spans_of(reach if scope.dates is None else DateSet.of(scope.dates))
-        rules = replace(wish.rules, blocksize=0, keep_going=False)
-        self.salt = tokenize(*(location.address for location in places), rules, FORMAT)
-        self.keys: dict[Span | Start, str] = {}
-        self.counted: dict[Start, Delayed] = {}
-        self.read: list[tuple[Part, ...]] = []
-        self.partitions: dict[Span, Delayed] = {}
+        repositories = series = None
+        if request.rules.compat is None:
+            repositories = self.repositories()
+            write_series = self.final(
+                output_tasks.write_series,
+                request.present,
+                request.federation,
+                request.grains,
+                update.day_numbers,
+            )
+            series = write_series([self.members(month) for month in self.months])
+        tallies = [self.tallies(month) for month in self.layout.by_month]
+        kept = update.kept_days(request.present)
+        write_days = self.final(output_tasks.write_days, request.today, kept)
+        write_rejects = self.final(output_tasks.write_rejects, {row["name"] for row in kept})
+        return Outputs(
+            rollups,
+            repositories,
+            series,
+            days=write_days(self.index(), tallies),
+            rejects=write_rejects(tallies),
+        )
 
-    def span_of(self, day: date) -> Span:
-        """Find the months that are brought together with that of a day."""
-        return span_of_month(day.year * 12 + day.month - 1, self.months)
+    def near(self, month: Window) -> list[Block]:
+        """Blocks that may hold launches of a month: its own, and those just beside it."""
+        return self.layout.near(month, self.margin)
 
-    def spans_of(self, days: DateSet) -> dict[Span, None]:
-        """Find the spans that hold any of the days, in order."""
-        spans: dict[Span, None] = {}
-        for first, last in days.runs:
-            span = self.span_of(date.fromordinal(first))
-            spans[span] = None
-            while (after := span.last.toordinal() + 1) <= last:
-                span = self.span_of(date.fromordinal(after))
-                spans[span] = None
-        return spans
-
-    def endings(self, kind: str) -> Iterator[tuple[Span, DateSet]]:
-        """Spans in which windows end that are written, and the days of these windows."""
-        days = self.wish.days[kind]
-        if self.scope.dates is not None:
-            anew = windows_of(kind, self.scope.dates)
-            days &= DateSet.over((one.first.toordinal(), one.last.toordinal()) for one in anew)
-        runs = [(first, window_of(kind, date.fromordinal(last)).last) for first, last in days.runs]
-        for span in self.spans_of(DateSet.over((first, last.toordinal()) for first, last in runs)):
-            first, last = window_of(kind, span.first), window_of(kind, span.last)
-            stop = last.last if last.last <= span.last else last.first - _DAY
-            ending = days.between(first.first.toordinal(), stop.toordinal())
-            if ending.runs:
-                yield span, ending
-
-    def blocks_read(self) -> tuple[tuple[Part, ...], ...]:
+    def blocks_read(self) -> tuple[Block, ...]:
         """The blocks that some task asked for."""
-        return tuple(sorted(self.read, key=start_of))
+        return tuple(sorted(self.counted, key=start_of))
 
-    def kept_days(self) -> list[dict[str, Any]]:
-        """Rows of the earlier day table whose files are not read again."""
-        if self.earlier is None:
-            return []
-        stands = {file.date for file in self.wish.files} - {file.date for file in self.scope.files}
-        return [row for row in self.earlier.days.to_pylist() if row["date"] in stands]
-
-    def count(self, block: tuple[Part, ...]) -> Delayed:
+    def count(self, block: Block) -> Delayed:
         """Count a block."""
-        start = start_of(block)
-        if start not in self.counted:
-            source, rules = self.wish.archive.location, self.wish.rules
-            task = partial(counting_tasks.count_block, source, block, rules)
+        if block not in self.counted:
+            request = self.request
+            task = partial(
+                counting_tasks.count_block,
+                request.archive.location,
+                block,
+                request.rules,
+                self.policy,
+            )
             name = f"{block[0].file.date}.{block[0].start}"
-            key = self._key_of_block(block)
-            self.counted[start] = self._lazy(task, name, key)()
-            self.read.append(block)
-        return self.counted[start]
+            self.counted[block] = self._lazy(task, name, self.block_keys[block])()
+        return self.counted[block]
 
     def index(self) -> Delayed:
         """Read the archive's index, before anything else.
 
         Only the last task needs it, but it may be far away, and then all would wait for it.
         """
-        task = partial(read_index, self.wish.archive.location, self.wish.archive.instance)
+        archive = self.request.archive
+        task = partial(read_index, archive.location, archive.instance)
         with dask.annotate(priority=1):
             return self._lazy(task, "all", self._key(self.token))()
 
-    def tallies(self, span: Span) -> Delayed:
-        """Take the tallies of some months over, so that their counts can be let go."""
-        blocks = self.by_span[span]
+    def tallies(self, month: Window) -> Delayed:
+        """Take the tallies of a month over, so that its counts can be released."""
+        blocks = self.layout.by_month[month]
+        parts = {part for block in blocks for part in block}
         return self._once(
             counting_tasks.tallies_of,
-            span.label,
-            self._key([*map(self._key_of_block, blocks)]),
+            month.label,
+            self._key([self.block_keys[block] for block in blocks]),
             lambda: [self.count(block) for block in blocks],
             "tallies",
-            lambda tallies: {part for part, _ in tallies} == {p for block in blocks for p in block},
+            lambda tallies: {part for part, _ in tallies} == parts,
         )
 
-    def partition(self, span: Span) -> Delayed:
-        """Bring the counts of some months together."""
-        if span not in self.partitions:
-            task = partial(_partition, span.first, span.last, self.dates)
-            blocks = self._blocks_of(span)
-            self.partitions[span] = self._lazy(task, span.label, self._key_of(span))(
-                [self.count(block) for block in blocks]
+    def partition(self, month: Window) -> Delayed:
+        """Merge the counts of a month."""
+        if month not in self.partitions:
+            task = partial(counting_tasks.partition, month, self.update.day_numbers)
+            self.partitions[month] = self._lazy(task, month.label, self.month_keys[month])(
+                [self.count(block) for block in self.near(month)]
             )
-        return self.partitions[span]
+        return self.partitions[month]
 
-    def members(self, span: Span) -> Delayed:
-        """Count some months by federation member."""
-        task = partial(_count_members, self.wish.federation)
-        key = self._key(self._key_of(span), self.wish.federation.fingerprint)
-        return self._once(task, span.label, key, lambda: self.partition(span), "members")
+    def members(self, month: Window) -> Delayed:
+        """Count a month by federation member."""
+        federation = self.request.federation
+        task = partial(counting_tasks.members_of, federation)
+        key = self._key(self.month_keys[month], federation.fingerprint)
+        return self._once(task, month.label, key, lambda: self.partition(month), "members")
 
-    def rollups(self, kind: str, span: Span, days: DateSet) -> Delayed:
-        """Write the windows of one kind that end in the same months."""
-        spans = [one for one in self.spans_of(days) if one in self.spans]
-        present = self.wish.present & days
-        compat, grains = self.wish.rules.compat, self.wish.grains
-        standing: frozenset[str] = frozenset()
-        if self.earlier is not None:
-            names = (
-                counting_tasks.name_of(window, grain, compat)
-                for window in windows_of(kind, days)
-                for grain in grains
-            )
-            standing = frozenset(name for name in names if name in self.earlier.files)
+    def rollups(self, month: Window, windows: dict[Window, bool]) -> Delayed:
+        """Write the windows of one kind that end in the same month."""
+        request = self.request
+        firsts = {_month(day) for window in windows for day in (window.first, window.last)}
+        months = [one for one in self.months if one.first in firsts]
+        names = [name for window in windows for name in request.names_of(window)]
         task = partial(
-            counting_tasks.write_rollups,
-            self.wish.dest,
-            kind,
-            days,
-            present,
-            grains,
-            compat,
-            counting_tasks.Renewal(self.dates, standing),
+            output_tasks.write_rollups,
+            request.dest,
+            windows,
+            request.grains,
+            request.rules.compat,
+            self.update.carry_over(names),
         )
-        base = self.token if self.earlier else ""
-        inputs = [self._key_of(one) for one in spans]
-        key = self._key(inputs, days.runs, present.runs, grains, base)
-        label = f"{kind}-{span.label}"
-        return self._once(task, label, key, lambda: [self.partition(one) for one in spans])
+        inputs = [self.month_keys[one] for one in months]
+        written = [(window.label, always) for window, always in windows.items()]
+        kind = next(iter(windows)).kind
+        key = self._key(inputs, kind, written, request.grains, self._base)
+        label = f"{kind}-{month.label}"
+        return self._once(task, label, key, lambda: [self.partition(one) for one in months])
 
     def repositories(self) -> Delayed | None:
-        """Write the launches of repositories, and after all of them their directory.
+        """Write the launches of repositories by month, and after all of them their directory.
 
-        All of these stand where no date is counted anew. They come before rollups of the same
-        launches, since the directory waits for all of them.
+        None where no date is counted again: then all of these stand. They come before rollups of
+        the same launches, since the directory waits for all of them.
         """
-        standing: frozenset[str] = frozenset()
-        if self.earlier is not None:
-            files = self.earlier.files
-            if not self.dates and {DIRECTORY, ACTIVE} <= files.keys():
-                return None
-            standing = frozenset(name for name in files if name.startswith(REPOSITORIES))
-        anew = {repositories_name(month) for month in windows_of("monthly", self.scope.dates or ())}
-        spans = list(self.spans)
+        if not self.months and self.update.files >= {DIRECTORY, ACTIVE}:
+            return None
+        recounted = {repositories_name(month) for month in self.months}
+        standing = {name for name in self.update.files if name.startswith(REPOSITORIES)}
         read = []
         with dask.annotate(priority=1):
-            # the last months by themselves, since all else is done when they are
-            for some in filter(None, (*_some(spans[:-1], _MONTHS_READ), spans[-1:])):
-                written = [self._repositories(span, standing & anew) for span in some]
-                read.append(self._visits(some[0].label, ())(written))
-        for at, names in enumerate(_some(sorted(standing - anew), _MONTHS_READ)):
-            read.append(self._visits(f"standing-{at}", names)())
-        return self.last(counting_tasks.write_directory, self.wish.present)(read)
+            # the last month by itself, since everything else is done when it is
+            for months in filter(None, (*_batches(self.months[:-1]), self.months[-1:])):
+                written = [self._repositories(month) for month in months]
+                read.append(self._visits(months[0].label, ())(written))
+        for number, names in enumerate(_batches(sorted(standing - recounted))):
+            read.append(self._visits(f"standing-{number}", names)())
+        return self.final(output_tasks.write_directory, self.request.present)(read)
 
     def _visits(self, label: str, standing: Sequence[str]) -> _Lazy:
-        """Make a task that reads visits from files that stand, or that other tasks have written."""
-        task = partial(counting_tasks.read_visits, self.wish.dest, standing)
+        """Read visits from files that stand, or that other tasks have written."""
+        task = partial(output_tasks.read_visits, self.request.dest, standing)
         return self._lazy(task, label, self._key(self.token, standing))
 
-    def _repositories(self, span: Span, standing: frozenset[str]) -> Delayed:
+    def _repositories(self, month: Window) -> Delayed:
+        request = self.request
         task = partial(
-            counting_tasks.write_repositories,
-            self.wish.dest,
-            span.first,
-            span.last,
-            self.wish.federation,
-            counting_tasks.Renewal(self.dates, standing),
+            output_tasks.write_repositories,
+            request.dest,
+            month,
+            request.federation,
+            self.update.carry_over([repositories_name(month)]),
         )
-        base = self.token if self.earlier else ""
-        key = self._key(self._key_of(span), self.wish.federation.fingerprint, base)
-        return self._once(task, span.label, key, lambda: self.partition(span))
+        key = self._key(self.month_keys[month], request.federation.fingerprint, self._base)
+        return self._once(task, month.label, key, lambda: self.partition(month))
 
-    def last(self, task: Any, *constants: Any) -> _Lazy:
-        """Make a task that ends the plan and is done in every run."""
-        bound = partial(task, self.wish.dest, *constants)
+    def final(self, task: Any, *constants: Any) -> _Lazy:
+        """Make a task that ends the graph and is done in every run."""
+        bound = partial(task, self.request.dest, *constants)
         return self._lazy(bound, "all", self._key(self.token, constants))
 
     def _once(
@@ -257,24 +283,21 @@ class GraphBuilder:
         task: Any,
         label: str,
         key: str,
-        inputs: Any,
+        inputs: Callable[[], Any],
         kind: journal.Kind = "written",
-        holds: Callable[[Any], bool] | None = None,
+        is_complete: Callable[[Any], bool] = lambda _: True,
     ) -> Delayed:
-        """Make a task that leaves a receipt, or recall its result if it left one that `holds`."""
-        name = _name(task, label, key)
-        dest = self.wish.dest
-        if kind == "written":
-            holds = partial(_are_there, dest)
-        if name in self.done:
+        """Make a task that leaves a receipt, or recall its result from one that is complete."""
+        name, dest = _name(task, label, key), self.request.dest
+        if name in self.finished:
             result = journal.recall(dest, name, kind)
-            if result is not None and (holds is None or holds(result)):
+            if result is not None and is_complete(result):
                 return dask.delayed(result, name=f"recalled-{name}", traverse=False)
-        kept = partial(journal.remember, dest, name, kind, task)
-        return self._lazy(kept, label, key, of=task)(inputs())
+        remembered = partial(journal.remember, dest, name, kind, task)
+        return self._lazy(remembered, label, key, of=task)(inputs())
 
     def _lazy(self, task: Any, label: str, key: str, *, of: Any = None) -> _Lazy:
-        """Make a lazy call of `task`, named so that the dashboard tells what it is about.
+        """Make a lazy call of `task`, under a name that the dashboard shows.
 
         It is called with results of other tasks and lists of such; all else is bound to it. Dask
         gets the lists unfolded: it would copy the graph behind each to look into it.
@@ -289,42 +312,30 @@ class GraphBuilder:
 
         return call
 
-    def _blocks_of(self, span: Span) -> list[tuple[Part, ...]]:
-        """Blocks that may hold launches of some months: their own, and those just beside."""
-        margin = int(self.wish.rules.compat is None)
-        days = DateSet.of([span.first, span.last]).widened(margin, margin)
-        first, last = days.runs[0][0], days.runs[-1][1]
-        near = self.spans_of(DateSet(((first, last),)))
-        return [
-            block
-            for one in near
-            for block in self.by_span.get(one, ())
-            if first <= block[-1].file.date.toordinal() and block[0].file.date.toordinal() <= last
-        ]
-
-    def _key_of(self, span: Span) -> str:
-        """Name what the counts of some months are made from."""
-        if span not in self.keys:
-            dates = None if self.dates is None else sorted(self.dates)
-            blocks = [self._key_of_block(block) for block in self._blocks_of(span)]
-            self.keys[span] = self._key(span, dates, blocks)
-        return self.keys[span]
-
-    def _key_of_block(self, block: tuple[Part, ...]) -> str:
-        start = start_of(block)
-        if start not in self.keys:
-            bounds = [(part.start, part.stop) for part in block]
-            self.keys[start] = self._key(digest(part.file for part in block), bounds)
-        return self.keys[start]
+    @property
+    def _base(self) -> str:
+        """What rows that are carried over come from; empty where everything is counted."""
+        return self.token if self.update.earlier else ""
 
     def _key(self, *parts: Any) -> str:
-        key: str = tokenize(self.salt, parts)
-        return key[:16]
+        return str(tokenize(self.salt, parts))[:16]
 
 
-def _some(items: Sequence[T], size: int) -> list[Sequence[T]]:
-    """Cut items into runs of `size`."""
-    return [items[at : at + size] for at in range(0, len(items), size)]
+def _by_kind_and_month(
+    windows: Mapping[Window, bool],
+) -> Iterator[tuple[Window, dict[Window, bool]]]:
+    """Group windows by kind and by the month they end in."""
+    for (_, first), of_month in groupby(windows, key=lambda one: (one.kind, _month(one.last))):
+        yield window_of("monthly", first), {window: windows[window] for window in of_month}
+
+
+def _month(day: date) -> date:
+    """First day of the month of a day."""
+    return day.replace(day=1)
+
+
+def _batches(items: Sequence[T]) -> list[Sequence[T]]:
+    return [items[start : start + _MONTHS_READ] for start in range(0, len(items), _MONTHS_READ)]
 
 
 def _fold(task: Any, sizes: Sequence[int | None], *inputs: Any) -> Any:
@@ -334,31 +345,12 @@ def _fold(task: Any, sizes: Sequence[int | None], *inputs: Any) -> Any:
         return task(*(next(rest) if size is None else [*islice(rest, size)] for size in sizes))
     except (InputError, JobError) as error:
         failed = error
-    # what it came from may be of a kind that cannot be sent; the sentence says it all
+    # the cause may be of a kind that cannot be sent; the sentence says it all
     failed.__cause__ = failed.__context__ = None
     raise failed.with_traceback(None)
-
-
-def _are_there(dest: Location, files: Sequence[Written]) -> bool:
-    """Whether the files that a task says it wrote are there."""
-    with suppress(FileNotFoundError):
-        return all(dest.entry(file.name).size == file.bytes for file in files)
-    return False
-
-
-def _partition(
-    first: date, last: date, dates: frozenset[int] | None, blocks: Sequence[counting_tasks.Counted]
-) -> dict[str, Counts]:
-    """Bring counts together if all files are good: where one is lost, nothing is written."""
-    refuse_losses(counted.tallies for counted in blocks)
-    return counting_tasks.partition(first, last, dates, blocks)
-
-
-def _count_members(federation: Federation, partition: dict[str, Any]) -> Any:
-    return count_members(partition["hour"], federation)
 
 
 def _name(task: Any, label: str, key: str) -> str:
     while isinstance(task, partial):
         task = task.func
-    return f"{task.__name__.strip('_').replace('_', '-')}-{label}-{key}"
+    return f"{task.__name__.replace('_', '-')}-{label}-{key}"

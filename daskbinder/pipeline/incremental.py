@@ -1,21 +1,24 @@
-"""What of an earlier run still stands, and what must be read again.
+"""What of an earlier data set stands, and what must be read and counted again.
 
-Calendar work on names and fingerprints; reads the earlier manifest and day table, no day file.
+Calendar work on names and fingerprints: reads the earlier manifest and day table, no day file.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 
 from daskbinder.archive.dayfiles import DayFile
-from daskbinder.dataset.files import is_whole, read_table
+from daskbinder.dataset.files import is_intact, read_table
 from daskbinder.dataset.layout import DAYS, EARLIER_DAYS
+from daskbinder.dataset.manifest import FileEntry, Manifest, Options
 from daskbinder.errors import InputError
-from daskbinder.model.dates import beside
+from daskbinder.model.dates import beside, day_number
+from daskbinder.pipeline.output_tasks import CarryOver
 from daskbinder.storage.location import Location
 
 
@@ -25,51 +28,110 @@ class Earlier:
 
     Attributes
     ----------
-    files : dict
-        The manifest's entries of its files that are there, by name.
-    days : pyarrow.Table
-        Its day table.
+    files : dict of str to FileEntry
+        Its files that are there, by name.
+    days : list of dict
+        The rows of its day table.
     strays : frozenset of datetime.date
-        Dates of the files that hold launches of another date.
-    unknown : tuple of str
-        Origins the federation table did not know.
+        Dates of the day files that hold launches of another date.
+    unknown_origins : tuple of str
+        Hosts that the federation table did not know.
     """
 
-    files: Mapping[str, Mapping[str, Any]] = field(repr=False)
-    days: pa.Table = field(repr=False)
+    files: Mapping[str, FileEntry] = field(repr=False)
+    days: Sequence[dict[str, Any]] = field(repr=False)
     strays: frozenset[date]
-    unknown: tuple[str, ...]
-
-    @property
-    def launches(self) -> dict[date, int]:
-        """Launches of each day file."""
-        return _launches_in(self.days)
+    unknown_origins: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Scope:
-    """What a run reads and recounts.
+class Update:
+    """What a run reads and counts again, and what it builds on.
 
     Attributes
     ----------
-    files : tuple of DayFile
+    earlier : Earlier or None
+        The data set it builds on; None where everything is counted.
+    read : tuple of DayFile
         The day files that are read.
     dates : frozenset of datetime.date, or None
-        The dates that are counted anew; None for all.
+        The dates that are counted again; None for all.
     """
 
-    files: tuple[DayFile, ...]
+    earlier: Earlier | None
+    read: tuple[DayFile, ...]
     dates: frozenset[date] | None
 
-    def counts_anew(self, day: date) -> bool:
-        """Whether a date is counted anew."""
-        return self.dates is None or day in self.dates
+    @classmethod
+    def of(
+        cls, earlier: Earlier | None, files: Sequence[DayFile], more: Collection[date] = ()
+    ) -> "Update":
+        """Decide what must be read.
+
+        Launches of a date may stand in its own file and, where these hold strays, in the files of
+        the days beside it. So a date that is counted again needs all of these files, and a file
+        with strays that is read has the dates beside it counted again. The set grows until both
+        hold.
+
+        Parameters
+        ----------
+        earlier : Earlier or None
+            What the run can build on.
+        files : sequence of DayFile
+            The day files as they are listed now.
+        more : collection of datetime.date
+            Dates to count again even if nothing changed.
+        """
+        if earlier is None:
+            return cls(None, tuple(files), None)
+        read = _changed(earlier, files)
+        dates = {*read, *more}
+        while True:
+            dates |= {near for day in read & earlier.strays for near in beside(day)}
+            needed = read | dates | {day for day in earlier.strays if beside(day) & dates}
+            if needed == read:
+                break
+            read = needed
+        dates |= read
+        return cls(earlier, tuple(file for file in files if file.date in read), frozenset(dates))
+
+    def recounts(self, days: Collection[date]) -> bool:
+        """Whether any of these dates is counted again."""
+        return self.dates is None or not self.dates.isdisjoint(days)
+
+    @cached_property
+    def day_numbers(self) -> frozenset[int] | None:
+        """The dates that are counted again, in days from 1970-01-01; None for all."""
+        return None if self.dates is None else frozenset(map(day_number, self.dates))
+
+    @property
+    def files(self) -> frozenset[str]:
+        """Names of the earlier files."""
+        return frozenset(self.earlier.files if self.earlier else ())
+
+    def carry_over(self, names: Collection[str]) -> CarryOver:
+        """What tasks that write these files need to know of their earlier versions."""
+        return CarryOver(self.day_numbers, self.files & set(names))
+
+    def kept_days(self, present: Iterable[date]) -> list[dict[str, Any]]:
+        """Rows of the earlier day table whose files are still there and are not read again."""
+        if self.earlier is None:
+            return []
+        stands = set(present) - {file.date for file in self.read}
+        return [row for row in self.earlier.days if row["date"] in stands]
+
+
+def _changed(earlier: Earlier, files: Sequence[DayFile]) -> set[date]:
+    """Dates whose file is new, gone, or another than the one that was counted."""
+    before = {row["date"]: (row["name"], row["bytes"], row["fingerprint"]) for row in earlier.days}
+    now = {file.date: (file.name, file.size, file.fingerprint) for file in files}
+    return {day for day in before.keys() | now.keys() if before.get(day) != now.get(day)}
 
 
 def find_earlier(
     dest: Location,
-    manifest: Mapping[str, Any] | None,
-    options: Mapping[str, Any],
+    manifest: Manifest | None,
+    options: Options,
     suspects: Collection[str] | None,
     damaged: Collection[str] = (),
 ) -> Earlier | None:
@@ -79,10 +141,10 @@ def find_earlier(
     ----------
     dest : Location
         Where it would be.
-    manifest : mapping or None
-        Its manifest, None where there is none.
-    options : mapping
-        As the manifest would state them.
+    manifest : Manifest or None
+        Its manifest.
+    options : Options
+        Those of this run.
     suspects : collection of str or None
         Names of files that an interrupted run may have replaced; None if that is not known.
     damaged : collection of str
@@ -93,118 +155,63 @@ def find_earlier(
     Earlier or None
         None where there is nothing, or not all of it can be trusted.
     """
-    if manifest is None or manifest["options"] != options or DAYS not in manifest["files"]:
+    if manifest is None or manifest.options != options or DAYS not in manifest.files:
         return None
-    files = {name: entry for name, entry in manifest["files"].items() if name not in damaged}
+    files = {name: entry for name, entry in manifest.files.items() if name not in damaged}
     names = files if suspects is None else [name for name in suspects if name in files]
-    if not all(is_whole(dest, name, files[name]) for name in names if name != DAYS):
+    if not all(is_intact(dest, name, files[name]) for name in names if name != DAYS):
         return None
     days = _day_table(dest, files[DAYS])
     if days is None:
         return None
-    return Earlier(
-        files,
-        days,
-        frozenset(date.fromisoformat(day) for day in manifest["strays"]),
-        tuple(manifest["unknown_origins"]),
-    )
+    return Earlier(files, days.to_pylist(), frozenset(manifest.strays), manifest.unknown_origins)
 
 
-def _day_table(dest: Location, entry: Mapping[str, Any]) -> pa.Table | None:
+def _day_table(dest: Location, entry: FileEntry) -> pa.Table | None:
     """Read the day table of an entry of the manifest; None if it is not there, or is none."""
     for name in (DAYS, EARLIER_DAYS):
-        if is_whole(dest, name, entry):
+        if is_intact(dest, name, entry):
             with suppress(InputError):
                 return read_table(dest, name)
     return None
 
 
 def launches_before(
-    dest: Location, manifest: Mapping[str, Any], earlier: Earlier | None, *, full: bool
+    dest: Location, manifest: Manifest, earlier: Earlier | None, *, full: bool
 ) -> dict[date, int]:
     """Launches that each day had when it was counted, as far as a data set tells.
 
-    Of a day that shrank and is still small, those it once had; of one that is not there any more,
-    those it had last. A full run compares with what was counted last alone: so a day that is
-    rightly small is named once.
+    Of a day that shrank and is still small, those it once had; of a day without a file, those it
+    had last. A full run compares with what was counted last alone: so a day that is rightly small
+    is reported once.
     """
     found: dict[date, int] = {}
     if earlier is not None:
-        found = earlier.launches
-    elif DAYS in manifest["files"]:
-        days = _day_table(dest, manifest["files"][DAYS])
-        found = {} if days is None else _launches_in(days)
+        found = {row["date"]: row["accepted"] for row in earlier.days}
+    elif DAYS in manifest.files and (days := _day_table(dest, manifest.files[DAYS])) is not None:
+        found = dict(zip(days["date"].to_pylist(), days["accepted"].to_pylist(), strict=True))
     if not full:
-        once = {day: n["before"] for day, n in manifest.get("shrunk", {}).items()}
-        once |= manifest.get("absent", {})
-        found |= {date.fromisoformat(day): n for day, n in once.items()}
+        found |= {day: n.before for day, n in manifest.shrunk.items()} | manifest.absent
     return found
 
 
-def _launches_in(days: pa.Table) -> dict[date, int]:
-    return dict(zip(days["date"].to_pylist(), days["accepted"].to_pylist(), strict=True))
-
-
 def find_damaged(
-    dest: Location, manifest: Mapping[str, Any] | None, but: Collection[str] = ()
+    dest: Location, manifest: Manifest | None, replaced: Collection[str] = ()
 ) -> set[str]:
-    """Files of a data set that are gone, or have another size, as listings of their folders tell.
+    """Files of a data set that are gone or have another size, by the listings of their folders.
 
-    Those named in `but` may have another size; of no file more is looked at.
+    Those that an interrupted run may have `replaced` may have another size; contents are never
+    read.
     """
     if manifest is None or not dest.lists:
         return set()
-    sizes = {name: entry["bytes"] for name, entry in manifest["files"].items()}
-    there: dict[str, int | None] = {}
-    for folder in {name.rpartition("/")[0] for name in sizes}:
+    sizes: dict[str, int | None] = {}
+    for folder in {name.rpartition("/")[0] for name in manifest.files}:
         with suppress(FileNotFoundError, NotADirectoryError):
             for entry in dest.entries(folder):
-                there[f"{folder}/{entry.name}" if folder else entry.name] = entry.size
+                sizes[f"{folder}/{entry.name}" if folder else entry.name] = entry.size
     return {
         name
-        for name, size in sizes.items()
-        if name not in there or (there[name] != size and name not in but)
+        for name, entry in manifest.files.items()
+        if name not in sizes or (sizes[name] != entry.bytes and name not in replaced)
     }
-
-
-def scope_of(
-    earlier: Earlier | None, files: Sequence[DayFile], more: Collection[date] = ()
-) -> Scope:
-    """Decide what must be read.
-
-    Parameters
-    ----------
-    earlier : Earlier or None
-        What a run can build on.
-    files : sequence of DayFile
-        The day files as they are listed now.
-    more : collection of datetime.date
-        Dates to count anew whatever is known of them.
-
-    Returns
-    -------
-    Scope
-        The files that changed; the dates those are about; and every file that may hold launches of
-        these dates.
-    """
-    if earlier is None:
-        return Scope(tuple(files), None)
-    before = {
-        row["date"]: (row["name"], row["bytes"], row["fingerprint"])
-        for row in earlier.days.select(["date", "name", "bytes", "fingerprint"]).to_pylist()
-    }
-    now = {file.date: file for file in files}
-    changed = {
-        day
-        for day in before.keys() | now.keys()
-        if day not in now or before.get(day) != (now[day].name, now[day].size, now[day].fingerprint)
-    }
-    read, dates = set(changed), {*changed, *more}
-    while True:
-        for day in read & earlier.strays:
-            dates |= beside(day)
-        wanted = read | dates | {day for day in earlier.strays if beside(day) & dates}
-        if wanted == read:
-            break
-        read = wanted
-    return Scope(tuple(file for file in files if file.date in read), frozenset(dates | read))

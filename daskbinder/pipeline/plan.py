@@ -1,4 +1,7 @@
-"""Day files in, a plan out: what a run will read, compute and write, known before it begins."""
+"""A plan: what a run will read, compute and write, checked before anything is.
+
+A plan is a value. `revise` makes another of it for what only a run can find out.
+"""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -8,11 +11,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import dask
+import msgspec
 from dask.base import tokenize
 from dask.delayed import Delayed
 
 from daskbinder.archive.archive import Archive
-from daskbinder.archive.dayfiles import DayFile, Part
+from daskbinder.archive.dayfiles import DayFile
 from daskbinder.dataset import journal
 from daskbinder.dataset.layout import (
     ACTIVE,
@@ -25,16 +29,13 @@ from daskbinder.dataset.layout import (
 )
 from daskbinder.dataset.manifest import read_manifest
 from daskbinder.errors import InputError
-from daskbinder.model.dates import DateSet
 from daskbinder.model.federation import Federation
 from daskbinder.model.launch import VERSIONS
 from daskbinder.model.windows import GRAINS, KINDS, Window
-from daskbinder.pipeline import counting_tasks
-from daskbinder.pipeline.blocks import digest
-from daskbinder.pipeline.counting_tasks import Rules
-from daskbinder.pipeline.graph import GraphBuilder
-from daskbinder.pipeline.incremental import Earlier, Scope, find_damaged, find_earlier, scope_of
-from daskbinder.pipeline.request import Request
+from daskbinder.pipeline.blocks import Block, digest
+from daskbinder.pipeline.graph import GraphBuilder, Outputs
+from daskbinder.pipeline.incremental import Update, find_damaged, find_earlier
+from daskbinder.pipeline.request import CountRules, Request, RunPolicy
 from daskbinder.storage.location import Location
 
 
@@ -44,83 +45,39 @@ class Plan:
 
     Attributes
     ----------
-    wish : Request
-        What is wanted.
-    earlier : Earlier or None
-        The data set of an earlier run that this one builds on.
-    scope : Scope
-        The files to read and the dates to count anew.
-    stamp : str
-        Tells the manifest it builds on from any other.
-    token : str
-        Names the wish together with what it builds on.
-    launches_kept : int
-        Launches of the files that are not read again.
+    request : Request
+        What is to be counted.
+    policy : RunPolicy
+        How the run goes about it.
+    update : Update
+        What must be read, and what the run builds on.
+    outputs : Outputs of Delayed
+        Everything that is computed, at once and in one graph.
     blocks : tuple of tuple of Part
         What is read, by task.
-    rollups : tuple of Delayed
-        Each writes some windows.
-    repositories : Delayed or None
-        Writes the launches of repositories and their directory; None in compat mode, and where no
-        date is counted anew.
-    series : Delayed or None
-        Writes the federation series; None in compat mode.
-    days, rejects : Delayed
-        Write the day table and the rejected lines.
+    base : str
+        Version of the manifest it builds on; detects concurrent writers.
+    token : str
+        Identifies the request together with the data set it builds on.
     """
 
-    wish: Request
-    earlier: Earlier | None = field(repr=False)
-    scope: Scope = field(repr=False)
-    stamp: str
+    request: Request
+    policy: RunPolicy
+    update: Update
+    outputs: Outputs[Delayed] = field(repr=False)
+    blocks: tuple[Block, ...] = field(repr=False)
+    base: str
     token: str
-    launches_kept: int
-    blocks: tuple[tuple[Part, ...], ...] = field(repr=False)
-    rollups: tuple[Delayed, ...] = field(repr=False)
-    repositories: Delayed | None = field(repr=False)
-    series: Delayed | None = field(repr=False)
-    days: Delayed = field(repr=False)
-    rejects: Delayed = field(repr=False)
-
-    @property
-    def archive(self) -> Archive:
-        """Where the launches come from."""
-        return self.wish.archive
 
     @property
     def dest(self) -> Location:
         """Where the results go."""
-        return self.wish.dest
+        return self.request.dest
 
     @property
     def files(self) -> tuple[DayFile, ...]:
         """The day files the results are about, read again or not."""
-        return self.wish.files
-
-    @property
-    def grains(self) -> tuple[str, ...]:
-        """The grains written."""
-        return self.wish.grains
-
-    @property
-    def rules(self) -> Rules:
-        """How launches are counted."""
-        return self.wish.rules
-
-    @cached_property
-    def windows(self) -> tuple[tuple[Window, bool], ...]:
-        """The windows written; those marked False only if they hold a launch."""
-        return tuple(
-            (window, always)
-            for window, always in self.wish.windows
-            if any(map(self.scope.counts_anew, window.dates()))
-        )
-
-    @property
-    def outputs(self) -> tuple[Delayed, ...]:
-        """Everything that is computed, at once and in one graph."""
-        perhaps = (one for one in (self.repositories, self.series) if one is not None)
-        return (*self.rollups, *perhaps, self.days, self.rejects)
+        return self.request.files
 
     @property
     def bytes(self) -> int:
@@ -133,50 +90,54 @@ class Plan:
         return {part.file for block in self.blocks for part in block}
 
     @property
+    def launches_kept(self) -> int:
+        """Launches of the files that are not read again."""
+        return sum(row["accepted"] for row in self.update.kept_days(self.request.present))
+
+    @property
     def n_tasks(self) -> int:
         """Tasks of the graph."""
         return len(set().union(*(output.__dask_graph__().keys() for output in self.outputs)))
 
-    def name(self, window: Window, grain: str) -> str:
-        """Name below DEST of a rollup."""
-        return counting_tasks.name_of(window, grain, self.rules.compat)
+    @cached_property
+    def windows(self) -> dict[Window, bool]:
+        """The windows written; those marked False only if they hold a launch."""
+        return _written(self.request, self.update)
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """Files below DEST that may be written or replaced."""
-        names = [self.name(window, grain) for window, _ in self.windows for grain in self.grains]
-        if self.series is not None:
-            names += [federation_name(grain) for grain in self.grains]
+        request = self.request
+        names = [name for window in self.windows for name in request.names_of(window)]
+        if self.outputs.series is not None:
+            names += map(federation_name, request.grains)
             names += [
                 repositories_name(month)
-                for month in self.wish.months
-                if any(map(self.scope.counts_anew, month.dates()))
+                for month in request.months
+                if self.update.recounts(month.dates())
             ]
-            names += [DIRECTORY, ACTIVE] if self.repositories is not None else []
+        if self.outputs.repositories is not None:
+            names += [DIRECTORY, ACTIVE]
         return [*names, DAYS, REJECTS]
 
     @property
     def standing(self) -> set[str]:
         """Files of the earlier run that stay as they are."""
-        if self.earlier is None:
-            return set()
-        names = {
-            self.name(window, grain) for window, _ in self.wish.windows for grain in self.grains
-        }
-        names |= {DIRECTORY, ACTIVE, *map(repositories_name, self.wish.months)}
-        return (names & self.earlier.files.keys()) - set(self.names)
+        names = {name for window in self.request.windows for name in self.request.names_of(window)}
+        names |= {DIRECTORY, ACTIVE, *map(repositories_name, self.request.months)}
+        return (names & self.update.files) - set(self.names)
 
     @property
     def missing(self) -> list[date]:
         """Dates between the first and the last day file that have none."""
-        return list(DateSet.of(file.date for file in self.files).gaps)
+        return list(self.request.present.gaps)
 
-    def incomplete(self) -> dict[Window, list[date]]:
+    def incomplete(self) -> dict[Window, tuple[date, ...]]:
         """Windows that lack day files, and the dates they lack."""
-        present = set(self.wish.present)
+        present = set(self.request.present)
         lacking = {
-            window: [day for day in window.dates() if day not in present]
-            for window, _ in self.wish.windows
+            window: tuple(day for day in window.dates() if day not in present)
+            for window in self.request.windows
         }
         return {window: days for window, days in lacking.items() if days}
 
@@ -194,18 +155,18 @@ class Plan:
 
     def __str__(self) -> str:
         first, last = self.files[0].date, self.files[-1].date
-        counts = {kind: sum(window.kind == kind for window, _ in self.windows) for kind in KINDS}
+        counts = {kind: sum(window.kind == kind for window in self.windows) for kind in KINDS}
         windows = ", ".join(f"{n:,} {kind}" for kind, n in counts.items() if n)
         return "\n".join(
             [
                 f"covers  {len(self.files):,} day files, {first} to {last}, "
                 f"{len(self.missing):,} days missing",
                 f"reads   {len(self.read):,} day files, {self.bytes:,} bytes",
-                f"from    {self.archive.location}",
-                f"blocks  {len(self.blocks):,}, read {self.rules.blocksize:,} bytes at a time",
+                f"from    {self.request.archive.location}",
+                f"blocks  {len(self.blocks):,}, read {self.policy.block_bytes:,} bytes at a time",
                 f"tasks   {self.n_tasks:,}",
                 f"writes  {len(self.names):,} files",
-                f"windows {windows}; by {', '.join(self.grains)}",
+                f"windows {windows}; by {', '.join(self.request.grains)}",
                 f"to      {self.dest}",
             ]
         )
@@ -249,12 +210,12 @@ def plan(
     accept_versions : iterable of int
         Schema versions to accept beside those known.
     federation : Federation, optional
-        Who stands behind an origin; by default the table of the archive's instance.
+        Which member stands behind an origin; by default the table of the archive's instance.
     blocksize : int or "auto"
         Bytes of the archive that a task holds at a time; by default 64 MiB, or what fits into the
         workers of the cluster it is run on. Results do not depend on it.
     full : bool
-        Count everything anew, whatever an earlier run left. Otherwise only what changed is read.
+        Count everything again, whatever an earlier run left. Otherwise only what changed is read.
     keep_going : bool
         Leave out day files that cannot be read, also those that an earlier run could, and say so in
         the manifest; the next run tries them again. Otherwise they end the run.
@@ -280,128 +241,108 @@ def plan(
     """
     if blocksize != "auto" and blocksize < 1:
         raise InputError(f"a block has at least one byte, not {blocksize}")
-    for given, known, what in ((windows, KINDS, "windows"), (grains, GRAINS, "grains")):
-        if not given or not set(given) <= set(known):
-            raise InputError(
-                f"{what} are some of {', '.join(known)}; got {', '.join(given) or 'none'}"
-            )
     if errors not in ("record", "raise") or compat not in (None, "notebook"):
         raise InputError("errors is 'record' or 'raise', compat is None or 'notebook'")
+    kinds, grains = _among(KINDS, windows, "windows"), _among(GRAINS, grains, "grains")
     files = archive.select(start, end)
     if not files:
         raise InputError(f"{archive.location} has no day file in the range asked for")
-
     location = Location.at(dest, storage_options)
     if location.path() == archive.location.path():
         raise InputError(f"{location} is the archive; give another folder for the results")
-    wish = Request(
+    versions = VERSIONS | set(accept_versions)
+    request = Request(
         archive,
         location,
         files,
-        tuple(kind for kind in KINDS if kind in windows),
-        tuple(grain for grain in GRAINS if grain in grains),
-        Rules(
-            VERSIONS | set(accept_versions),
-            errors,
-            compat,
-            Rules.blocksize if blocksize == "auto" else blocksize,
-            keep_going,
-            archive.instance.origin,
-        ),
+        kinds,
+        grains,
+        CountRules(versions, archive.instance.origin, compat, errors),
         federation or archive.instance.federation or Federation.load(),
         datetime.now(UTC).date(),
-        adapts=blocksize == "auto",
-        full=full,
     )
-    return _plan(wish)
+    return _plan(request, RunPolicy(None if blocksize == "auto" else blocksize, keep_going, full))
 
 
-def _plan(wish: Request) -> Plan:
-    """Plan what is wanted, building on what there is in its place."""
-    stamp = wish.dest.stamp(MANIFEST)
-    manifest = read_manifest(wish.dest, broken_is_none=wish.full)
-    anew = wish.full or wish.rules.compat is not None or manifest is None
-    target = journal.read_target(wish.dest)
-    aimed_at = (target.names or ()) if target else ()
-    damaged = set() if anew else find_damaged(wish.dest, manifest, aimed_at)
-    token = tokenize(wish.options, digest(wish.files), stamp, wish.full, sorted(damaged))[:16]
+def _among(known: Collection[str], given: Collection[str], what: str) -> tuple[str, ...]:
+    """Bring names into the order of those that are known; refuse others."""
+    if not given or not set(given) <= set(known):
+        raise InputError(f"{what} are some of {', '.join(known)}; got {', '.join(given) or 'none'}")
+    return tuple(name for name in known if name in given)
+
+
+def _plan(request: Request, policy: RunPolicy) -> Plan:
+    """Plan a request, building on what an earlier run left if it can be trusted."""
+    dest = request.dest
+    base = dest.stamp(MANIFEST)
+    manifest = read_manifest(dest, broken_is_none=policy.full)
+    pending = journal.read_pending(dest)
+    full = policy.full or request.rules.compat is not None or manifest is None
+    replaced = (pending.names if pending else None) or ()
+    damaged = set() if full else find_damaged(dest, manifest, replaced)
+    options = msgspec.to_builtins(request.options)
+    token = tokenize(options, digest(request.files), base, policy.full, sorted(damaged))[:16]
+    resumes = pending is not None and pending.token == token
     suspects: Collection[str] | None = []
-    if target is not None:
-        same = target.token == token
-        suspects = [] if same else target.names
-        anew = anew or (same and target.anew)
+    if pending is not None and not resumes:
+        suspects = pending.names
+    full = full or (resumes and pending is not None and pending.anew)
     earlier = None
-    if not anew and not damaged & {REJECTS, DAYS, *map(federation_name, GRAINS)}:
-        earlier = find_earlier(wish.dest, manifest, wish.options, suspects, damaged)
-    interrupted = target is not None and not wish.full
-    return _build(wish, stamp, token, earlier, wish.dates_of(damaged), interrupted)
+    if not full and not damaged & {REJECTS, DAYS, *map(federation_name, GRAINS)}:
+        earlier = find_earlier(dest, manifest, request.options, suspects, damaged)
+    update = Update.of(earlier, request.files, request.dates_of(damaged))
+    finished = journal.finished(dest) if pending and not policy.full else set()
+    return _build(request, policy, update, base, token, finished)
 
 
-def leave_out(plan: Plan, names: Collection[str]) -> Plan:
-    """Plan the same again without some day files, but not all; what is done already stands."""
-    files = tuple(file for file in plan.files if file.name not in names)
-    return _again(plan, replace(plan.wish, files=files), interrupted=True)
-
-
-def widen(plan: Plan, dates: Collection[date]) -> Plan:
-    """Plan the same again, but count these dates anew too."""
-    return _again(plan, plan.wish, dates)
-
-
-def fit(plan: Plan, blocksize: int) -> Plan:
-    """Plan the same again in blocks of another size."""
-    rules = replace(plan.rules, blocksize=blocksize)
-    interrupted = journal.read_target(plan.dest) is not None and not plan.wish.full
-    return _again(plan, replace(plan.wish, rules=rules), interrupted=interrupted)
-
-
-def _again(
-    plan: Plan, wish: Request, more: Collection[date] = (), *, interrupted: bool = False
+def revise(
+    plan: Plan,
+    *,
+    without: Collection[str] = (),
+    recount: Collection[date] = (),
+    blocksize: int | None = None,
 ) -> Plan:
-    """Plan a changed wish; what the plan counts anew, and more, is counted anew."""
-    dates = {*(plan.scope.dates or ()), *more}
-    return _build(wish, plan.stamp, plan.token, plan.earlier, dates, interrupted)
+    """Make a plan of another; tasks that are done stay done, and nothing is counted less.
+
+    Parameters
+    ----------
+    plan : Plan
+        The plan.
+    without : collection of str
+        Names of day files to leave out.
+    recount : collection of datetime.date
+        Dates to count again as well.
+    blocksize : int, optional
+        Bytes that a task holds at a time, in place of those so far; only before the run begins.
+    """
+    files = tuple(file for file in plan.files if file.name not in without)
+    request = replace(plan.request, files=files)
+    policy = replace(plan.policy, blocksize=blocksize or plan.policy.blocksize)
+    dates = {*(plan.update.dates or ()), *recount}
+    update = Update.of(plan.update.earlier, files, dates)
+    has_begun = blocksize is None  # then all receipts are of this run, or may be used by it
+    use_receipts = has_begun or not policy.full
+    finished = journal.finished(request.dest) if use_receipts else set()
+    return _build(request, policy, update, plan.base, plan.token, finished)
 
 
 def _build(
-    wish: Request,
-    stamp: str,
+    request: Request,
+    policy: RunPolicy,
+    update: Update,
+    base: str,
     token: str,
-    earlier: Earlier | None,
-    more: Collection[date],
-    interrupted: bool,
+    finished: Collection[str],
 ) -> Plan:
-    scope = scope_of(earlier, wish.files, more)
-    build = GraphBuilder(
-        wish, token, earlier, scope, journal.done(wish.dest) if interrupted else set()
-    )
-    rollups = tuple(
-        build.rollups(kind, span, days) for kind in wish.kinds for span, days in build.endings(kind)
-    )
-    members = [build.members(span) for span in build.spans] if not wish.rules.compat else []
-    tallies = [build.tallies(span) for span in build.by_span]
-    series = repositories = None
-    if not wish.rules.compat:
-        repositories = build.repositories()
-        series = build.last(
-            counting_tasks.write_series,
-            wish.present,
-            wish.federation,
-            wish.grains,
-            build.dates,
-        )(members)
-    kept = build.kept_days()
-    return Plan(
-        wish,
-        earlier,
-        scope,
-        stamp,
-        token,
-        sum(row["accepted"] for row in kept),
-        build.blocks_read(),
-        rollups,
-        repositories,
-        series,
-        days=build.last(counting_tasks.write_days, wish.today, kept)(build.index(), tallies),
-        rejects=build.last(counting_tasks.write_rejects, {row["name"] for row in kept})(tallies),
-    )
+    builder = GraphBuilder(request, policy, update, token, finished)
+    outputs = builder.outputs(_written(request, update))
+    return Plan(request, policy, update, outputs, builder.blocks_read(), base, token)
+
+
+def _written(request: Request, update: Update) -> dict[Window, bool]:
+    """Windows of a request that hold a date that is counted again."""
+    return {
+        window: always
+        for window, always in request.windows.items()
+        if update.recounts(window.dates())
+    }

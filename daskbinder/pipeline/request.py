@@ -1,26 +1,73 @@
-"""What is wanted of an archive, and where the results go, whatever there is already."""
+"""A run request: what is to be counted and where the results go, independent of earlier results."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from typing import Any
+from typing import Literal
 
 from daskbinder.archive.archive import Archive
 from daskbinder.archive.dayfiles import DayFile
-from daskbinder.dataset.layout import repositories_name
-from daskbinder.dataset.manifest import FORMAT
+from daskbinder.dataset.layout import notebook_name, repositories_name, rollup_name
+from daskbinder.dataset.manifest import FORMAT, Options
 from daskbinder.model.dates import DateSet
 from daskbinder.model.federation import Federation
+from daskbinder.model.hub import MYBINDER
+from daskbinder.model.launch import VERSIONS
 from daskbinder.model.windows import Window, windows_of
-from daskbinder.pipeline import counting_tasks
-from daskbinder.pipeline.counting_tasks import Rules
 from daskbinder.storage.location import Location
 
 
 @dataclass(frozen=True)
+class CountRules:
+    """How launches are counted.
+
+    Attributes
+    ----------
+    versions : frozenset of int
+        Schema versions that are accepted.
+    origin : str
+        The origin of launches that have none.
+    compat : {None, "notebook"}
+        Whether rollups are those of the contract or those of the older notebook.
+    errors : {"record", "raise"}
+        Whether a rejected line is recorded or ends the run.
+    """
+
+    versions: frozenset[int] = VERSIONS
+    origin: str = MYBINDER.origin
+    compat: Literal["notebook"] | None = None
+    errors: Literal["record", "raise"] = "record"
+
+
+@dataclass(frozen=True)
+class RunPolicy:
+    """How a run goes about its work; the results do not depend on it.
+
+    Attributes
+    ----------
+    blocksize : int or None
+        Bytes of the archive that a task holds at a time; None for 64 MiB, or less where workers
+        have little memory.
+    keep_going : bool
+        Whether day files that cannot be read are left out, or end the run.
+    full : bool
+        Whether everything is counted again, whatever an earlier run left.
+    """
+
+    blocksize: int | None = None
+    keep_going: bool = False
+    full: bool = False
+
+    @property
+    def block_bytes(self) -> int:
+        """Bytes that a task holds at a time."""
+        return self.blocksize or 64 << 20
+
+
+@dataclass(frozen=True)
 class Request:
-    """What is wanted of an archive, whatever there is already.
+    """What is to be counted.
 
     Attributes
     ----------
@@ -32,16 +79,12 @@ class Request:
         The day files the results are about.
     kinds, grains : tuple of str
         The windows and grains wanted.
-    rules : Rules
+    rules : CountRules
         How launches are counted.
     federation : Federation
-        Who stands behind an origin.
+        Which member stands behind an origin.
     today : datetime.date
         The UTC date; today's and yesterday's files are provisional.
-    adapts : bool
-        Whether blocks may be made smaller for workers that have little memory.
-    full : bool
-        Whether all is counted anew, whatever an earlier run left.
     """
 
     archive: Archive
@@ -49,11 +92,9 @@ class Request:
     files: tuple[DayFile, ...]
     kinds: tuple[str, ...]
     grains: tuple[str, ...]
-    rules: Rules
+    rules: CountRules
     federation: Federation
     today: date
-    adapts: bool = False
-    full: bool = False
 
     @cached_property
     def present(self) -> DateSet:
@@ -61,64 +102,51 @@ class Request:
         return DateSet.of(file.date for file in self.files)
 
     @cached_property
-    def days(self) -> dict[str, DateSet]:
-        """Days of the windows of each kind: those that launches may belong to.
+    def windows(self) -> dict[Window, bool]:
+        """All windows; those marked False have no day file, and are written only if not empty.
 
         The older notebook has complete windows only.
         """
-        if self.rules.compat is None:
-            return dict.fromkeys(self.kinds, self.present.widened(1, 1))
         present = set(self.present)
+        if self.rules.compat == "notebook":
+            found = (w for kind in self.kinds for w in windows_of(kind, present, labels="notebook"))
+            return dict.fromkeys((w for w in found if present.issuperset(w.dates())), True)
+        reached = self.present.widened(1, 1)
         return {
-            kind: DateSet.of(
-                day
-                for window in windows_of(kind, present)
-                if present.issuperset(window.dates())
-                for day in window.dates()
-            )
+            window: not present.isdisjoint(window.dates())
             for kind in self.kinds
+            for window in windows_of(kind, reached)
         }
-
-    @cached_property
-    def windows(self) -> tuple[tuple[Window, bool], ...]:
-        """All windows, those marked False only if they hold a launch."""
-        return tuple(
-            (window, always)
-            for kind, days in self.days.items()
-            for window, always in counting_tasks.windows_in(
-                kind, days, self.present, self.rules.compat
-            )
-        )
 
     @cached_property
     def months(self) -> tuple[Window, ...]:
         """Months that may hold launches of repositories."""
         return tuple(windows_of("monthly", self.present.widened(1, 1)))
 
+    def names_of(self, window: Window) -> list[str]:
+        """Names below DEST of the rollups of a window."""
+        name = rollup_name if self.rules.compat is None else notebook_name
+        return [name(window, grain) for grain in self.grains]
+
     def dates_of(self, names: Collection[str]) -> set[date]:
         """Dates that the rollups and the files of repositories of these names are about."""
         if not names:
             return set()
-        compat = self.rules.compat
-        about = {
-            counting_tasks.name_of(window, grain, compat): window
-            for window, _ in self.windows
-            for grain in self.grains
-        }
-        about |= {repositories_name(month): month for month in self.months}
-        return {day for name in about.keys() & names for day in about[name].dates()}
+        windows = {name: window for window in self.windows for name in self.names_of(window)}
+        windows |= {repositories_name(month): month for month in self.months}
+        return {day for name in windows.keys() & names for day in windows[name].dates()}
 
     @property
-    def options(self) -> dict[str, Any]:
-        """What makes results comparable: a run builds only on one with the same options."""
-        return {
-            "format": FORMAT,
-            "source": self.archive.location.address,
-            "windows": list(self.kinds),
-            "grains": list(self.grains),
-            "errors": self.rules.errors,
-            "compat": self.rules.compat,
-            "versions": sorted(self.rules.versions),
-            "origin": self.rules.origin,
-            "federation": self.federation.fingerprint,
-        }
+    def options(self) -> Options:
+        """What the manifest states: a run builds only on one with the same options."""
+        return Options(
+            format=FORMAT,
+            source=self.archive.location.address,
+            windows=self.kinds,
+            grains=self.grains,
+            errors=self.rules.errors,
+            compat=self.rules.compat,
+            versions=tuple(sorted(self.rules.versions)),
+            origin=self.rules.origin,
+            federation=self.federation.fingerprint,
+        )
