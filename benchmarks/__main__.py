@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: compare, small, scale, ask, track, check, soak."""
+"""``python -m benchmarks``: compare, small, scale, ask, track, tables, check, soak."""
 
 import sys
 import tempfile
@@ -24,6 +24,7 @@ from benchmarks.small import small as time_parts
 from benchmarks.soak import SOAKS
 from benchmarks.soak import soak as run_soak
 from benchmarks.stopwatch import CommandFailed, measure
+from benchmarks.tables import README, fill
 from benchmarks.workloads import PEERS, contenders, ours
 
 BLOCKS = ("16MiB", "32MiB", "64MiB", "128MiB", "256MiB")
@@ -185,6 +186,13 @@ def track() -> None:
         path = FOLDER / name
         path.write_text(drawing, encoding="utf-8")
         _say(str(path))
+
+
+@main.command()
+def tables() -> None:
+    """Put the newest figures into the tables of the README."""
+    README.write_text(fill(README.read_text("utf-8")), "utf-8")
+    _say(str(README))
 
 
 @main.command()

@@ -30,7 +30,7 @@ from daskbinder.archive.dayfiles import DayFile
 from daskbinder.cluster import connect
 
 PORT = 8786
-_MARKS = "md5Hash=NMcVFYPkhrBNnuP9YWnT7g== crc32c=yZRlqg=="
+_MARKS = {"md5Hash": "NMcVFYPkhrBNnuP9YWnT7g==", "crc32c": "yZRlqg=="}
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,12 @@ def plan(numbers: list[int]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             archive = db.Archive(folder)
             archive.files = tuple(
-                DayFile(day, f"events-{day}.jsonl", 5_000_000 + i, f"generation={i:016} {_MARKS}")
+                DayFile(
+                    name=f"events-{day}.jsonl",
+                    size=5_000_000 + i,
+                    fingerprint={"generation": f"{i:016}"} | _MARKS,
+                    date=day,
+                )
                 for i, day in enumerate(_days(number))
             )
             began, cpu = time.perf_counter(), time.process_time()

@@ -23,7 +23,7 @@ from gcsfs.core import GCSFileSystem
 
 import daskbinder as db
 from benchmarks.data import ROOT, Data, make
-from daskbinder.archive.dayfiles import Part
+from daskbinder.archive.reading import Part
 from daskbinder.pipeline.counting_tasks import count_block
 from daskbinder.pipeline.request import CountRules, RunPolicy
 from daskbinder.storage.location import Location

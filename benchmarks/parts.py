@@ -23,7 +23,8 @@ import pyarrow.json
 import daskbinder
 from benchmarks.data import ROOT, START, Data
 from benchmarks.workloads import PYTHON
-from daskbinder.counting.counts import Counts, count, table
+from daskbinder.counting.counts import Counts, count
+from daskbinder.counting.rollup_tables import to_table
 from daskbinder.counting.scan import Body, scan
 from daskbinder.dataset.files import write_table
 from daskbinder.model.dates import day_number
@@ -113,7 +114,7 @@ def writing(data: Data, scratch: Path) -> Part:
     counts = count(scan(_bodies(data)))
     days = [body.day for body in _bodies(data)]
     place = Location.at(scratch / "ours")
-    frames = [table(counts.between(day, day)).to_pandas() for day in days]
+    frames = [to_table(counts.between(day, day)).to_pandas() for day in days]
     text = {name: "str" for name, dtype in KEY.items() if dtype == pa.string()}
     plain = [frame.astype(text) for frame in frames]
     folder = scratch / "plain"
@@ -121,7 +122,7 @@ def writing(data: Data, scratch: Path) -> Part:
 
     def ours(counts: Counts = counts) -> None:
         for day in days:
-            write_table(place, f"{day}.parquet", table(counts.between(day, day)))
+            write_table(place, f"{day}.parquet", to_table(counts.between(day, day)))
 
     def with_pandas() -> None:
         for day, frame in zip(days, plain, strict=True):

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 import daskbinder
 from daskbinder.archive.sample import write_sample
-from daskbinder.storage import location
+from daskbinder.storage import retry
 
 ROOT = Path(__file__).parents[1]
 for _name in "http_proxy", "https_proxy", "all_proxy":  # the servers of tests are on loopback
@@ -233,4 +233,4 @@ def check_same(found: Path, wanted: Path) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait less between the attempts of a request."""
-    monkeypatch.setattr(location, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.01)

@@ -79,12 +79,21 @@ def length(function: Function) -> int:
     return (function.end_lineno or 0) - function.lineno + 1 - said
 
 
-def is_typed(function: Function) -> bool:
-    """Whether every argument and the result have a type."""
+def _arguments(function: Function) -> list[ast.arg]:
     of = function.args
     arguments = [*of.posonlyargs, *of.args, *of.kwonlyargs, of.vararg, of.kwarg]
-    named = [one for one in arguments if one is not None and one.arg not in ("self", "cls")]
-    return function.returns is not None and all(one.annotation is not None for one in named)
+    return [one for one in arguments if one is not None and one.arg not in ("self", "cls")]
+
+
+def parameters(function: Function) -> int:
+    """How many parameters a function has."""
+    return len(_arguments(function))
+
+
+def is_typed(function: Function) -> bool:
+    """Whether every argument and the result have a type."""
+    typed = all(one.annotation is not None for one in _arguments(function))
+    return typed and function.returns is not None
 
 
 def circular(found: dict[str, Module]) -> list[str]:

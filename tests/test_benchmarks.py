@@ -33,6 +33,7 @@ from benchmarks.questions import ask, count_raw
 from benchmarks.questions import differences as wrong_answers
 from benchmarks.results import Circumstances, Row, append, load
 from benchmarks.stopwatch import CommandFailed, measure
+from benchmarks.tables import README, fill
 from benchmarks.workloads import PEERS, ours
 
 START = date(2019, 6, 8)  # origins begin within the nine days
@@ -195,6 +196,13 @@ def test_a_loss_beyond_noise_is_found(ratios: list[float], lost: bool) -> None:
 
 def test_rows_of_another_machine_are_not_compared() -> None:
     assert regressions([_row(4.0, 1), _row(4.0, 2), _row(2.0, 3, cores=1)]) == []
+
+
+def test_the_tables_of_the_readme_are_those_of_the_kept_rows() -> None:
+    text = README.read_text("utf-8")
+    assert fill(text) == text
+    assert text.count("<!-- end -->") == 5
+    assert fill("<!-- ask -->\n<!-- end -->").count("`top`") == 1
 
 
 def test_a_chart_is_well_formed() -> None:

@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md tells the truth: its map, its table of places, its recipe, its numbers."""
+"""CONTRIBUTING.md tells the truth: its map, its table of places, its recipe."""
 
 import ast
 import os
@@ -14,16 +14,21 @@ import pytest
 import structure
 from conftest import MakeArchive, MakeLaunch
 
+import daskbinder as db
+from daskbinder import answers, cluster, plots
+
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 PLACES = re.findall(r"^\| ([^|`]+) \| `([\w./]+)` \| `(\w+)` \|$", TEXT, re.MULTILINE)
 
-LONGEST_FUNCTION = 66
-LONGEST_MODULE = 600
+LONGEST_FUNCTION = 50
+LONGEST_MODULE = 400
+MOST_PARAMETERS = 8
+PROMISED = {*db.__all__, *answers.__all__, *plots.__all__, *cluster.__all__}
 
 
-def test_there_are_ten_places_and_no_question_twice() -> None:
-    assert len(PLACES) >= 10
+def test_there_are_many_places_and_no_question_twice() -> None:
+    assert len(PLACES) >= 28
     assert len({what for what, _, _ in PLACES}) == len(PLACES)
 
 
@@ -112,19 +117,9 @@ def test_every_public_name_is_documented_and_every_function_typed() -> None:
 
 def test_functions_and_modules_stay_short() -> None:
     found = structure.modules()
-    long = {
-        name: structure.length(node)
-        for one in found.values()
-        for name, node in one.functions()
-        if structure.length(node) > LONGEST_FUNCTION
-    }
-    assert not long
     assert not {name: one.lines for name, one in found.items() if one.lines > LONGEST_MODULE}
-
-
-def test_the_numbers_are_those_of_the_script() -> None:
-    """Sizes change with every commit, what they are sizes of does not."""
-    rows = re.findall(r"^\| ([^|]+?) +\| [^|]+ \|$", structure.report(), re.MULTILINE)
-    assert len(rows) == 9
-    for row in rows:
-        assert re.search(rf"^\| {re.escape(row)} +\| ", TEXT, re.MULTILINE), row
+    for one in found.values():
+        for name, node in one.functions():
+            assert structure.length(node) <= LONGEST_FUNCTION, name
+            if name.rpartition(".")[2] not in PROMISED:
+                assert structure.parameters(node) <= MOST_PARAMETERS, name

@@ -18,9 +18,11 @@ from hypothesis import strategies as st
 from oracle import HOUR_MICROS, Launch, bounded, read_body
 
 from daskbinder.archive.dataframe import read_day
-from daskbinder.archive.dayfiles import Part, list_day_files
-from daskbinder.counting.counts import table
-from daskbinder.pipeline.counting_tasks import Rules, count_block
+from daskbinder.archive.dayfiles import list_day_files
+from daskbinder.archive.reading import Part
+from daskbinder.counting.rollup_tables import to_table
+from daskbinder.pipeline.counting_tasks import count_block
+from daskbinder.pipeline.request import CountRules, RunPolicy
 from daskbinder.storage.location import Location
 
 LINES = int(os.environ.get("DASKBINDER_LINES", "30000"))
@@ -76,10 +78,10 @@ def agree(folder: Path, bodies: dict[date, bytes], size: int, seen: Counter[str]
         for file in files
         for at in range(0, max(file.size, 1), size)
     ]
-    counted = count_block(place, parts, Rules(blocksize=size))
+    counted = count_block(place, parts, CountRules(), RunPolicy(blocksize=size))
     wanted = {day: read_body(body, day) for day, body in bodies.items()}
 
-    rows = zip(*(column.to_pylist() for column in table(counted.counts["hour"])), strict=True)
+    rows = zip(*(column.to_pylist() for column in to_table(counted.counts["hour"])), strict=True)
     found = Counter({(int(when.timestamp()) * 10**6, *key): n for when, *key, n in rows})
     assert found == Counter(key_of(one) for launches, _ in wanted.values() for one in launches)
     for file in files:

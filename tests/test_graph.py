@@ -25,7 +25,8 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 import daskbinder as db
-from daskbinder.archive.dayfiles import DayFile, Part, parts_of, read_groups
+from daskbinder.archive.dayfiles import DayFile
+from daskbinder.archive.reading import Part, parts_of, read_groups
 from daskbinder.model.windows import window_of
 from daskbinder.pipeline import counting_tasks
 from daskbinder.pipeline.blocks import MAX_BLOCKS, BlockLayout
@@ -189,9 +190,14 @@ def test_the_same_plan_has_the_same_keys_and_a_changed_file_others(
 def test_a_plan_of_25_years_stays_small(tmp_path: Path) -> None:
     days, most = 9_000, 4e6
     archive = db.Archive(tmp_path)
-    first, marks = date(2018, 11, 3), "md5Hash=NMcVFYPkhrBNnuP9YWnT7g== crc32c=yZRlqg=="
+    first, marks = date(2018, 11, 3), {"md5Hash": "NMcVFYPkhrBNnuP9YWnT7g==", "crc32c": "yZRlqg=="}
     archive.files = tuple(
-        DayFile(day, f"events-{day}.jsonl", 5_000_000 + i, f"generation={i:016} {marks}")
+        DayFile(
+            name=f"events-{day}.jsonl",
+            size=5_000_000 + i,
+            fingerprint={"generation": f"{i:016}"} | marks,
+            date=day,
+        )
         for i, day in enumerate(first + timedelta(days=i) for i in range(days))
     )
     plan = db.plan(archive, tmp_path / "out")

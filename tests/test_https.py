@@ -114,13 +114,13 @@ def test_nothing_there_is_named(web: FakeSite) -> None:
 def test_no_server_is_named() -> None:
     with FakeSite() as gone:
         url = gone.url
-    with pytest.raises(db.JobError, match=r"could not be had in 6 attempts .*run again later"):
+    with pytest.raises(db.JobError, match=r"could not be read in 6 attempts .*run again later"):
         db.Archive(url, today=TODAY)
 
 
 def test_closed_site_is_named(web: FakeSite) -> None:
     web.faults = [Fault(403, "index", 9)]
-    with pytest.raises(db.InputError, match=r"index\.jsonl is not open to us"):
+    with pytest.raises(db.InputError, match=r"index\.jsonl cannot be accessed"):
         db.Archive(web.url, today=TODAY)
 
 
@@ -129,7 +129,7 @@ def test_day_that_does_not_answer_is_never_a_missing_day(web: FakeSite, kind: in
     web.faults = [Fault(kind, "HEAD /events-2021-02-28", 5)]
     assert len(db.Archive(web.url, today=TODAY).files) == 8
     web.faults = [Fault(kind, "HEAD /events-2021-02-28", 99)]
-    with pytest.raises(db.JobError, match=r"events-2021-02-28\.jsonl could not be had"):
+    with pytest.raises(db.JobError, match=r"events-2021-02-28\.jsonl could not be read"):
         db.Archive(web.url, today=TODAY)
 
 
@@ -151,7 +151,7 @@ def test_lasting_faults_are_named(
     kind: int | str, web: FakeSite, client: Client, tmp_path: Path
 ) -> None:
     web.faults = [Fault(kind, r"GET /events-2021-02-28", 99)]
-    with pytest.raises(db.JobError, match=r"events-2021-02-28\.jsonl could not be had in 6 attem"):
+    with pytest.raises(db.JobError, match=r"events-2021-02-28\.jsonl could not be read in 6 attem"):
         run(web, tmp_path, client)
 
 
@@ -172,5 +172,5 @@ def test_fingerprint_is_the_best_there_is(
 ) -> None:
     web.etags, web.times = etags, times
     archive = db.Archive(web.url, today=TODAY)
-    assert all(file.fingerprint.startswith(begins) for file in archive.files)
-    assert bytes(archive.location.fetch(archive.files[0].entry))[:1] == b"{"
+    assert all(file.fingerprint_text.startswith(begins) for file in archive.files)
+    assert bytes(archive.location.fetch(archive.files[0]))[:1] == b"{"

@@ -6,6 +6,7 @@ Quick and, with the profile ``mutants``, always the same: what mutation testing 
 import pickle
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,26 +27,23 @@ from test_fuzz import agree
 from test_run import counted as read_by_the_kernel
 from test_run import rows
 
-from daskbinder.archive.dayfiles import list_day_files, parts_of
-from daskbinder.counting import scan
+from daskbinder.archive.dayfiles import list_day_files
+from daskbinder.archive.reading import parts_of
+from daskbinder.counting import kernel, scan, templates
 from daskbinder.counting.counts import Counts, count, merge
 from daskbinder.counting.scan import Body
 from daskbinder.errors import InputError
 from daskbinder.model.dates import DateSet, day_number
 from daskbinder.model.windows import KINDS, windows_of
-from daskbinder.pipeline.counting_tasks import (
-    Counted,
-    Renewal,
-    Rules,
-    count_block,
-    partition,
-    write_rollups,
-)
+from daskbinder.pipeline.counting_tasks import Counted, count_block, partition
+from daskbinder.pipeline.output_tasks import CarryOver, write_rollups
+from daskbinder.pipeline.request import CountRules, RunPolicy
 from daskbinder.storage.location import Location
 
 GRAINS = ("hour", "day")
 STEP = timedelta(days=1)
 DAY = date(2021, 3, 4)
+DEFAULT = CountRules()
 
 few = settings(max_examples=min(20, settings().max_examples))
 sizes = st.sampled_from([300, 2_000, 1 << 20])
@@ -85,30 +83,33 @@ AROUND_1970 = {
 """Days, each with launches of its own, of the days beside it and of others, which are rejected."""
 
 
-def counted(folder: Path, rules: Rules, together: int) -> list[Counted]:
-    """Count an archive, so many parts of its files together."""
-    place = Location.at(folder)
-    parts = [*parts_of(list_day_files(place), rules.blocksize)]
+def counted(
+    folder: Path, together: int, *, size: int = 64 << 20, rules: CountRules = DEFAULT
+) -> list[Counted]:
+    """Count an archive in parts of `size` bytes, so many of them together."""
+    place, policy = Location.at(folder), RunPolicy(blocksize=size)
+    parts = [*parts_of(list_day_files(place), size)]
     blocks = [parts[i : i + together] for i in range(0, len(parts), together)]
-    return [count_block(place, block, rules) for block in blocks]
+    return [count_block(place, block, rules, policy) for block in blocks]
 
 
-def halves(blocks: list[Counted], days: DateSet) -> list[dict[str, Counts]]:
-    """Bring the counts of the days together, those of an earlier and those of a later half."""
-    first, last = days.spans[0][0], days.spans[-1][1]
-    middle = first + (last - first) // 2
-    spans = [(first, middle), (middle + STEP, last)]
-    return [partition(*span, None, blocks) for span in spans if span[0] <= span[1]]
+def months(
+    blocks: list[Counted], days: Iterable[date], dates: Collection[int] | None = None
+) -> list[dict[str, Counts]]:
+    """Merge the counts of the months of some days, lost files among them."""
+    blocks = [replace(block, tallies=()) for block in blocks]
+    return [partition(month, dates, blocks) for month in windows_of("monthly", days)]
 
 
-def compare(folder: Path, days: Collection[date], rules: Rules, together: int) -> None:
+def compare(folder: Path, days: Collection[date], together: int, size: int = 64 << 20) -> None:
     """Compare the rollups of an archive with the oracle's."""
-    present = DateSet.of(days)
-    near = present.widened(1, 1)
-    parts = halves(counted(folder, rules, together), near)
+    near = DateSet.of(days).widened(1, 1)
+    parts = months(counted(folder, together, size=size), near)
     dest = folder / "out"
     for kind in KINDS:
-        write_rollups(Location.at(dest), kind, near, present, GRAINS, None, Renewal(), parts)
+        always = {*windows_of(kind, days)}
+        windows = {window: window in always for window in windows_of(kind, near)}
+        write_rollups(Location.at(dest), windows, GRAINS, None, CarryOver(), parts)
     found = {str(path.relative_to(dest)): rows(path) for path in dest.rglob("*.parquet")}
     assert found == {
         f"rollups/{window}/by-{grain}/{label}.parquet": wanted
@@ -126,7 +127,7 @@ def compare(folder: Path, days: Collection[date], rules: Rules, together: int) -
 def test_rows_are_those_of_the_oracle(
     make_archive: MakeArchive, days: dict[date, bytes], size: int, together: int
 ) -> None:
-    compare(make_archive(days), days, Rules(blocksize=size), together)
+    compare(make_archive(days), days, together, size)
 
 
 @few
@@ -135,13 +136,13 @@ def test_rows_of_the_notebook_are_those_of_pandas(
     make_archive: MakeArchive, days: dict[date, bytes], size: int, together: int
 ) -> None:
     folder = make_archive(days)
-    rules = Rules(blocksize=size, compat="notebook")
-    parts = halves(counted(folder, rules, together), DateSet.of(days))
+    rules = CountRules(compat="notebook")
+    parts = months(counted(folder, together, size=size, rules=rules), days)
     dest = folder / "out"
     for kind in KINDS:
-        windows = [one for one in windows_of(kind, days) if days.keys() >= {*one.dates()}]
-        whole = DateSet.of(day for one in windows for day in one.dates())
-        write_rollups(Location.at(dest), kind, whole, whole, GRAINS, "notebook", Renewal(), parts)
+        windows = windows_of(kind, days, labels="notebook")
+        whole = {window: True for window in windows if days.keys() >= {*window.dates()}}
+        write_rollups(Location.at(dest), whole, GRAINS, "notebook", CarryOver(), parts)
     wanted = notebook(read_archive(folder))
     assert {str(path.relative_to(dest)) for path in dest.rglob("*.feather")} == set(wanted)
     for name, frame in wanted.items():
@@ -171,22 +172,21 @@ def test_rows_of_days_counted_anew_take_the_place_of_theirs_alone(
     anew = frozenset(map(day_number, DateSet.of(changed).widened(1, 1)))
     present = DateSet.of(whole)
     near = present.widened(1, 1)
-    span = near.spans[0][0], near.spans[-1][1]
     dest, spare = (make_archive({}) for _ in range(2))
 
-    def write(to: Path, days: dict[date, bytes], renewal: Renewal) -> list[str]:
-        blocks = counted(make_archive(days), Rules(blocksize=size), 2)
-        parts = [partition(*span, renewal.dates, blocks)]
-        written = []
+    def write(to: Path, days: dict[date, bytes], carry_over: CarryOver) -> list[str]:
+        blocks = counted(make_archive(days), 2, size=size)
+        parts = months(blocks, near, carry_over.dates)
+        written: list[str] = []
         for kind in KINDS:
-            written += write_rollups(
-                Location.at(to), kind, near, present, GRAINS, None, renewal, parts
-            )
-        return [one.name for one in written]
+            always = {*windows_of(kind, present)}
+            windows = {window: window in always for window in windows_of(kind, near)}
+            written += write_rollups(Location.at(to), windows, GRAINS, None, carry_over, parts)
+        return written
 
-    standing = write(dest, before, Renewal())
-    write(dest, whole, Renewal(anew, frozenset(standing)))
-    names = write(spare, whole, Renewal())
+    standing = write(dest, before, CarryOver())
+    write(dest, whole, CarryOver(anew, frozenset(standing)))
+    names = write(spare, whole, CarryOver())
     assert names
     for name in names:
         assert (dest / name).read_bytes() == (spare / name).read_bytes(), name
@@ -207,8 +207,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
         return count
 
-    for name in ("read_line", "read_fields", "read_timestamp"):
-        monkeypatch.setattr(scan, name, counting(name, getattr(scan, name)))
+    readers = {"read_line": scan, "read_fields": templates, "read_timestamp": kernel}
+    for name, module in readers.items():
+        monkeypatch.setattr(module, name, counting(name, getattr(module, name)))
     return calls
 
 
@@ -267,7 +268,7 @@ def test_more_keys_than_fit_a_number_are_told_apart(make_archive: MakeArchive) -
 
 
 def test_days_before_1970_are_days_like_others(make_archive: MakeArchive) -> None:
-    compare(make_archive(AROUND_1970), AROUND_1970, Rules(), 3)
+    compare(make_archive(AROUND_1970), AROUND_1970, 3)
 
 
 HISTORY = [date(1, 1, 2), date(1969, 12, 31), DAY, date(9999, 12, 30)]
@@ -275,8 +276,8 @@ HISTORY = [date(1, 1, 2), date(1969, 12, 31), DAY, date(9999, 12, 30)]
 
 def test_all_of_history_is_counted_at_once(make_archive: MakeArchive) -> None:
     days = {day: written(day, range(n * 100, 200 + n * 100)) for n, day in enumerate(HISTORY)}
-    compare(make_archive(days), days, Rules(), len(days))
-    compare(make_archive(days), days, Rules(), 1)
+    compare(make_archive(days), days, len(days))
+    compare(make_archive(days), days, 1)
 
 
 def test_what_cannot_be_told_apart_is_refused() -> None:
@@ -301,7 +302,7 @@ def test_dask_knows_how_large_counts_are(lines: int, width: int) -> None:
 def test_the_first_rejected_line_is_named_when_told(make_archive: MakeArchive) -> None:
     folder = make_archive({DAY: written(DAY, range(9)) + b"\n[]\n{\n", DAY + STEP: b""})
     with pytest.raises(InputError, match=r"^events-2021-03-04\.jsonl, line 11: not-an-object: '\["):
-        counted(folder, Rules(errors="raise"), 2)
+        counted(folder, 2, rules=CountRules(errors="raise"))
 
 
 @pytest.mark.parametrize(

@@ -376,7 +376,7 @@ def test_a_site_that_refuses_everything_is_not_open(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(vars(MYBINDER), "first", FIRST)
     with FakeSite() as site:
         site.faults = [Fault(403, "HEAD", 99)]
-        with pytest.raises(db.InputError, match="is not open to us"):
+        with pytest.raises(db.InputError, match="permission denied"):
             db.Archive(site.url, today=FIRST + timedelta(days=8))
 
 

@@ -1,17 +1,22 @@
 """What day files are read into is used again, and never while something still reads it."""
 
+import json
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from conftest import MakeLaunch
 
-from daskbinder.archive.dayfiles import list_day_files, parts_of
+from daskbinder.archive.dayfiles import list_day_files
+from daskbinder.archive.reading import parts_of
 from daskbinder.archive.sample import write_sample
-from daskbinder.counting.counts import table
-from daskbinder.pipeline.counting_tasks import count_block
+from daskbinder.counting.rollup_tables import to_table
+from daskbinder.pipeline.counting_tasks import Counted, count_block
 from daskbinder.pipeline.request import CountRules, RunPolicy
 from daskbinder.storage import buffers
 from daskbinder.storage.location import Location
@@ -31,60 +36,70 @@ def _address(piece: memoryview) -> int:
 
 @pytest.mark.usefixtures("run")
 def test_the_next_block_is_read_into_the_same_memory() -> None:
-    with buffers.block(SIZE):
-        first, second = _address(buffers.allocate(SIZE // 2)), _address(buffers.allocate(SIZE // 2))
-    with buffers.block(SIZE):
-        assert _address(buffers.allocate(10)) == first
+    with buffers.block_buffer(SIZE) as allocate:
+        first, second = _address(allocate(SIZE // 2)), _address(allocate(SIZE // 2))
+    with buffers.block_buffer(SIZE) as allocate:
+        assert _address(allocate(10)) == first
     assert second == first + SIZE // 2
 
 
 @pytest.mark.usefixtures("run")
-def test_what_something_holds_is_left_alone() -> None:
-    with buffers.block(SIZE):
-        piece = buffers.allocate(SIZE)
-        piece[:] = b"a" * SIZE
-        held = pa.py_buffer(piece[5:9])
-    del piece
-    with buffers.block(SIZE):
-        buffers.allocate(SIZE)[:] = b"b" * SIZE
-    assert held.to_pybytes() == b"aaaa"
+def test_blocks_at_the_same_time_have_different_memory() -> None:
+    with buffers.block_buffer(SIZE) as one, buffers.block_buffer(SIZE) as other:
+        assert abs(_address(one(SIZE)) - _address(other(SIZE))) >= SIZE
+
+
+@pytest.mark.usefixtures("run")
+def test_a_block_that_fails_leaves_its_memory_to_the_traceback() -> None:
+    with suppress(ValueError), buffers.block_buffer(SIZE) as allocate:
+        piece = allocate(SIZE)
+        raise ValueError("failed")
+    with buffers.block_buffer(SIZE) as allocate:
+        assert _address(allocate(SIZE)) != _address(piece)
 
 
 @pytest.mark.usefixtures("run")
 def test_what_does_not_fit_gets_memory_of_its_own() -> None:
-    with buffers.block(SIZE):
-        inside = buffers.allocate(SIZE)
-        assert len(buffers.allocate(3 * SIZE)) == 3 * SIZE
-    del inside
-    with buffers.block(5 * SIZE):
-        assert len(buffers.allocate(5 * SIZE)) == 5 * SIZE
+    with buffers.block_buffer(SIZE) as allocate:
+        allocate(SIZE)
+        assert len(allocate(3 * SIZE)) == 3 * SIZE
+    with buffers.block_buffer(5 * SIZE) as allocate:
+        assert len(allocate(5 * SIZE)) == 5 * SIZE
 
 
 def test_nothing_is_kept_where_no_run_is() -> None:
-    with buffers.frugal(), buffers.block(SIZE):
-        buffers.allocate(SIZE)
+    with buffers.frugal(), buffers.block_buffer(SIZE) as allocate:
+        allocate(SIZE)
     for _ in range(2):
-        with buffers.block(SIZE):
+        with buffers.block_buffer(SIZE) as allocate:
             before = pa.total_allocated_bytes()
-            piece = buffers.allocate(SIZE)
+            piece = allocate(SIZE)
             assert pa.total_allocated_bytes() - before >= SIZE
             del piece
 
 
 @pytest.mark.usefixtures("run")
-def test_counts_outlive_the_bytes_they_were_read_from(tmp_path: Path) -> None:
-    for day, seed in ((date(2021, 3, 1), 1), (date(2021, 3, 2), 2)):
-        write_sample(tmp_path / str(seed), days=1, start=day, events_per_day=500, seed=seed)
+@pytest.mark.parametrize("compat", [None, "notebook"])
+def test_counts_outlive_the_bytes_they_were_read_from(
+    compat: Literal["notebook"] | None, launch: MakeLaunch, tmp_path: Path
+) -> None:
+    day = date(2021, 3, 1)
+    write_sample(tmp_path, days=1, start=day, events_per_day=500)
+    odd = [launch(f"{day}T08:00", spec=f"a/\\u00e9{i}/main", ref=f"\t{i}") for i in range(99)]
+    lines = [*map(json.dumps, odd), "[]", "{", '{"schema": 1}', "no JSON", *map(str, odd)]
+    with (tmp_path / f"events-{day}.jsonl").open("a") as file:
+        file.write("\n".join(lines))
 
-    def count(seed: int) -> dict[str, pa.Table]:
-        place = Location.at(str(tmp_path / str(seed)))
-        counted = count_block(
-            place, list(parts_of(list_day_files(place), SIZE)), CountRules(), RunPolicy()
-        )
-        return {grain: table(counts) for grain, counts in counted.counts.items()}
+    def shown(counted: Counted) -> str:
+        tables = {grain: to_table(counts).to_pylist() for grain, counts in counted.counts.items()}
+        return repr((tables, counted.tallies))
 
-    first = count(1)
-    shown = str(first["hour"].to_pylist())
-    assert count(2)["hour"] != first["hour"]
-    assert str(first["hour"].to_pylist()) == shown
-    assert count(1)["hour"].equals(first["hour"])
+    place = Location.at(tmp_path)
+    parts = list(parts_of(list_day_files(place), 20_000))
+    given = place, parts, CountRules(compat=compat), RunPolicy(blocksize=SIZE)
+    counted = count_block(*given)
+    before = shown(counted)
+    with buffers.block_buffer(SIZE) as allocate:
+        allocate(SIZE)[:] = b"\xff" * SIZE
+    assert shown(counted) == before
+    assert shown(count_block(*given)) == before

@@ -14,7 +14,7 @@ from conftest import check_same, needs
 from distributed import Client
 
 import daskbinder as db
-from daskbinder.archive.dayfiles import Part, read_part
+from daskbinder.archive.reading import Part, read_part
 from daskbinder.model.hub import MYBINDER
 
 pytestmark = needs("nginx", "openssl")

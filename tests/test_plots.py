@@ -14,9 +14,9 @@ import pytest
 import daskbinder as db
 from daskbinder import answers, plots
 from daskbinder.model.annotations import Annotation
-from daskbinder.pages.explorer import LiveFigure
+from daskbinder.pages.figures import LiveFigure
 from daskbinder.plots.theme import ACCENT, PROVIDER_COLOURS
-from daskbinder.plots.timeseries import ALL, KINDS, STATES, TOLD, WHEN
+from daskbinder.plots.timeseries import HOVER, KINDS, STATES, STEP, TOTAL
 
 START = date(2020, 12, 28)  # a Monday
 
@@ -124,7 +124,7 @@ def test_a_figure_given_new_values_is_the_figure_drawn_anew(gappy: pd.DataFrame,
     live = LiveFigure(hv.render(plots.series(first * 3, kind=kind, grain="day")))
     for grain in ("average", "week"):
         table = plots.rates(gappy, grain).assign(ovh=np.nan)
-        live.draw(plots.PlotSeries.of(table, kind, grain))
+        live.show(plots.PlotSeries.of(table, kind, grain))
         anew = LiveFigure(hv.render(plots.series(table, kind=kind, grain=grain)))
         assert live.parts.keys() == anew.parts.keys() == {"gke", "ovh", "gesis"}
         for name in ("gke", "gesis"):
@@ -133,8 +133,8 @@ def test_a_figure_given_new_values_is_the_figure_drawn_anew(gappy: pd.DataFrame,
             ):
                 np.testing.assert_array_equal(one, other)
         assert not len(next(iter(live.parts["ovh"].data.values())))
-        assert list(live.told.data[TOLD]) == list(anew.told.data[TOLD])
-        assert list(live.told.data[WHEN]) == list(anew.told.data[WHEN])
+        assert list(live.hover.data[HOVER]) == list(anew.hover.data[HOVER])
+        assert list(live.hover.data[STEP]) == list(anew.hover.data[STEP])
 
 
 def test_what_is_said_of_a_day_has_each_member_and_all_together() -> None:
@@ -142,9 +142,9 @@ def test_what_is_said_of_a_day_has_each_member_and_all_together() -> None:
         plots.rates(made({"gke": [12345.0, 7.0], "ovh": [5.0, np.nan]}), "day"), "lines", "day"
     )
     space = "\N{FIGURE SPACE}"
-    assert found.frame[TOLD][0] == (f"12,345 gke\n{space * 3}5.0 ovh\n12,350 {ALL}\n")
-    assert "ovh" not in found.frame[TOLD][1]
-    assert found.frame[WHEN][0] == "Mon 28 December 2020"
+    assert found.frame[HOVER][0] == (f"12,345 gke\n{space * 3}5.0 ovh\n12,350 {TOTAL}\n")
+    assert "ovh" not in found.frame[HOVER][1]
+    assert found.frame[STEP][0] == "Mon 28 December 2020"
 
 
 def test_every_figure_says_its_unit_and_none_says_users(counted: Path) -> None:
@@ -228,12 +228,12 @@ def test_labels_are_clean_short_and_each_once() -> None:
     found = plots.labels(names)
     assert len(set(found)) == len(names)
     assert all(label.isprintable() and len(label) <= 50 for label in found)
-    assert ALL not in plots.labels([ALL])
+    assert TOTAL not in plots.labels([TOTAL])
     assert found[3].endswith("…")
 
 
 def test_members_with_names_of_our_own_columns_are_drawn() -> None:
-    hostile = ["date", "day", "launches", ALL, "<b>x</b>", "a from", "a", ""]
+    hostile = ["date", "day", "launches", TOTAL, "<b>x</b>", "a from", "a", ""]
     days = made({name: [float(i + 1)] * 9 for i, name in enumerate(hostile)})
     assert len(drawn(plots.members(days, kind="share"))) == len(hostile)
 

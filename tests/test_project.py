@@ -76,12 +76,26 @@ def test_workflow_and_hooks_lint_as_the_gate_does() -> None:
     assert entries == ["ruff check --fix", "ruff format", "mypy"]
 
 
+def test_the_documentation_is_built_strictly_everywhere() -> None:
+    """For a change, in the gate, and where it is published, beside what was counted."""
+    places = [*lines("ci", "docs"), *lines("nightly", "count"), *GATE.splitlines()]
+    builds = [line.removeprefix(".venv/bin/") for line in places if "sphinx-build" in line]
+    assert [line.split()[-2:] for line in builds] == [
+        ["docs", "build/docs"],
+        ["docs", "site/docs"],
+        ["docs", "build/docs"],
+    ]
+    assert all(line.startswith("sphinx-build -W --keep-going ") for line in builds)
+    assert steps("nightly", "count")[-1]["with"]["path"] == "site"
+    assert "build/" in (ROOT / ".gitignore").read_text("utf-8").splitlines()
+
+
 def test_groups_that_workflows_install_exist() -> None:
     named = set()
     for name, workflow in WORKFLOWS.items():
         for job in workflow["jobs"]:
             named |= set(re.findall(r"--group (\w+)", "\n".join(lines(name, job))))
-    assert named == {"bench", "lint", "test"}
+    assert named == {"bench", "docs", "lint", "test"}
     assert named <= PROJECT["dependency-groups"].keys()
 
 

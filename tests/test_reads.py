@@ -18,12 +18,14 @@ from conftest import Report
 from gcs import FakeGCS, Fault, served
 from web import FakeSite
 
-from daskbinder.archive.dayfiles import DayFile, Part, list_day_files, read_part
+from daskbinder.archive.dayfiles import DayFile, list_day_files
+from daskbinder.archive.reading import Part, read_part
 from daskbinder.archive.sample import write_sample
 from daskbinder.errors import JobError, LostFiles
 from daskbinder.model.hub import MYBINDER
-from daskbinder.storage import location
-from daskbinder.storage.location import ATTEMPTS, Location
+from daskbinder.storage import retry
+from daskbinder.storage.location import Location
+from daskbinder.storage.retry import ATTEMPTS
 
 READS = int(os.environ.get("DASKBINDER_READS", "80"))
 FIRST = date(2021, 2, 24)
@@ -34,7 +36,7 @@ pytestmark = pytest.mark.usefixtures("hasty")
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(location, "FIRST_WAIT", 1e-4)
+    monkeypatch.setattr(retry, "FIRST_WAIT", 1e-4)
     monkeypatch.setitem(vars(MYBINDER), "first", FIRST)
 
 

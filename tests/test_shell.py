@@ -15,7 +15,7 @@ from gcs import Fault, served
 
 import daskbinder as db
 from daskbinder.cli import main
-from daskbinder.storage import location
+from daskbinder.storage import retry
 
 ROOT = Path(__file__).parents[1]
 DOCS = (ROOT / "docs" / "shell.md").read_text("utf-8")
@@ -170,10 +170,10 @@ def test_in_python_the_log_is_ours_to_read(
 
 def test_without_a_reader_the_package_writes_nothing(tmp_path: Path) -> None:
     """Python prints warnings that no handler takes, unless told that none is wanted."""
-    name = "daskbinder.storage.location"
+    name = "daskbinder.storage.retry"
     code = f"import logging, daskbinder; logging.getLogger({name!r}).warning('again')"
     ended = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
     )
     assert ended.stderr == ""
-    assert location.log.name == "daskbinder.storage.location"
+    assert retry.log.name == "daskbinder.storage.retry"

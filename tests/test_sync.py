@@ -95,7 +95,7 @@ def test_only_what_changed_is_fetched(bucket: FakeGCS, folder: Path, tmp_path: P
 
 def test_stopped_sync_goes_on(bucket: FakeGCS, folder: Path, tmp_path: Path) -> None:
     bucket.faults = [Fault(503, "events-2021-02-01.*alt=media", 99)]  # the last to be asked for
-    with pytest.raises(db.JobError, match=r"events-2021-02-01\.jsonl could not be had"):
+    with pytest.raises(db.JobError, match=r"events-2021-02-01\.jsonl could not be read"):
         db.sync(archive(bucket), tmp_path)
     before = len(list(tmp_path.iterdir()))
     assert before > DAYS // 2

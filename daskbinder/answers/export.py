@@ -19,8 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from daskbinder.answers import rank, select
-from daskbinder.counting.codes import Ints, sums
-from daskbinder.counting.repositories import array_of
+from daskbinder.counting.codes import Ints, as_array, sum_groups
 from daskbinder.dataset.rollups import Rollups
 from daskbinder.errors import InputError
 from daskbinder.model import specs
@@ -231,14 +230,14 @@ def _count_by_month_and_member(
     """Count the launches of subjects, reading the file of each month once."""
 
     def count(rows: pa.Table) -> list[_Counts]:
-        members = array_of(rows["federation"])
+        members = as_array(rows["federation"])
         names, n = members.dictionary.to_pylist(), rows["n"].to_numpy()
         member = members.indices.to_numpy().astype(np.int64)
         found = []
         for subject in subjects:
             row, size = select.row_numbers(rows, subject.table, subject.column), len(subject.table)
             chosen = np.flatnonzero(row >= 0)
-            counts = sums(member[chosen] * size + row[chosen], n[chosen], len(names) * size)
+            counts = sum_groups(member[chosen] * size + row[chosen], n[chosen], len(names) * size)
             found.append(_Counts(names, counts.reshape(len(names), size)))
         return found
 

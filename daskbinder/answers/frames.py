@@ -139,7 +139,7 @@ def active(rollups: Rollups, by: str = "day") -> "pd.DataFrame":
         ``first`` and ``last`` day of the window, ``repositories``, and ``days``: how many of its
         days have a file.
     """
-    from daskbinder.counting.repositories import WINDOWS
+    from daskbinder.counting.directory import WINDOWS
 
     if by not in WINDOWS:
         raise InputError(f"repositories are counted by {', '.join(WINDOWS)}, not by {by!r}")

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from daskbinder.answers import select
 from daskbinder.answers.select import Span
-from daskbinder.counting.repositories import identities
+from daskbinder.counting.directory import identities
 from daskbinder.dataset.rollups import Rollups
 from daskbinder.errors import InputError
 from daskbinder.model import specs

@@ -15,8 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from daskbinder.counting.codes import Ints
-from daskbinder.counting.repositories import DAILY, array_of, identities
+from daskbinder.counting.codes import Ints, as_array
+from daskbinder.counting.directory import identities
+from daskbinder.counting.repositories import DAILY
 from daskbinder.dataset.layout import DIRECTORY, REPOSITORIES, federation_name
 from daskbinder.dataset.rollups import Rollups
 from daskbinder.errors import InputError
@@ -128,7 +129,7 @@ def rows_about(rollups: Rollups, row: dict[str, object]) -> pa.Table:
     provider = pa.scalar(row["provider"], pa.string())
 
     def select(rows: pa.Table) -> pa.Table:
-        names = array_of(rows["repository"])
+        names = as_array(rows["repository"])
         providers = pa.repeat(provider, len(names.dictionary))
         is_wanted = pc.equal(identities(providers, names.dictionary), wanted)
         rows = rows.filter(is_wanted.take(names.indices))
@@ -179,7 +180,7 @@ class Launches:
 def launches(rollups: Rollups) -> Launches:
     """Launches by day, member and row of the directory."""
     rows = daily(rollups, all_days(rollups), ["federation", "provider", "repository"])
-    members = array_of(rows["federation"])
+    members = as_array(rows["federation"])
     return Launches(
         tuple(members.dictionary.to_pylist()),
         rows["date"].cast(pa.int32()).to_numpy(),
@@ -194,7 +195,7 @@ def row_numbers(rows: pa.Table, known: pa.Table, name: str = "repository") -> In
 
     Both tables have a ``provider`` and a column `name`. Only distinct pairs of these are compared.
     """
-    provider, text = (array_of(rows[column]).dictionary_encode() for column in ("provider", name))
+    provider, text = (as_array(rows[column]).dictionary_encode() for column in ("provider", name))
     width, null = max(len(provider.dictionary), 1), len(text.dictionary)
     text_code = text.indices.fill_null(null).to_numpy().astype(np.int64)
     pair = text_code * width + provider.indices.to_numpy()

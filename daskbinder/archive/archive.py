@@ -1,4 +1,4 @@
-"""The archive as people meet it: which days there are, and its launches as a Dask DataFrame."""
+"""The public face of an archive: its day files, and its launches as a Dask DataFrame."""
 
 import os
 from collections.abc import Mapping
@@ -17,29 +17,29 @@ if TYPE_CHECKING:
 
 
 class Archive:
-    """The day files of a place, listed and not read.
+    """The day files of an archive, listed and not read.
 
     Parameters
     ----------
     url : str or Path, optional
-        A local folder or any fsspec URL; by default where the instance has its archive.
+        A local folder or any fsspec URL; by default the archive of the instance.
     storage_options : mapping, optional
-        Arguments of the file system, as fsspec takes them. A bucket is read without an account
-        unless they name one (``token``).
+        Arguments for fsspec's file system. A bucket is read without an account unless they name
+        one (``token``).
     today : datetime.date, optional
-        The last day there may be, the UTC date by default. A site, which lists nothing, is asked
-        for each day up to it.
+        The last day to look for, the UTC date by default. Web sites have no listing, so each day
+        up to this one is asked for.
     instance : Instance
-        Whose archive it is: what its day files are called, and more.
+        The BinderHub whose archive it is; tells what its day files are called.
 
     Attributes
     ----------
     instance : Instance
-        Whose archive it is.
+        The BinderHub whose archive it is.
     location : Location
         Where the files are.
     files : tuple of DayFile
-        The day files, by date. Only names of the exact form are days.
+        The day files, by date; other files are ignored.
 
     Raises
     ------
@@ -83,7 +83,7 @@ class Archive:
 
     @cached_property
     def index(self) -> dict[date, int]:
-        """Launches of each date as the archive's own index gives them; read when first asked."""
+        """Launches of each date in the archive's own index, which is read on first use."""
         return read_index(self.location, self.instance)
 
     def select(
@@ -108,8 +108,8 @@ class Archive:
         Returns
         -------
         dask.dataframe.DataFrame
-            Indexed by ``timestamp`` (datetime64[us, UTC], sorted), with a partition a day file and
-            known divisions. Columns are ``schema``, ``provider``, ``status``, ``origin``,
+            Indexed by ``timestamp`` (datetime64[us, UTC], sorted), with one partition a day file
+            and known divisions. Columns are ``schema``, ``provider``, ``status``, ``origin``,
             ``request_origin`` (categorical), ``version`` (int64), ``spec``, ``ref`` (string) and
             ``build_token`` (boolean). Rejected lines are left out.
 
@@ -128,11 +128,10 @@ class Archive:
         files = self.select(start, end)
         if not files:
             raise InputError(f"{self.location} has no day file in the range asked for")
-        reach = [files[0].date - timedelta(days=1), *(file.date for file in files[1:])]
-        divisions = [
-            pd.Timestamp(day, tz=UTC).as_unit("us")
-            for day in (*reach, files[-1].date + timedelta(days=2))
-        ]
+        # a file may hold launches of the days beside its own
+        first, last = files[0].date - timedelta(days=1), files[-1].date + timedelta(days=2)
+        starts = [first, *(file.date for file in files[1:]), last]
+        divisions = [pd.Timestamp(day, tz=UTC).as_unit("us") for day in starts]
         read = [dask.delayed(dataframe.read_day, pure=True)(self.location, file) for file in files]
         parts = [
             dask.delayed(dataframe.between, pure=True)(

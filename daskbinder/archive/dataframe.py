@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import pandas as pd
 import pyarrow as pa
 
-from daskbinder.archive.dayfiles import DayFile, Part, read_part
+from daskbinder.archive.dayfiles import DayFile
 from daskbinder.archive.losses import refuse_losses
+from daskbinder.archive.reading import Part, read_part
 from daskbinder.counting.scan import Body, scan
 from daskbinder.model.dates import day_number
 from daskbinder.model.launch import COLUMNS, TIMESTAMP
@@ -30,16 +31,15 @@ META = pd.DataFrame(
 
 
 def read_day(location: Location, file: DayFile) -> pd.DataFrame:
-    """Launches of a day file, sorted by time; those of the days beside it included.
+    """Read the launches of a day file, sorted by time; some may be of the days beside it.
 
     Raises
     ------
     LostFiles
-        When it cannot be read, or has no launch in it.
+        When the file cannot be read, or has no launch in it.
     """
-    frames = []
+    frames, tallies = [], []
     whole = Part(file, 0, file.size)
-    tallies = []
     for data in read_part(location, whole, _PIECE):
         read = scan([Body(file.name, day_number(file.date), data)])
         tallies += [(whole, tally) for tally in read.tallies]
@@ -49,18 +49,19 @@ def read_day(location: Location, file: DayFile) -> pd.DataFrame:
             for name, dtype in _DTYPES.items()
         }
         frame = pa.table(columns).to_pandas(types_mapper={pa.string(): _TEXT}.get)
-        frame.index = pd.DatetimeIndex(
-            pa.array(read.times[read.time], TIMESTAMP).to_pandas(), name="timestamp"
-        )
+        times = pa.array(read.times[read.time], TIMESTAMP).to_pandas()
+        frame.index = pd.DatetimeIndex(times, name="timestamp")
         frames.append(frame.astype({"build_token": "boolean"}))
     refuse_losses([tallies])
-    return pd.concat(frames).sort_index(kind="stable").astype(_DTYPES)
+    return _joined(frames)
 
 
 def between(frames: Sequence[pd.DataFrame], start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
     """Rows from `start` up to but not including `end`, sorted by time."""
     rows = [frame[(frame.index >= start) & (frame.index < end)] for frame in frames]
     rows = [frame for frame in rows if len(frame)] or [frames[0].iloc[:0]]
-    if len(rows) == 1:
-        return rows[0]
-    return pd.concat(rows).sort_index(kind="stable").astype(_DTYPES)
+    return rows[0] if len(rows) == 1 else _joined(rows)
+
+
+def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat(frames).sort_index(kind="stable").astype(_DTYPES)

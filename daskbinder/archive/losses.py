@@ -1,46 +1,38 @@
-"""Day files that have lines and no launch: something else came, or lies, in their place.
+"""Lost day files: those that have lines and no launch, as something else lies in their place.
 
-A maintenance page, another encoding, a file of another day. To count them would be to say that
-nobody launched anything that day.
+That may be a maintenance page, another encoding, or the file of another day. Counting it would say
+that nobody launched anything that day.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from daskbinder.archive.dayfiles import DayFile, Part, pieces
+from daskbinder.archive.dayfiles import DayFile
+from daskbinder.archive.reading import Part, decompress
 from daskbinder.counting.scan import TEXT_KEPT, Body, Tally, scan
 from daskbinder.errors import LostFiles
 from daskbinder.model.dates import day_number
-from daskbinder.model.launch import VERSIONS, Reason
+from daskbinder.model.launch import Reason
 from daskbinder.redaction import line_without_secrets
 
 _SHOWN = 60
-"""Signs of a line that a sentence shows."""
+"""Characters of a line that a message shows."""
 
 _PIECE = 1 << 20
 
 
 def by_file(
     tallies: Iterable[Iterable[tuple[Part, Tally]]],
-) -> Iterable[tuple[DayFile, list[tuple[Part, Tally]]]]:
-    """Tallies of each file, files by date and the tallies in the order of its lines."""
-    flat = sorted((pair for block in tallies for pair in block), key=_place_of_part)
-    for file, pairs in groupby(flat, key=lambda pair: pair[0].file):
+) -> Iterator[tuple[DayFile, list[tuple[Part, Tally]]]]:
+    """Group tallies by file, files by date and the tallies of each in the order of its lines."""
+    flat = (pair for block in tallies for pair in block)
+    ordered = sorted(flat, key=lambda pair: (pair[0].file.date, pair[0].start))
+    for file, pairs in groupby(ordered, key=lambda pair: pair[0].file):
         yield file, list(pairs)
 
 
-def _place_of_part(pair: tuple[Part, Tally]) -> tuple[DayFile, int]:
-    return pair[0].file, pair[0].start
-
-
 def refuse_losses(tallies: Iterable[Iterable[tuple[Part, Tally]]]) -> None:
-    """Raise if a file, of which all parts are there, has no launch in it.
-
-    Raises
-    ------
-    LostFiles
-        With all such files.
-    """
+    """Raise `LostFiles` with all files that have no launch and all of whose parts are given."""
     lost = {}
     for file, pairs in by_file(tallies):
         if sum({part.start: part.stop - part.start for part, _ in pairs}.values()) == file.size:
@@ -52,38 +44,36 @@ def refuse_losses(tallies: Iterable[Iterable[tuple[Part, Tally]]]) -> None:
 
 
 def look_for_launch(file: DayFile, data: bytes | memoryview) -> tuple[bool, str | None]:
-    """Tell whether a file of these bytes holds a launch, and why not if it has lines.
+    """Tell whether a file with these bytes holds a launch, and why it is lost if it is.
 
-    Of a good file, little more is read than the first launch. One of a schema's version that is
-    not known yet is one too: a copy need not understand it.
+    Of a good file, little more than the first launch is read. A launch of an unknown schema version
+    is one too: a copy need not understand it.
 
     Raises
     ------
     LostFiles
-        When it is gzip and not whole.
+        When the file is gzip and not whole.
     """
     tallies = []
-    for lines in pieces(Part(file, 0, file.size), data, _PIECE):
-        for start, stop in _steps(lines):
-            tallies += scan(
-                [Body(file.name, day_number(file.date), lines[start:stop])], VERSIONS
-            ).tallies
+    for piece in decompress(Part(file, 0, file.size), data, _PIECE):
+        for lines in _steps(bytes(piece)):
+            tallies += scan([Body(file.name, day_number(file.date), lines)]).tallies
             if tallies[-1].accepted or tallies[-1].rejected[Reason.UNKNOWN_VERSION]:
                 return True, None
     return False, _loss(file, tallies)
 
 
-def _steps(lines: bytes | memoryview) -> Iterable[tuple[int, int]]:
-    """Bounds of runs of whole lines."""
-    lines = bytes(lines)
+def _steps(lines: bytes) -> Iterator[bytes]:
+    """Cut lines into pieces of whole lines."""
     start = 0
     while start < len(lines):
         stop = lines.find(b"\n", start + _PIECE) + 1 or len(lines)
-        yield start, stop
+        yield lines[start:stop]
         start = stop
 
 
 def _loss(file: DayFile, tallies: Sequence[Tally]) -> str | None:
+    """Say why a file is lost, by its first line; None if it has a launch or no line."""
     if any(tally.accepted for tally in tallies):
         return None
     above = 0
@@ -99,4 +89,4 @@ def _loss(file: DayFile, tallies: Sequence[Tally]) -> str | None:
                 f"is {reason} and begins with {text!a}; {advice}"
             )
         above += tally.physical
-    return None  # blank lines are no lines
+    return None

@@ -1,14 +1,14 @@
-"""A mirror of an archive in a folder: what is new comes, whole and verified, and nothing twice.
+"""A mirror of an archive in a folder: fetches what is new or changed, verified, and nothing twice.
 
-A day is taken if there is a launch in it, or nothing at all; what else a site may answer, such as a
-page that tells of maintenance, never gets in, and goes if it is there.
+A day file is fetched if it holds a launch or is empty. Anything else that a site may send, such as
+a maintenance page, is refused, and removed if the folder has it.
 """
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -17,41 +17,43 @@ from daskbinder.archive.dayfiles import INDEX, DayFile, entries_of_index
 from daskbinder.archive.losses import look_for_launch
 from daskbinder.errors import InputError, LostFiles
 from daskbinder.storage.backend import Entry
-from daskbinder.storage.location import Location, flaw
+from daskbinder.storage.checksums import has_checksum, mismatch
+from daskbinder.storage.location import Location
 
 log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
-"""Told of each day that is done: its bytes, and how many of them had to be fetched."""
+"""Called for each day that is done, with its bytes and how many of them were fetched."""
 
 _SAME_TIME = 1e-3  # seconds; not all file systems keep microseconds
 
 
 @dataclass(frozen=True)
 class Mirror:
-    """What a `sync` did.
+    """The result of a `sync`.
 
     Attributes
     ----------
     fetched : tuple of str
-        Day files that came anew.
+        Day files that were fetched.
     bytes : int
         Bytes in them.
     unchanged : int
         Day files that were already there.
     gone : tuple of str
-        Day files of the folder that the archive does not have, or no longer.
+        Day files of the folder that the archive does not have.
     shrunk : tuple of str
         Day files that are smaller in the archive than in the folder.
     deleted : bool
         Whether those were removed and replaced, or kept.
     lost : dict of str to str
-        Files that the archive gives and that were not taken, and why: days without a launch, days
-        that it does not let us read, an index that names no day.
+        Files of the archive that were refused, and why: days without a launch, days that may not be
+        read, an index that names no day.
     removed : tuple of str
         Day files of the folder that had no launch, and that the archive does not have.
     renamed : tuple of str
-        Day files of the folder in whose place those came that the archive now has of these days.
+        Day files of the folder that were replaced by the archive's file of the same day, which has
+        another name.
     """
 
     fetched: tuple[str, ...]
@@ -76,21 +78,20 @@ def sync(
 ) -> Mirror:
     """Bring a folder up to date with an archive.
 
-    A file is taken for unchanged if it has the size and the time of the one listed, or else its
-    checksum where the place gives one. Each comes whole or not at all, so a `sync` that was
-    stopped goes on where it was. One that is not empty and has no launch in it is not taken, nor
-    one that is empty in place of one that has a launch.
+    A file is unchanged if it has the listed size and time, or else the listed checksum. Each file
+    appears whole or not at all, so a `sync` that was stopped resumes where it was. A file that has
+    lines but no launch is refused, and so is an empty one in place of one that has a launch.
 
     Parameters
     ----------
     archive : Archive
         Where the files come from.
     folder : str or Path
-        Where they go; made if it is not there.
+        Where they go; created if it does not exist.
     start, end : datetime.date or str, optional
         First and last file date, both included.
     delete : bool
-        Remove days that the archive does not have, and take those that shrank.
+        Remove days that the archive does not have, and replace those that shrank.
     progress : callable, optional
         Called for each day that is done.
 
@@ -103,7 +104,7 @@ def sync(
     InputError
         When the archive has no day in the range, or `folder` is not on this machine.
     JobError
-        When a file cannot be fetched as it was listed; the others stay.
+        When a file cannot be fetched as it was listed; those fetched so far stay.
 
     Examples
     --------
@@ -113,196 +114,168 @@ def sync(
     >>> db.sync(db.Archive("archive"), "copy").unchanged
     8
     """
-    here = Location.at(folder)
-    if not here.is_local:
-        raise InputError(f"{here} is not a folder of this machine; give one to sync into")
+    location = Location.at(folder)
+    if not location.is_local:
+        raise InputError(f"{location} is not a folder of this machine; give one to sync into")
     files = archive.select(start, end)
     if not files:
         raise InputError(f"{archive.location} has no day file in the range asked for")
-    Path(here.path()).mkdir(parents=True, exist_ok=True)
-    there = _There.of(archive, here)
+    Path(location.path()).mkdir(parents=True, exist_ok=True)
+    copy = _Copy.of(archive, location)
     lost = {file.name: str(archive.location.refusal(file.name)) for file in files if file.refused}
     files = tuple(file for file in files if not file.refused)
-    shrunk = [file.name for file in files if there.is_larger(here, file)]
+    shrunk = [file.name for file in files if copy.has_more(file)]
     wanted = [file for file in files if delete or file.name not in shrunk]
-    fetched, without = _bring(archive.location, here, wanted, there, progress or (lambda *_: None))
-    lost |= without | _bring_index(archive, here)
-    renamed = there.replaced_by(here, fetched)
-    for name in (*there.bad, *renamed, *(there.gone if delete else ())):
-        here.remove(name)
+    fetched, refused = _fetch_all(archive.location, copy, wanted, progress or (lambda *_: None))
+    lost |= refused | _fetch_index(archive, location)
+    renamed = copy.replaced_by(fetched)
+    for name in (*copy.bad, *renamed, *(copy.gone if delete else ())):
+        location.remove(name)
     return Mirror(
         fetched=tuple(sorted(file.name for file in fetched)),
         bytes=sum(file.size for file in fetched),
-        unchanged=len(wanted) - len(fetched) - len(without),
-        gone=there.gone,
+        unchanged=len(wanted) - len(fetched) - len(refused),
+        gone=copy.gone,
         shrunk=tuple(name for name in shrunk if name not in lost),
         deleted=delete,
         lost=dict(sorted(lost.items())),
-        removed=there.bad,
+        removed=copy.bad,
         renamed=renamed,
     )
 
 
 @dataclass(frozen=True)
-class _There:
-    """What a folder has, compared with what an archive has.
+class _Copy:
+    """A folder as it was before a sync, compared with an archive."""
 
-    Attributes
-    ----------
-    entries : dict of Entry
-        Its day files by name.
-    names : dict of str
-        Names of the archive's day files by date.
-    bad : tuple of str
-        Files that the archive does not have and that hold no launch though they are not empty.
-    moved : dict of str
-        Other files by date that the archive has under another name.
-    gone : tuple of str
-        Files of days that the archive does not have.
-    """
-
-    entries: dict[str, Entry]
-    names: dict[date, str]
-    bad: tuple[str, ...]
-    moved: dict[date, str]
-    gone: tuple[str, ...]
+    location: Location
+    entries: dict[str, Entry]  # day files of the folder by name
+    names: dict[date, str]  # names of the archive's day files
+    bad: tuple[str, ...] = ()  # files with lines but no launch that the archive does not have
+    moved: dict[date, str] = field(default_factory=dict)  # names of others whose day it has
+    gone: tuple[str, ...] = ()  # names of others
 
     @classmethod
-    def of(cls, archive: Archive, here: Location) -> "_There":
-        """Look at a folder."""
-        listed = here.entries()
-        days = {entry.name: archive.instance.date_of(entry.name) for entry in listed}
-        entries = {entry.name: entry for entry in listed if days[entry.name]}
+    def of(cls, archive: Archive, location: Location) -> "_Copy":
+        """List the folder and read those of its day files that the archive does not have."""
+        entries: dict[str, Entry] = {}
+        others: dict[str, date] = {}
         names = {file.date: file.name for file in archive.files}
-        beyond = {name: days[name] for name in sorted(entries.keys() - set(names.values()))}
-        bad = tuple(name for name, day in beyond.items() if _is_bad(here, day, entries[name]))
-        good = {name: day for name, day in beyond.items() if name not in bad and day}
+        for entry in sorted(location.entries(), key=lambda entry: entry.name):
+            day = archive.instance.date_of(entry.name)
+            if day is not None:
+                entries[entry.name] = entry
+                if names.get(day) != entry.name:
+                    others[entry.name] = day
+        copy = cls(location, entries, names)
+        bad = [name for name, day in others.items() if copy.look(day, name)[1] is not None]
+        good = {name: day for name, day in others.items() if name not in bad}
         moved = {day: name for name, day in good.items() if day in names}
         gone = tuple(name for name, day in good.items() if day not in names)
-        return cls(entries, names, bad, moved, gone)
+        return replace(copy, bad=tuple(bad), moved=moved, gone=gone)
 
-    def is_larger(self, here: Location, file: DayFile) -> bool:
+    def look(self, day: date, name: str) -> tuple[bool, str | None]:
+        """Tell whether a file, if there is one, holds a launch, and why it is lost if it is."""
+        entry = self.entries.get(name)
+        if entry is None:
+            return False, None
+        file = DayFile(**vars(entry) | {"size": entry.size or 0}, date=day)
+        try:
+            return look_for_launch(file, self.location.read(name))
+        except LostFiles as error:
+            return False, str(error)
+
+    def has_more(self, file: DayFile) -> bool:
         """Whether the folder has more of a day, and not of something else."""
         entry = self.entries.get(file.name)
-        return (
-            entry is not None
-            and (entry.size or 0) > file.size
-            and not _is_bad(here, file.date, entry)
-        )
+        larger = entry is not None and (entry.size or 0) > file.size
+        return larger and self.look(file.date, file.name)[1] is None
 
-    def replaced_by(self, here: Location, fetched: list[DayFile]) -> tuple[str, ...]:
-        """Files in whose place there is one of their day with a launch, which the archive has."""
-        taken = {file.date for file in fetched}
+    def would_lose(self, file: DayFile) -> bool:
+        """Whether another file of a day would replace one that has a launch."""
+        return self.look(file.date, self.moved.get(file.date, file.name))[0]
+
+    def replaced_by(self, fetched: Sequence[DayFile]) -> tuple[str, ...]:
+        """Files whose day has a launch, or was fetched, under the name that the archive has."""
+        days = {file.date for file in fetched}
         return tuple(
             name
             for day, name in self.moved.items()
-            if day in taken or self._has_launch(here, day, self.names[day])
+            if day in days or self.look(day, self.names[day])[0]
         )
 
-    def has_good(self, here: Location, file: DayFile) -> bool:
-        """Whether another file of a day would replace one with a launch."""
-        return self._has_launch(here, file.date, self.moved.get(file.date, file.name))
 
-    def _has_launch(self, here: Location, day: date, name: str) -> bool:
-        entry = self.entries.get(name)
-        return entry is not None and _look(here, day, entry)[0]
-
-
-def _is_bad(here: Location, day: date | None, entry: Entry) -> bool:
-    """Whether a day file of the folder is not empty and has no launch."""
-    return day is not None and _look(here, day, entry)[1] is not None
-
-
-def _look(here: Location, day: date, entry: Entry) -> tuple[bool, str | None]:
-    """Tell whether a day file of the folder holds a launch, and why not if it has lines."""
-    file = DayFile(day, entry.name, entry.size or 0, entry.fingerprint)
-    try:
-        return look_for_launch(file, here.read(file.name))
-    except LostFiles as error:
-        return False, str(error)
-
-
-def _bring(
-    source: Location,
-    here: Location,
-    files: list[DayFile],
-    there: _There,
-    progress: Progress,
+def _fetch_all(
+    source: Location, copy: _Copy, files: Sequence[DayFile], progress: Progress
 ) -> tuple[list[DayFile], dict[str, str]]:
-    """Fetch the files that are not there yet and return them, and why others were not taken."""
+    """Fetch the files that are new or changed and return them, and why others were refused."""
     fetched = []
-    lost: dict[str, str] = {}
+    refused: dict[str, str] = {}
     pool = ThreadPoolExecutor(source.concurrency, "daskbinder-sync")
     try:
-        # the newest first: they are the ones that may be rewritten while this runs
-        coming = {
-            pool.submit(_bring_one, source, here, file, there): file for file in reversed(files)
-        }
-        for done in as_completed(coming):
-            file = coming[done]
+        # the newest first, as they are the likeliest to be rewritten during a sync
+        pending = {pool.submit(_fetch, source, copy, file): file for file in reversed(files)}
+        for future in as_completed(pending):
+            file = pending[future]
             try:
-                came = done.result()
+                is_new = future.result()
             except LostFiles as error:
-                lost |= error.files
-                came = False
-            if came:
+                refused |= error.files
+                is_new = False
+            if is_new:
                 fetched.append(file)
-            progress(file.size, file.size if came else 0)
+            progress(file.size, file.size if is_new else 0)
     finally:
         pool.shutdown(cancel_futures=True)
-    return fetched, lost
+    return fetched, refused
 
 
-def _bring_one(source: Location, here: Location, file: DayFile, there: _There) -> bool:
-    """Fetch a file unless it is there; return whether it was fetched.
+def _fetch(source: Location, copy: _Copy, file: DayFile) -> bool:
+    """Fetch a file unless it is unchanged; return whether it was fetched.
 
     Raises
     ------
     LostFiles
-        When it has no launch in it, and has lines or would replace one that has a launch.
+        When the file has lines but no launch, or is empty and would replace one that has a launch.
     """
-    entry, known = file.entry, there.entries.get(file.name)
-    if known is not None and known.size == entry.size:
-        if _same_time(known, entry):
+    known = copy.entries.get(file.name)
+    if known is not None and known.size == file.size:
+        if _same_time(known, file):
             return False
-        if _has_checksum(entry) and flaw(entry, here.read(file.name)) is None:
-            _set_time(here, entry)
+        if has_checksum(file) and mismatch(file, copy.location.read(file.name)) is None:
+            _set_time(copy.location, file)
             return False
-    data = source.fetch(entry)
-    good, why = look_for_launch(file, data)
-    if not good and why is None and there.has_good(here, file):
-        why = f"{file.name} ({file.size:,} bytes) is empty, and its day in {here} is not"
+    data = source.fetch(file)
+    has_launch, why = look_for_launch(file, data)
+    if not has_launch and why is None and copy.would_lose(file):
+        why = f"{file.name} ({file.size:,} bytes) is empty, and its day in {copy.location} is not"
     if why:
         raise LostFiles({file.name: why})
-    here.write(file.name, data)
+    copy.location.write(file.name, data)
     log.info("fetched %s, %d bytes", file.name, file.size)
-    _set_time(here, entry)
+    _set_time(copy.location, file)
     return True
 
 
-def _same_time(there: Entry, entry: Entry) -> bool:
-    if there.modified is None or entry.modified is None:
+def _same_time(one: Entry, other: Entry) -> bool:
+    if one.modified is None or other.modified is None:
         return False
-    return abs(there.modified - entry.modified) < _SAME_TIME
+    return abs(one.modified - other.modified) < _SAME_TIME
 
 
-def _has_checksum(entry: Entry) -> bool:
-    return bool(entry.known.keys() & {"crc32c", "md5Hash"})
-
-
-def _set_time(here: Location, entry: Entry) -> None:
+def _set_time(location: Location, entry: Entry) -> None:
     if entry.modified is not None:
         times = entry.modified, entry.modified
-        os.utime(here.path(entry.name), times, follow_symlinks=False)
+        os.utime(location.path(entry.name), times, follow_symlinks=False)
 
 
-def _bring_index(archive: Archive, here: Location) -> dict[str, str]:
-    """Bring the archive's index, unless it names no day; return why it was not taken."""
+def _fetch_index(archive: Archive, location: Location) -> dict[str, str]:
+    """Fetch the archive's index, unless it names no day; return why it was refused."""
     try:
         data = archive.location.read(INDEX)
     except FileNotFoundError:
         return {}
-    if data and not any(True for _ in entries_of_index(data, archive.instance)):
+    if data and next(entries_of_index(data, archive.instance), None) is None:
         return {INDEX: f"{INDEX} ({len(data):,} bytes) names no day"}
-    here.write(INDEX, data)
+    location.write(INDEX, data)
     return {}

@@ -1,4 +1,4 @@
-"""Bytes that are gzip, whatever their file is called: told by how they begin, and taken apart."""
+"""Gzip files, recognised by their first bytes whatever they are called."""
 
 import gzip
 import re
@@ -7,25 +7,26 @@ from collections.abc import Iterator
 from io import BytesIO
 
 HEADER = 10
-"""Bytes by which gzip is told."""
+"""Bytes by which gzip is recognised."""
 
-_BEGINNING = re.compile(
+_HEADER = re.compile(
     rb"\x1f\x8b\x08[\x00-\x1f].{4}[\x00\x02\x04][\x00-\x09\x0b-\x0d\xff]", re.DOTALL
 )
-"""How a member begins: magic, deflate, flags, time, effort, system (RFC 1952, 2.3).
+"""Header of a member: magic, deflate, flags, time, effort, system (RFC 1952, 2.3).
 
-All of it, since a line that cannot be used may begin so too; a system of number 10 would end it.
+All of it is compared, as a broken line may begin with the magic. System 10 is left out: it is a
+newline, and would end the line.
 """
 
 
 class NotWhole(Exception):
-    """A gzip file lacks bytes, has others behind its members, or some are not what they were."""
+    """A gzip file is cut off, damaged, or followed by other bytes."""
 
 
 def is_packed(data: bytes | memoryview, *, called: bool = False) -> bool:
-    """Whether bytes are the beginning of a gzip file; if it is `called` so, two of them tell."""
+    """Whether bytes begin a gzip file; the two of the magic are enough if it is `called` one."""
     start = bytes(data[:HEADER])
-    return _BEGINNING.match(start) is not None or (called and start.startswith(b"\x1f\x8b"))
+    return _HEADER.match(start) is not None or (called and start.startswith(b"\x1f\x8b"))
 
 
 def unpack(data: bytes | memoryview, size: int) -> Iterator[bytes]:
@@ -34,7 +35,7 @@ def unpack(data: bytes | memoryview, size: int) -> Iterator[bytes]:
     Raises
     ------
     NotWhole
-        When it is not a whole gzip file, and nothing else.
+        When it is not exactly a whole gzip file.
     """
     rest = b""
     try:

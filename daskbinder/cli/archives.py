@@ -172,8 +172,7 @@ def _range(found: "Overview | Holdings") -> dict[str, str]:
 def _gaps(found: "Overview | Holdings") -> str:
     from daskbinder.model.dates import DateSet
 
-    days = DateSet.over((first.toordinal(), last.toordinal()) for first, last in found.gaps)
-    return _listed(days.texts, len(days))
+    return _listed(DateSet(found.gaps).texts, found.missing)
 
 
 def _dates(dates: Iterable[date]) -> str:

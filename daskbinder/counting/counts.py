@@ -1,41 +1,22 @@
-"""The arithmetic of counts: count a scan, merge counts, cut out a window, lay it out as a table.
+"""Counts of launches as values: count a scan, merge counts, take some days.
 
-Counts are a value: arrays in, arrays out. Merging is associative and commutative, so however the
-lines of an archive are cut into blocks, the same rows come out. Nothing here reads or writes a
-file, and nothing here knows of Dask.
+Merging is associative and commutative, so the same rows come out however the lines of an archive
+are cut into blocks. Nothing here reads or writes a file, or knows of Dask.
 """
 
-from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from daskbinder.counting.codes import Ints, distinct, in_order, numbered, one_of_each
+from daskbinder.counting.codes import Ints, argsort, distinct_rows, encode_sorted
 from daskbinder.counting.scan import Scan
 from daskbinder.model.hub import MYBINDER
-from daskbinder.model.launch import COLUMNS, HOUR, KEY, TIMESTAMP
+from daskbinder.model.launch import HOUR, KEY
 from daskbinder.model.specs import hold_secrets
-
-SCHEMA = pa.schema(
-    [
-        pa.field("timestamp", TIMESTAMP, nullable=False),
-        *(
-            pa.field(
-                name,
-                pa.dictionary(pa.int32(), dtype) if dtype == pa.string() else dtype,
-                nullable=COLUMNS[name].nullable,
-            )
-            for name, dtype in KEY.items()
-        ),
-        pa.field("n", pa.int64(), nullable=False),
-    ]
-)
-"""Columns of a rollup."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +26,7 @@ class Keys:
     Attributes
     ----------
     codes : ndarray of int32, shape (keys, columns)
-        For each column of `KEY` the place of the key's value in `values`, and their number for a
-        null.
+        For each column of `KEY`, the index in `values` of the key's value; their number for null.
     values : tuple of pyarrow.Array
         The sorted distinct values of each column.
     """
@@ -57,25 +37,36 @@ class Keys:
     def __len__(self) -> int:
         return len(self.codes)
 
+    def __sizeof__(self) -> int:
+        return self.codes.nbytes + sum(values.nbytes for values in self.values)
+
+    def column(self, name: str) -> tuple[Ints, pa.Array]:
+        """Codes and values of one column."""
+        index = list(KEY).index(name)
+        return self.codes[:, index], self.values[index]
+
     @cached_property
     def secret(self) -> Ints:
         """Whether each key has a spec that holds a password, a user or a token."""
-        place = list(KEY).index("spec")
-        found = hold_secrets(self.values[place]).to_numpy(zero_copy_only=False)
-        return np.asarray(found, np.bool_)[self.codes[:, place]]
+        codes, specs = self.column("spec")
+        return np.asarray(hold_secrets(specs).to_numpy(zero_copy_only=False), np.bool_)[codes]
 
-    def __sizeof__(self) -> int:
-        return self.codes.nbytes + sum(values.nbytes for values in self.values)
+    @classmethod
+    def of(cls, rows: pa.Table) -> tuple["Keys", Ints]:
+        """Find the distinct keys of rows of a table; also return the key of each row."""
+        codes, values = zip(*(encode_sorted(rows[name]) for name in KEY), strict=True)
+        distinct_codes, key = distinct_rows(codes)
+        return cls(np.stack(distinct_codes, axis=1).astype(np.int32), values), key
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Launches by day, hour and key.
+    """Launches by day, hour and key; rows are unique and sorted by these.
 
     Attributes
     ----------
     keys : Keys
-        The distinct keys.
+        The distinct keys; some may be used by no row.
     day : ndarray of int32
         The date a row belongs to, in days from 1970-01-01.
     hour : ndarray of int32
@@ -84,10 +75,6 @@ class Counts:
         Row of `keys`.
     n : ndarray of int64
         Launches.
-
-    Notes
-    -----
-    Rows are unique and sorted by day, hour and key.
     """
 
     keys: Keys
@@ -97,7 +84,7 @@ class Counts:
     n: Ints
 
     def __sizeof__(self) -> int:
-        # by this Dask decides where to compute; without it, tables would be thought of as nothing
+        # Dask decides by this where to compute; it cannot see into Arrow arrays
         rows = sum(column.nbytes for column in (self.day, self.hour, self.key, self.n))
         return rows + self.keys.__sizeof__()
 
@@ -108,8 +95,7 @@ class Counts:
 
     def between(self, first: int, last: int) -> "Counts":
         """Only the rows of the days from `first` to `last`, both included."""
-        # of another type, they would have all days converted to it
-        bounds = np.array([first, last + 1], self.day.dtype)
+        bounds = np.array([first, last + 1], self.day.dtype)  # of another type, they convert `day`
         return self._rows(slice(*np.searchsorted(self.day, bounds).tolist()))
 
     def without(self, days: Collection[int]) -> "Counts":
@@ -122,7 +108,7 @@ class Counts:
 
     def by_day(self) -> "Counts":
         """Counts with every timestamp floored to its UTC day."""
-        return _group(self.keys, self.day, self.hour // 24 * 24, self.key, n=self.n)
+        return group_rows(self.keys, self.day, self.hour // 24 * 24, self.key, n=self.n)
 
     def _rows(self, rows: "slice | Ints") -> "Counts":
         return Counts(self.keys, self.day[rows], self.hour[rows], self.key[rows], self.n[rows])
@@ -137,27 +123,22 @@ EMPTY = Counts(
 def count(scan: Scan, origin: str = MYBINDER.origin) -> Counts:
     """Count launches by hour; each belongs to its own UTC date, whichever file it stood in.
 
-    Those without an origin get `origin`: before version 3 of their schema only one host published.
+    Launches without an origin get `origin`: before version 3 of the schema one host published.
     """
+    launches = scan.launches
+    if launches["origin"].null_count:
+        filled = pc.fill_null(launches["origin"].cast(pa.string()), origin)
+        launches = launches.set_column(launches.schema.get_field_index("origin"), "origin", filled)
     hour = scan.times // HOUR
-    return _count(scan, hour // 24, hour, scan.time, origin)
+    keys, key = Keys.of(launches)
+    return group_rows(keys, hour // 24, hour, key.take(scan.launch), slot=scan.time)
 
 
 def count_rounded(scan: Scan, grain: int) -> Counts:
-    """Count launches as the older notebook does.
+    """Count launches as the older notebook does; null origins are left as they are.
 
-    Parameters
-    ----------
-    scan : Scan
-        The launches.
-    grain : int
-        Timestamps are rounded to the nearest multiple of so many hours, ties to even multiples
-        (pandas' ``Series.dt.round``). Launches belong to the date of their file.
-
-    Returns
-    -------
-    Counts
-        With null origins left as they are.
+    Timestamps are rounded to the nearest multiple of `grain` hours, ties to even multiples (pandas'
+    ``Series.dt.round``). Launches belong to the date of their file.
     """
     unit = grain * HOUR
     whole, rest = scan.times // unit, scan.times % unit
@@ -165,93 +146,51 @@ def count_rounded(scan: Scan, grain: int) -> Counts:
     file = np.repeat(np.arange(len(scan.tallies)), [tally.accepted for tally in scan.tallies])
     day = np.repeat([tally.day for tally in scan.tallies], len(whole))
     hour = np.tile((whole + up) * grain, len(scan.tallies))
-    return _count(scan, day, hour, file * len(whole) + scan.time, None)
-
-
-def _count(scan: Scan, day: Ints, hour: Ints, slot: Ints, origin: str | None) -> Counts:
-    """Count launches; `slot` has the place of each in `day` and `hour`."""
-    if not len(slot):
-        return EMPTY
-    columns = [_sorted(scan.launches[name].combine_chunks()) for name in KEY]
-    if origin is not None:
-        place = list(KEY).index("origin")
-        columns[place] = _filled(*columns[place], origin)
-    keys, key = _keys_of(columns)
-    return _group(keys, day, hour, key.take(scan.launch), slot=slot)
-
-
-def _keys_of(columns: Sequence[tuple[Ints, pa.Array]]) -> tuple[Keys, Ints]:
-    """Distinct keys of rows given column by column as `_sorted` does, and the key of each row."""
-    codes = np.stack([codes for codes, _ in columns], axis=1)
-    keys, (key,) = _unify([Keys(codes, tuple(values for _, values in columns))])
-    return keys, key
-
-
-def _sorted(column: pa.Array) -> tuple[Ints, pa.Array]:
-    """Codes of a column in its sorted distinct values, their number standing for null."""
-    if not pa.types.is_dictionary(column.type):
-        column = column.dictionary_encode()
-    order = pc.sort_indices(column.dictionary)
-    rank = np.empty(len(order) + 1, np.int32)
-    rank[order] = np.arange(len(order))
-    rank[-1] = len(order)
-    codes = column.indices.fill_null(len(order)).to_numpy(zero_copy_only=False)
-    return rank.take(codes), column.dictionary.take(order)
-
-
-def _filled(codes: Ints, values: pa.Array, value: str) -> tuple[Ints, pa.Array]:
-    """Replace the nulls of a column given as codes in sorted values."""
-    if not (codes == len(values)).any():
-        return codes, values
-    together = pa.concat_arrays([values, pa.array([value], values.type)])
-    place, values = _sorted(together)
-    return place[codes], values
+    keys, key = Keys.of(scan.launches)
+    return group_rows(keys, day, hour, key.take(scan.launch), slot=file * len(whole) + scan.time)
 
 
 def merge(parts: Sequence[Counts]) -> Counts:
-    """Add counts up."""
+    """Add up counts."""
     parts = [part for part in parts if len(part.n)]
     if not parts:
         return EMPTY
-    keys, places = _unify([part.keys for part in parts])
-    return _group(
+    keys, key = _merge_keys([part.keys for part in parts])
+    return group_rows(
         keys,
         np.concatenate([part.day for part in parts]),
         np.concatenate([part.hour for part in parts]),
-        np.concatenate([place.take(part.key) for place, part in zip(places, parts, strict=True)]),
+        np.concatenate([of.take(part.key) for of, part in zip(key, parts, strict=True)]),
         n=np.concatenate([part.n for part in parts]),
     )
 
 
-def _unify(parts: Sequence[Keys]) -> tuple[Keys, list[Ints]]:
-    """Distinct keys of all `parts`, and the place among them of the keys of each."""
+def _merge_keys(parts: Sequence[Keys]) -> tuple[Keys, list[Ints]]:
+    """Distinct keys of all parts, and for each part the index among them of each of its keys."""
     codes = np.concatenate([part.codes for part in parts])
-    bounds = np.cumsum([len(part) for part in parts])[:-1]
+    starts = np.cumsum([len(part) for part in parts])[:-1]
     values = []
     for column, of_parts in enumerate(zip(*(part.values for part in parts), strict=True)):
-        if all(one.equals(of_parts[0]) for one in of_parts[1:]):
+        if all(other.equals(of_parts[0]) for other in of_parts[1:]):
             values.append(of_parts[0])
             continue
-        place, together = _sorted(pa.concat_arrays(of_parts))
-        ends = np.cumsum([len(one) for one in of_parts])[:-1]
-        for rows, ranks in zip(np.split(codes, bounds), np.split(place, ends), strict=True):
-            rows[:, column] = np.append(ranks, len(together))[rows[:, column]]
-        values.append(together)
-
-    found, place = distinct(
-        *numbered((codes[:, column], len(known) + 1) for column, known in enumerate(values))
-    )
-    first = one_of_each(place, len(found))
-    return Keys(codes[first], tuple(values)), np.split(place.astype(np.int32), bounds)
+        rank, merged = encode_sorted(pa.concat_arrays(of_parts))
+        value_starts = np.cumsum([len(of_part) for of_part in of_parts])[:-1]
+        for rows, ranks in zip(np.split(codes, starts), np.split(rank, value_starts), strict=True):
+            rows[:, column] = np.append(ranks, len(merged))[rows[:, column]]
+        values.append(merged)
+    merged_codes, key = distinct_rows([*codes.T])
+    keys = Keys(np.stack(merged_codes, axis=1).astype(np.int32), tuple(values))
+    return keys, np.split(key.astype(np.int32), starts)
 
 
-def _group(
+def group_rows(
     keys: Keys, day: Ints, hour: Ints, key: Ints, *, slot: Ints | None = None, n: Ints | None = None
 ) -> Counts:
-    """Sort rows by day, hour and key and add up those that agree in all.
+    """Sort rows by day, hour and key, and add up those that agree in all three.
 
-    A row stands for `n` launches, one by default. With `slot`, it has the day and hour that stand
-    at that place of `day` and `hour`.
+    A row stands for `n` launches, one by default. With `slot`, `day` and `hour` have an entry a
+    slot, and `slot` has the index in them of each row.
     """
     if not len(key):
         return EMPTY
@@ -260,18 +199,14 @@ def _group(
     width = max(len(keys), 1)
     if days * hours * width > np.iinfo(np.int64).max:
         raise OverflowError(f"{days} days x {hours} hours x {width} keys are too many to group")
-    number = ((day - day0).astype(np.int64) * hours + (hour - hour0)) * width
-    number = (number if slot is None else number.take(slot)) + key
-    if slot is not None or not (number[1:] > number[:-1]).all():
-        order, first = in_order(number, days * hours * width)
-        number = number.take(order.take(first))
-        n = (
-            np.diff(first, append=len(order))
-            if n is None
-            else np.add.reduceat(n.take(order), first)
-        )
-    assert n is not None
-    rest, key = np.divmod(number, width)
+    code = ((day - day0).astype(np.int64) * hours + (hour - hour0)) * width
+    code = (code if slot is None else code.take(slot)) + key
+    if n is None or not (code[1:] > code[:-1]).all():
+        order, starts = argsort(code)
+        code = code.take(order.take(starts))
+        sizes = np.diff(starts, append=len(order))
+        n = sizes if n is None else np.add.reduceat(n.take(order), starts)
+    rest, key = np.divmod(code, width)
     day, hour = np.divmod(rest, hours)
     return Counts(
         keys,
@@ -280,122 +215,3 @@ def _group(
         key.astype(np.int32),
         n.astype(np.int64),
     )
-
-
-def table(counts: Counts) -> pa.Table:
-    """Lay counts out as rows of a rollup.
-
-    Parameters
-    ----------
-    counts : Counts
-        The rows of one window.
-
-    Returns
-    -------
-    pyarrow.Table
-        With the columns of `SCHEMA`, sorted by timestamp and key; dictionaries hold no unused
-        value. Windows of the same launches give the same table, whatever else was counted along
-        with them.
-    """
-    return next(tables([(None, counts)]))
-
-
-def secret_in(rows: pa.Table) -> int:
-    """Launches, among rows of a table, by specs that hold a password, a user or a token."""
-    if not len(rows):  # then it may have no column either
-        return 0
-    spec = rows["spec"].combine_chunks()
-    return pc.sum(pc.if_else(hold_secrets(spec), rows["n"].combine_chunks(), 0)).as_py() or 0
-
-
-def tables(rollups: Iterable[tuple[Hashable, Counts]]) -> Iterator[pa.Table]:
-    """Lay the counts of windows out, as `table` does one by one.
-
-    Counts come with their window, and those of one window, by another grain, hold the same keys.
-    Those in a row that share their keys, as all cut from one value do, are laid out together.
-    """
-    for _, group in groupby(rollups, key=lambda rollup: id(rollup[1].keys)):
-        yield from _tables(*zip(*group, strict=True))
-
-
-def _tables(windows: Sequence[Hashable], rollups: Sequence[Counts]) -> Iterator[pa.Table]:
-    keys, width = rollups[0].keys, max(len(rollups[0].keys), 1)
-    numbers: dict[Hashable, int] = {}
-    places = [numbers.setdefault(window, len(numbers)) for window in windows]
-    sizes = [len(counts.n) for counts in rollups]
-    number = np.repeat(np.multiply(places, width), sizes)
-    number += np.concatenate([counts.key for counts in rollups])
-    used, row = distinct(number, len(numbers) * width)
-    window, key = np.divmod(used, width)
-    hour = np.concatenate([counts.hour for counts in rollups])
-    columns = [
-        _Column(pa.array(hour.astype(np.int64) * HOUR, TIMESTAMP)),
-        *(
-            _column(codes.take(key), values, window, len(numbers), row)
-            for codes, values in zip(keys.codes.T, keys.values, strict=True)
-        ),
-        _Column(pa.array(np.concatenate([counts.n for counts in rollups]))),
-    ]
-    start = 0
-    for place, size in zip(places, sizes, strict=True):
-        arrays = [column.of(place, start, size) for column in columns]
-        yield pa.Table.from_arrays(arrays, schema=SCHEMA)
-        start += size
-
-
-class _Column(NamedTuple):
-    """One column of the tables of some windows, one below the other.
-
-    With a dictionary, rows are places in the part of it that is their window's, which runs from one
-    of `bounds` to the other.
-    """
-
-    rows: pa.Array
-    dictionary: pa.Array | None = None
-    bounds: Sequence[tuple[int, int]] = ()
-
-    def of(self, window: int, start: int, size: int) -> pa.Array:
-        """Column of one of the tables; nothing is copied."""
-        rows = self.rows.slice(start, size)
-        if self.dictionary is None:
-            return rows
-        first, stop = self.bounds[window]
-        values = self.dictionary.slice(first, stop - first)
-        return pa.DictionaryArray.from_arrays(rows, values, safe=False)
-
-
-def _column(codes: Ints, values: pa.Array, window: Ints, windows: int, row: Ints) -> _Column:
-    """Lay a column out; text as dictionaries of what each window holds.
-
-    Parameters
-    ----------
-    codes, window : ndarray of int
-        Value and window of each key of a window, sorted by window.
-    values : pyarrow.Array
-        The values, their number standing for null.
-    windows : int
-        Number of windows.
-    row : ndarray of int
-        Place in `codes` of each row of all tables.
-    """
-    null = codes == len(values)
-    nulls = null.take(row) if null.any() else None
-    if not pa.types.is_string(values.type):
-        return _Column(values.take(pa.array(codes.take(row), mask=nulls)))
-    width = len(values) + 1
-    used, place = distinct(window * width + codes, windows * width)
-    owner, used = np.divmod(used, width)
-    first = np.searchsorted(owner, np.arange(windows + 1))
-    stop = first[1:] - np.bincount(owner[used == len(values)], minlength=windows)
-    rows = pa.array((place - first.take(window)).astype(np.int32).take(row), mask=nulls)
-    dictionary = values.take(pa.array(used, mask=used == len(values)))
-    return _Column(rows, dictionary, list(zip(first.tolist(), stop.tolist(), strict=False)))
-
-
-def read_table(rows: pa.Table) -> Counts:
-    """Counts that `table` laid out, each on the date of its timestamp."""
-    if not len(rows):
-        return EMPTY
-    keys, key = _keys_of([_sorted(rows[name].combine_chunks()) for name in KEY])
-    hour = rows["timestamp"].cast(pa.int64()).to_numpy() // HOUR
-    return _group(keys, hour // 24, hour, key, n=rows["n"].to_numpy())

@@ -1,13 +1,10 @@
-"""The columns of each table of a data set, told by the name of its file.
-
-Tables of one series have the columns that the module which makes them states.
-"""
+"""The columns of each table of a data set, by the name of its file."""
 
 from typing import NamedTuple
 
 import pyarrow as pa
 
-from daskbinder.counting import counts, members, repositories
+from daskbinder.counting import directory, members, repositories, rollup_tables
 from daskbinder.dataset.layout import (
     ACTIVE,
     DAYS,
@@ -51,13 +48,13 @@ _MAY_BE_NULL = {
 
 
 class Kind(NamedTuple):
-    """What a file is, and its columns."""
+    """A kind of table: what to call it, and its columns."""
 
     what: str
     schema: pa.Schema
 
     def fits(self, schema: pa.Schema, table: pa.Table) -> bool:
-        """Whether a file of a schema, of which some columns were read, may be of this kind."""
+        """Whether a file with this schema, some of whose columns were read, can be of this kind."""
         return (
             schema.names == self.schema.names
             and schema.types == self.schema.types
@@ -68,15 +65,15 @@ class Kind(NamedTuple):
 _ALONE = {
     DAYS: Kind("a day table", DAY_TABLE),
     REJECTS: Kind("a table of rejected lines", REJECTED_LINES),
-    DIRECTORY: Kind("a directory of repositories", repositories.DIRECTORY),
-    ACTIVE: Kind("a table of active repositories", repositories.ACTIVE),
+    DIRECTORY: Kind("a directory of repositories", directory.DIRECTORY),
+    ACTIVE: Kind("a table of active repositories", directory.ACTIVE),
     federation_name("hour"): Kind("a federation series", members.HOURLY),
     federation_name("day"): Kind("a federation series", members.DAILY),
 }
 
 
 def kind_of(name: str) -> Kind | None:
-    """Kind of a file of a data set; None if its columns depend on what was counted.
+    """Kind of the table with this name; None if its columns depend on what was counted.
 
     Examples
     --------
@@ -84,7 +81,7 @@ def kind_of(name: str) -> Kind | None:
     'a rollup'
     """
     if name.startswith("rollups/"):
-        return Kind("a rollup", counts.SCHEMA)
+        return Kind("a rollup", rollup_tables.SCHEMA)
     if name.startswith(f"{REPOSITORIES}/"):
         return Kind("a table of repositories", repositories.DAILY)
     return _ALONE.get(name.rpartition("/")[2] if name.startswith(".") else name)

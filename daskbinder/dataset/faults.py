@@ -209,7 +209,7 @@ def differences(
         row["date"]: [row[fact] for fact in facts] for row in rows if first <= row["date"] <= last
     }
     now = {
-        file.date: [file.name, file.size, file.fingerprint][: len(facts)]
+        file.date: [file.name, file.size, file.fingerprint_text][: len(facts)]
         for file in archive.select(start, end)
     }
     changed = [day for day in now.keys() & before.keys() if now[day] != before[day]]

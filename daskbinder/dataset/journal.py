@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from daskbinder.archive.dayfiles import Part
+from daskbinder.archive.reading import Part
 from daskbinder.counting.members import MemberCounts
 from daskbinder.counting.scan import Tally
 from daskbinder.dataset.layout import (

@@ -16,6 +16,7 @@ from daskbinder.dataset.layout import MANIFEST, is_output
 from daskbinder.errors import InputError
 from daskbinder.model.windows import GRAINS, KINDS
 from daskbinder.redaction import address_of, scrub
+from daskbinder.storage.backend import Fingerprint
 from daskbinder.storage.location import Location
 
 FORMAT = 3
@@ -237,7 +238,9 @@ def _without_secrets(manifest: Manifest) -> Manifest:
     )
 
 
-def write_manifest(location: Location, manifest: Manifest, version: str | None = None) -> None:
+def write_manifest(
+    location: Location, manifest: Manifest, version: Fingerprint | None = None
+) -> None:
     """Write the manifest, only over the one of this `version` if that is given."""
     data = json.dumps(manifest.as_dict(), indent=1, ensure_ascii=False).encode() + b"\n"
     location.write(MANIFEST, data, stamp=version)

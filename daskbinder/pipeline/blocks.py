@@ -6,7 +6,8 @@ from datetime import date
 from hashlib import blake2b
 from itertools import groupby
 
-from daskbinder.archive.dayfiles import DayFile, Part, parts_of
+from daskbinder.archive.dayfiles import DayFile
+from daskbinder.archive.reading import Part, parts_of
 from daskbinder.model.dates import DateSet
 from daskbinder.model.windows import Window, window_of, windows_of
 
@@ -78,5 +79,5 @@ def digest(files: Iterable[DayFile]) -> str:
     """Checksum of a listing: names, sizes and fingerprints of day files."""
     hashed = blake2b(digest_size=16)
     for file in files:
-        hashed.update(f"{file.name} {file.size} {file.fingerprint}\n".encode())
+        hashed.update(f"{file.name} {file.size} {file.fingerprint_text}\n".encode())
     return hashed.hexdigest()

@@ -4,12 +4,12 @@ Each may run on any worker and may be repeated; the same input gives the same va
 knows the graph.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from daskbinder.archive.dayfiles import Part, lost, read_groups
 from daskbinder.archive.losses import refuse_losses
+from daskbinder.archive.reading import Group, Part, find_lost, read_groups
 from daskbinder.counting.counts import EMPTY, Counts, count, count_rounded, merge
 from daskbinder.counting.members import MemberCounts, count_members
 from daskbinder.counting.scan import TEXT_KEPT, Body, Tally, scan
@@ -58,20 +58,22 @@ def count_block(
         When some cannot be read: the first, or all of them where the run is to keep going.
     """
     try:
-        with buffers.block(policy.block_bytes):
-            return _count_block(source, block, rules, policy.block_bytes)
+        with buffers.block_buffer(policy.block_bytes) as allocate:
+            groups = read_groups(source, block, policy.block_bytes, allocate)
+            return _count_groups(groups, rules)
     except LostFiles as error:
         if not policy.keep_going:
             raise
-        raise LostFiles(error.files | lost(source, block)) from error
+        raise LostFiles(error.files | find_lost(source, block)) from error
 
 
-def _count_block(source: Location, block: Sequence[Part], rules: CountRules, size: int) -> Counted:
+def _count_groups(groups: Iterable[Group], rules: CountRules) -> Counted:
     counted: list[Partition] = []
     tallies: list[tuple[Part, Tally]] = []
-    for bodies in _bodies(source, block, size):
-        read = scan([body for _, body in bodies], rules.versions)
-        for (part, _), tally in zip(bodies, read.tallies, strict=True):
+    for group in groups:
+        bodies = [Body(part.file.name, day_number(part.file.date), data) for part, data in group]
+        read = scan(bodies, rules.versions)
+        for (part, _), tally in zip(group, read.tallies, strict=True):
             if rules.errors == "raise":
                 _raise_first(part, tally)
             tallies.append((part, tally))
@@ -80,21 +82,11 @@ def _count_block(source: Location, block: Sequence[Part], rules: CountRules, siz
         else:
             counted.append({"hour": count(read, rules.origin)})
         _report(
-            files=(bodies[0][1].name, bodies[-1][1].name),
-            bytes=sum(len(body.data) for _, body in bodies),
+            files=(bodies[0].name, bodies[-1].name),
+            bytes=sum(len(body.data) for body in bodies),
             events=len(read.time),
         )
     return Counted(_merged(counted), tuple(tallies))
-
-
-def _bodies(
-    source: Location, block: Sequence[Part], size: int
-) -> Iterator[list[tuple[Part, Body]]]:
-    """Bodies of a block, as many at a time as have arrived and make up about `size` bytes."""
-    for group in read_groups(source, block, size):
-        yield [
-            (part, Body(part.file.name, day_number(part.file.date), data)) for part, data in group
-        ]
 
 
 def _raise_first(part: Part, tally: Tally) -> None:

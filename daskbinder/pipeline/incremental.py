@@ -124,7 +124,7 @@ class Update:
 def _changed(earlier: Earlier, files: Sequence[DayFile]) -> set[date]:
     """Dates whose file is new, gone, or another than the one that was counted."""
     before = {row["date"]: (row["name"], row["bytes"], row["fingerprint"]) for row in earlier.days}
-    now = {file.date: (file.name, file.size, file.fingerprint) for file in files}
+    now = {file.date: (file.name, file.size, file.fingerprint_text) for file in files}
     return {day for day in before.keys() | now.keys() if before.get(day) != now.get(day)}
 
 

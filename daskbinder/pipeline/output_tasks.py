@@ -13,19 +13,14 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from daskbinder.archive.dayfiles import DayFile, Part
+from daskbinder.archive.dayfiles import DayFile
 from daskbinder.archive.losses import by_file
-from daskbinder.counting.counts import EMPTY, Counts, merge, secret_in, table, tables
-from daskbinder.counting.counts import read_table as rows_of
+from daskbinder.archive.reading import Part
+from daskbinder.counting.counts import EMPTY, Counts, merge
+from daskbinder.counting.directory import Directory, Visits, count_active
 from daskbinder.counting.members import MemberCounts, member_series, read_members
-from daskbinder.counting.repositories import (
-    Directory,
-    Visits,
-    arrange,
-    count_active,
-    count_repositories,
-    without,
-)
+from daskbinder.counting.repositories import arrange, count_repositories, without
+from daskbinder.counting.rollup_tables import count_secret, from_table, to_table, to_tables
 from daskbinder.counting.scan import REJECTS_KEPT, Tally
 from daskbinder.dataset.columns import DAY_TABLE, REJECTED_LINES
 from daskbinder.dataset.files import read_table, write_table, write_tables
@@ -112,9 +107,9 @@ def write_rollups(
     rows: Iterable[pa.Table]
     if compat:
         rows = [_as_notebook(counts) for _, counts in counted.values()]
-        secret = [secret_in(of_window) for of_window in rows]
+        secret = [count_secret(of_window) for of_window in rows]
     else:
-        rows = tables(counted.values())
+        rows = to_tables(counted.values())
         secret = [counts.secret for _, counts in counted.values()]
     written = write_tables(dest, zip(counted, rows, strict=True))
     return {
@@ -142,7 +137,7 @@ def _by_grain(
         parts = [partition[grain].between(days[0], days[-1]) for partition in partitions]
         name = _name_of(window, grain, compat)
         if (dropped := carry_over.dropped_from(name, days)) is not None:
-            parts.append(rows_of(read_table(dest, name)).without(dropped))
+            parts.append(from_table(read_table(dest, name)).without(dropped))
         parts = [part for part in parts if len(part.n)]
         merged = len(parts) > 1
         found[grain] = merge(parts) if merged else next(iter(parts), EMPTY)
@@ -156,7 +151,7 @@ def _name_of(window: Window, grain: str, compat: str | None) -> str:
 def _as_notebook(counts: Counts) -> pa.Table:
     """Rows as pandas' groupby gives them by default: none with a null, no column of nulls."""
     together = merge([replace(counts, day=np.zeros_like(counts.day))])
-    rows = table(together)
+    rows = to_table(together)
     empty = [name for name in KEY if rows[name].null_count == len(rows)]
     rows = rows.drop_columns(empty).drop_null()
     columns = {
@@ -243,7 +238,7 @@ def write_directory(
     dict of str to FileEntry
         All files that were written about repositories.
     """
-    buffers.let_go()  # all is counted, and this takes as much
+    buffers.release()  # all is counted, and this takes as much
     directory = Directory.of(Visits.together([visits for _, visits in months]))
     active = count_active(directory, map(day_number, present))
     written = {name: entry for files, _ in months for name, entry in files.items()}
@@ -315,7 +310,7 @@ def _day_row(file: DayFile, tallies: Sequence[Tally]) -> dict[str, Any]:
         "date": file.date,
         "name": file.name,
         "bytes": file.size,
-        "fingerprint": file.fingerprint,
+        "fingerprint": file.fingerprint_text,
         "lines": accepted + rejected,
         "accepted": accepted,
         "rejected": rejected,

@@ -36,6 +36,7 @@ from daskbinder.pipeline.blocks import Block, digest
 from daskbinder.pipeline.graph import GraphBuilder, Outputs
 from daskbinder.pipeline.incremental import Update, find_damaged, find_earlier
 from daskbinder.pipeline.request import CountRules, Request, RunPolicy
+from daskbinder.storage.backend import Fingerprint
 from daskbinder.storage.location import Location
 
 
@@ -55,7 +56,7 @@ class Plan:
         Everything that is computed, at once and in one graph.
     blocks : tuple of tuple of Part
         What is read, by task.
-    base : str
+    base : mapping
         Version of the manifest it builds on; detects concurrent writers.
     token : str
         Identifies the request together with the data set it builds on.
@@ -66,7 +67,7 @@ class Plan:
     update: Update
     outputs: Outputs[Delayed] = field(repr=False)
     blocks: tuple[Block, ...] = field(repr=False)
-    base: str
+    base: Fingerprint
     token: str
 
     @property
@@ -330,7 +331,7 @@ def _build(
     request: Request,
     policy: RunPolicy,
     update: Update,
-    base: str,
+    base: Fingerprint,
     token: str,
     finished: Collection[str],
 ) -> Plan:

@@ -1,27 +1,22 @@
-"""Figures of finished results: one function a figure, hvplot in, HoloViews out.
+"""Figures of finished results: one function a figure, drawn by hvplot, returned as HoloViews.
 
-Counts come in as the tables that `Rollups` and `answers` give; nothing here reads a file. All
-series are launches a day, whatever the step between two points, so that weeks and months that lack
-days do not look like a fall. Days without a file are gaps, drawn as gaps.
+They take the tables that `Rollups` and `answers` give; nothing here reads a file. Series show
+launches a day at every step, so that a week or month with missing days does not look like a drop.
+Days without a file are gaps in the figure.
 """
 
 from daskbinder.plots.figures import (
-    COLOURS,
-    PlotSeries,
     archive,
-    colour,
     draw_hours,
     hours,
-    labels,
     members,
     providers,
-    rates,
     repositories,
     repository,
     series,
-    states,
-    week_of_hours,
 )
+from daskbinder.plots.theme import COLOURS, colour
+from daskbinder.plots.timeseries import PlotSeries, labels, rates, states, week_of_hours
 
 __all__ = [
     "COLOURS",

@@ -1,67 +1,34 @@
 """The figures as functions: a table in, a plot out."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import holoviews as hv
 import hvplot.pandas  # noqa: F401  (gives frames their hvplot)
 import numpy as np
 import pandas as pd
-from bokeh.models import HoverTool, NumeralTickFormatter
+from bokeh.models import NumeralTickFormatter
 
 from daskbinder.model.annotations import Annotation
-from daskbinder.plots.theme import (
-    ACCENT,
-    COLOURS,
-    INK,
-    PROVIDER_COLOURS,
-    THOUSANDS,
-    YEAR_ROWS,
-    colour,
-    dated,
-    dress,
-    hour_axes,
-    left_to_right,
-    marked,
-    noted,
-    numbered,
-    tooltip,
-    year_axes,
-)
+from daskbinder.plots import theme
+from daskbinder.plots.theme import ACCENT, COLOURS, INK, THOUSANDS
 from daskbinder.plots.timeseries import (
-    ALL,
     GRAINS,
+    HOVER,
     KINDS,
     STATES,
+    STEP,
     TIME,
-    TOLD,
-    WHEN,
+    TOP,
+    YEAR_ROWS,
     PlotSeries,
+    calendar,
+    count_states,
     labels,
     rates,
     states,
     week_of_hours,
 )
-
-__all__ = [
-    "COLOURS",
-    "PlotSeries",
-    "archive",
-    "colour",
-    "draw_hours",
-    "hours",
-    "labels",
-    "members",
-    "providers",
-    "rates",
-    "repositories",
-    "repository",
-    "series",
-    "states",
-    "week_of_hours",
-]
-
-_TOOLS = ["xpan", "xbox_zoom", "xwheel_zoom", "reset", "save"]
 
 
 def members(
@@ -74,20 +41,20 @@ def members(
     height: int = 360,
     legend: bool = True,
 ) -> hv.Overlay:
-    """Launches a day by member of the federation.
+    """Draw launches a day by member of the federation.
 
     Parameters
     ----------
     counts : pandas.DataFrame
         Launches by day, a column a member: ``rollups.federation("day", wide=True)``.
     kind : {"lines", "stacked", "share"}
-        A line a member, areas one upon the other, or areas of percent.
+        A line a member, stacked areas, or stacked areas of percent.
     grain : str
         See `rates`.
     notes : iterable of Annotation, optional
-        What to mark; the packaged annotations about these days and members by default.
+        What to mark; by default the packaged annotations about these days and members.
     title : str, optional
-        In place of the usual one; empty for none.
+        Replaces the usual one; empty for none.
     height : int
         In pixels; the width follows the page.
     legend : bool
@@ -98,16 +65,15 @@ def members(
     holoviews.Overlay
     """
     if kind not in KINDS:
-        raise ValueError(f"the kinds are {', '.join(KINDS)}, not {kind!r}")
-    unit = "share of launches" if kind == "share" else "launches a day"
-    what = "Share of launches" if kind == "share" else "Daily launches"
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
+    is_share = kind == "share"
+    what = "Share of launches" if is_share else "Daily launches"
     usual = f"{what} by federation member ({GRAINS[grain]})"
-    table = rates(_largest_first(counts), grain)
     return series(
-        table,
+        rates(_largest_first(counts), grain),
         kind=kind,
         grain=grain,
-        unit=unit,
+        unit="share of launches" if is_share else "launches a day",
         notes=notes,
         about=[str(name) for name in counts],
         title=usual if title is None else title,
@@ -125,7 +91,7 @@ def providers(
     height: int = 300,
     legend: bool = True,
 ) -> hv.Overlay:
-    """Launches a day by provider of repositories, on a logarithmic axis: GitHub outweighs all.
+    """Draw launches a day by provider, on a logarithmic axis: GitHub dwarfs the others.
 
     Parameters
     ----------
@@ -138,12 +104,12 @@ def providers(
     -------
     holoviews.Overlay
     """
-    found = rates(_largest_first(counts), grain)
+    table = rates(_largest_first(counts), grain)
     usual = f"Daily launches by provider ({GRAINS[grain]}, logarithmic)"
     return series(
-        found.where(found > 0),
+        table.where(table > 0),
         grain=grain,
-        colours=PROVIDER_COLOURS,
+        colours=theme.PROVIDER_COLOURS,
         notes=notes,
         title=usual if title is None else title,
         height=height,
@@ -160,12 +126,12 @@ def repository(
     title: str | None = None,
     height: int = 260,
 ) -> hv.Overlay:
-    """Launches a day of one repository.
+    """Draw launches a day of one repository.
 
     Parameters
     ----------
     counts : pandas.Series
-        Launches by day, of every day that has a file; its name is that of the repository.
+        Launches by day, for every day that has a file; its name is that of the repository.
     grain, notes, title, height
         See `members`.
 
@@ -174,11 +140,10 @@ def repository(
     holoviews.Overlay
     """
     (name,) = labels([str(counts.name)])
-    table = rates(counts.to_frame(name), grain)
-    shown = name.replace("{", "{{").replace("}", "}}")  # HoloViews fills titles in
-    usual = f"Daily launches of {shown} ({GRAINS[grain]})"
+    escaped = name.replace("{", "{{").replace("}", "}}")  # HoloViews formats titles
+    usual = f"Daily launches of {escaped} ({GRAINS[grain]})"
     return series(
-        table,
+        rates(counts.to_frame(name), grain),
         kind="stacked",
         grain=grain,
         colours={name: ACCENT},
@@ -208,12 +173,8 @@ def repositories(
     holoviews.Bars
     """
     top = table.nlargest(most, "n", keep="first").iloc[::-1]
-    frame = pd.DataFrame(
-        {
-            "repository": labels(top["repository"].astype(str)),
-            "launches": top["n"].to_numpy("int64"),
-        }
-    )
+    names = labels(top["repository"].astype(str))
+    frame = pd.DataFrame({"repository": names, "launches": top["n"].to_numpy("int64")})
     return frame.hvplot.barh(
         x="repository",
         y="launches",
@@ -229,14 +190,14 @@ def repositories(
         ylabel="launches",
         ylim=(0, None),
         line_color=None,
-        tools=[HoverTool(tooltips=tooltip("@repository", "@launches{0,0} launches"))],
+        tools=[theme.make_hover("@repository", "@launches{0,0} launches")],
         default_tools=["save"],
-        hooks=[dress, left_to_right],
+        hooks=[theme.apply_theme, theme.label_bars],
     )
 
 
 def hours(counts: pd.DataFrame, *, title: str | None = None, height: int = 300) -> hv.HeatMap:
-    """Mean launches an hour, by hour of the day and day of the week, in UTC.
+    """Draw mean launches an hour, by hour of the day and day of the week, in UTC.
 
     Parameters
     ----------
@@ -268,26 +229,20 @@ def draw_hours(frame: pd.DataFrame, *, title: str | None = None, height: int = 3
         responsive=True,
         hover=False,
     ).opts(
-        hv.opts.HeatMap(
-            hooks=[dress, hour_axes],
-            tools=[
-                HoverTool(
-                    tooltips=tooltip(
-                        "@weekday, @hour{00}:00 UTC", "@launches{0,0.[0]} launches an hour"
-                    )
-                )
-            ],
-            default_tools=["save"],
-            colorbar_opts={
-                "formatter": NumeralTickFormatter(format=THOUSANDS),
-                "width": 8,
-                "padding": 4,
-                "background_fill_alpha": 0,
-                "major_label_text_color": INK,
-                "bar_line_color": None,
-                "major_tick_line_color": None,
-            },
-        )
+        hooks=[theme.apply_theme, theme.format_hours],
+        tools=[
+            theme.make_hover("@weekday, @hour{00}:00 UTC", "@launches{0,0.[0]} launches an hour")
+        ],
+        default_tools=["save"],
+        colorbar_opts={
+            "formatter": NumeralTickFormatter(format=THOUSANDS),
+            "width": 8,
+            "padding": 4,
+            "background_fill_alpha": 0,
+            "major_label_text_color": INK,
+            "bar_line_color": None,
+            "major_tick_line_color": None,
+        },
     )
 
 
@@ -297,7 +252,7 @@ def archive(days: pd.DataFrame, *, title: str | None = None, legend: bool = True
     Parameters
     ----------
     days : pandas.DataFrame
-        What there is of each day: ``answers.completeness(rollups)``.
+        ``answers.completeness(rollups)``.
     title, legend
         See `members`.
 
@@ -305,23 +260,9 @@ def archive(days: pd.DataFrame, *, title: str | None = None, legend: bool = True
     -------
     holoviews.Overlay
     """
-    days = states(days)
-    index = pd.DatetimeIndex(days["date"])
-    year, weekday = index.year.to_numpy(), index.day_of_week.to_numpy()
-    first_weekday = (weekday - index.day_of_year.to_numpy() + 1) % 7
-    years = range(year[0], year[-1] + 1) if len(year) else range(0)
-    frame = pd.DataFrame(
-        {
-            "week": (index.day_of_year.to_numpy() - 1 + first_weekday) // 7,
-            "row": -YEAR_ROWS * (year - min(years, default=0)) - weekday,
-            "state": days["state"].to_numpy(),
-            WHEN: index.strftime("%a %d %B %Y"),
-            TOLD: [f"{n:,} launches" for n in days["launches"]],
-        }
-    ).astype(dict.fromkeys(("state", WHEN, TOLD), object))  # HoloViews reshapes them
+    frame, years = calendar(states(days))
     height = 44 + 13 * YEAR_ROWS * max(len(years), 1) + 30 * legend
     size = {"height": height, "responsive": True}
-    frame["code"] = frame["state"].map({state: code for code, state in enumerate(STATES)})
     squares = frame.hvplot.heatmap(
         x="week",
         y="row",
@@ -329,7 +270,7 @@ def archive(days: pd.DataFrame, *, title: str | None = None, legend: bool = True
         cmap=list(STATES.values()),
         clim=(-0.5, len(STATES) - 0.5),
         colorbar=False,
-        hover_cols=["state", WHEN, TOLD],
+        hover_cols=["state", STEP, HOVER],
         xlim=(-0.7, 53.7),
         ylim=(-YEAR_ROWS * len(years) + 1, 1),
         xlabel="",
@@ -337,23 +278,21 @@ def archive(days: pd.DataFrame, *, title: str | None = None, legend: bool = True
         title="Days of the archive" if title is None else title,
         **size,
     ).opts(
-        hv.opts.HeatMap(
-            tools=[HoverTool(tooltips=tooltip(f"@{WHEN}", f"@state, @{TOLD}"))],
-            default_tools=["save"],
-            line_color=None,
-            clipping_colors={"NaN": "transparent"},
-        )
+        tools=[theme.make_hover(f"@{STEP}", f"@state, @{HOVER}")],
+        default_tools=["save"],
+        line_color=None,
+        clipping_colors={"NaN": "transparent"},
     )
     layers = [squares]
-    tallies = frame["state"].value_counts()
-    for state, shade in STATES.items():
-        if legend:
-            nowhere = pd.DataFrame({"week": [np.nan], "row": [np.nan]})
-            style = {"color": shade, "marker": "square", "size": 80, "hover": False}
-            label = f"{state}: {tallies.get(state, 0):,}"
-            layers.append(nowhere.hvplot.scatter(x="week", y="row", label=label, **style, **size))
+    nowhere = pd.DataFrame({"week": [np.nan], "row": [np.nan]})  # draws the legend alone
+    for label, shade in count_states(frame["state"]) if legend else ():
+        style = {"color": shade, "marker": "square", "size": 80, "hover": False}
+        layers.append(nowhere.hvplot.scatter(x="week", y="row", label=label, **style, **size))
     return hv.Overlay(layers).opts(
-        hooks=[dress, year_axes(years)], legend_position="top", show_legend=legend, **size
+        hooks=[theme.apply_theme, theme.format_calendar(years)],
+        legend_position="top",
+        show_legend=legend,
+        **size,
     )
 
 
@@ -371,7 +310,7 @@ def series(
     legend: bool = True,
     logy: bool = False,
 ) -> hv.Overlay:
-    """Draw rates over time, with what is to know about the time.
+    """Draw rates over time, with the known gaps and breaks.
 
     Parameters
     ----------
@@ -382,11 +321,11 @@ def series(
     unit : str
         Of the values.
     colours : mapping
-        Colours of columns; others are grey.
+        Colours by column; other columns are grey.
     notes : iterable of Annotation, optional
         What to mark; the packaged annotations by default.
     about : collection of str
-        Members, the notes about which are marked beside those about all.
+        Members whose notes are marked; those about all members always are.
     logy : bool
         Whether the axis is logarithmic.
 
@@ -394,41 +333,52 @@ def series(
     -------
     holoviews.Overlay
     """
-    drawn = PlotSeries.of(table, kind, grain)
-    marks = noted(table.index, notes, about)
-    common: dict[str, Any] = {"x": TIME, "hover": False, "responsive": True, "height": height}
-    layers = marked(marks)
-    for number, (name, given) in enumerate(zip(drawn.names, table, strict=True)):
-        style = common | {"color": colour(str(given), colours), "label": name}
-        upper, lower = drawn.upper(number), drawn.lower(number)
-        if kind == "lines":
-            line = pd.DataFrame(dict(zip((TIME, upper), drawn.line(number), strict=True)))
-            layers.append(line.hvplot.line(y=upper, line_width=1.8, **style))
-        else:
-            area = {"stacked": False, "alpha": 0.85, "line_width": 0}
-            edges = drawn.frame[[TIME, upper, lower]]
-            layers.append(edges.hvplot.area(y=upper, y2=lower, **area, **style))
-    told = drawn.frame[[TIME, ALL, WHEN, TOLD]]
-    pointed = told.hvplot.line(y=ALL, hover_cols=[WHEN, TOLD], **common | {"alpha": 0})
-    hover = HoverTool(tooltips=tooltip(f"@{WHEN}", f"@{TOLD}"), mode="vline", line_policy="nearest")
-    layers.append(pointed.opts(tools=[hover], show_legend=False))
+    values = PlotSeries.of(table, kind, grain)
+    shades = [theme.colour(str(name), colours) for name in table]
+    marks = theme.find_marks(table.index, notes, about)
+    size = {"height": height, "responsive": True}
+    layers = [
+        *theme.draw_marks(marks),
+        *_draw_parts(values, shades, size),
+        _draw_hover(values, size),
+    ]
     return hv.Overlay(layers).opts(
         title=title,
         xlabel="",
         ylabel=unit,
-        ylim=drawn.ylim(logy),
-        xlim=drawn.xlim,
+        ylim=values.ylim(logy),
+        xlim=values.xlim,
         logy=logy,
         yformatter=NumeralTickFormatter(format="0%" if kind == "share" else THOUSANDS),
-        height=height,
-        responsive=True,
         show_grid=True,
         show_legend=legend,
         legend_position="top",
-        default_tools=_TOOLS,
+        default_tools=["xpan", "xbox_zoom", "xwheel_zoom", "reset", "save"],
         active_tools=["xbox_zoom"],
-        hooks=[dress, dated, numbered(marks)],
+        hooks=[theme.apply_theme, theme.format_dates, theme.number_marks(marks)],
+        **size,
     )
+
+
+def _draw_parts(values: PlotSeries, shades: Sequence[str], size: dict[str, Any]) -> Iterator[Any]:
+    """Draw the line or the area of each series."""
+    for number, (name, shade) in enumerate(zip(values.names, shades, strict=True)):
+        upper, lower = values.upper(number), values.lower(number)
+        style = {"x": TIME, "y": upper, "color": shade, "label": name, "hover": False, **size}
+        if values.kind == "lines":
+            line = pd.DataFrame(dict(zip((TIME, upper), values.line(number), strict=True)))
+            yield line.hvplot.line(line_width=1.8, **style)
+        else:
+            edges = values.frame[[TIME, upper, lower]]
+            yield edges.hvplot.area(y2=lower, stacked=False, alpha=0.85, line_width=0, **style)
+
+
+def _draw_hover(values: PlotSeries, size: dict[str, Any]) -> Any:
+    """Draw an invisible line along the highest values, which shows the hover text."""
+    frame = values.frame[[TIME, TOP, STEP, HOVER]]
+    line = frame.hvplot.line(x=TIME, y=TOP, hover_cols=[STEP, HOVER], hover=False, alpha=0, **size)
+    tool = theme.make_hover(f"@{STEP}", f"@{HOVER}", mode="vline", line_policy="nearest")
+    return line.opts(tools=[tool], show_legend=False)
 
 
 def _largest_first(counts: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""How figures look: colours, axes, what is shown when pointed at, and marks of known gaps."""
+"""How figures look: colours, axes, hover text, and marks of known gaps."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date
@@ -10,6 +10,7 @@ import pandas as pd
 from bokeh.models import (
     DatetimeTickFormatter,
     FixedTicker,
+    HoverTool,
     Label,
     Node,
     NoOverlap,
@@ -17,6 +18,7 @@ from bokeh.models import (
 )
 
 from daskbinder.model.annotations import Annotation, annotations
+from daskbinder.plots.timeseries import YEAR_ROWS
 
 COLOURS = {
     "gke": "#4f98f0",
@@ -30,7 +32,7 @@ COLOURS = {
     "bids-ovh": "#c92e62",
     "hetzner-2i2c-bare": "#f76396",
 }
-"""A colour a member: told apart by the colour-blind, seen on white and on black."""
+"""Colours of the members: safe for the colour-blind, visible on white and on black."""
 PROVIDER_COLOURS = {
     "GitHub": "#4f98f0",
     "Gist": "#b743ae",
@@ -46,86 +48,76 @@ ACCENT = "#d9700f"
 _OTHERS = ("#8a8f98", "#a08870", "#7d93a8", "#9a86a0")
 INK = "#7b828c"
 THOUSANDS = "0,0.[0]"
-YEAR_ROWS = 8
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_BAND_DAYS = 130
-_APART = 0.04  # of the width, between two numbers of notes in one row
+_LONGEST_BAND = 130  # days; longer periods get a line where they begin
+_LABEL_WIDTH = 0.04  # share of the width that the number of a note takes
 
 
 def colour(name: str, colours: Mapping[str, str] = COLOURS) -> str:
-    """Colour of a member, always the same; those of no known one are shades of grey."""
+    """Colour of a member, always the same; unknown members get a shade of grey."""
     return colours.get(name) or _OTHERS[crc32(name.encode()) % len(_OTHERS)]
 
 
 class Mark(NamedTuple):
-    """A note in a figure: its number, and the days it is drawn on."""
+    """Where a note is drawn: a band of days, or a line when `last` is None."""
 
     number: int
     first: date
     last: date | None
 
 
-def noted(
-    index: pd.DatetimeIndex, notes: Iterable[Annotation] | None, about: Collection[str]
+def find_marks(
+    index: pd.DatetimeIndex, notes: Iterable[Annotation] | None, members: Collection[str]
 ) -> list[Mark]:
-    """Where to mark notes about some days and members; numbers are those of the whole list."""
+    """Find the notes on these days and members; they keep their numbers in the whole list."""
     if not len(index):
         return []
     first, last = index[0].date(), index[-1].date()
     marks = []
     for number, note in enumerate(annotations() if notes is None else notes, 1):
-        if note.touches(first, last, set(about)):
-            is_band = note.first and note.last and (note.last - note.first).days < _BAND_DAYS
-            begin = note.first or note.last
-            if begin is not None and (is_band or first <= begin <= last):
-                marks.append(Mark(number, begin, note.last if is_band else None))
+        if note.touches(first, last, set(members)):
+            is_band = note.first and note.last and (note.last - note.first).days < _LONGEST_BAND
+            start = note.first or note.last
+            if start is not None and (is_band or first <= start <= last):
+                marks.append(Mark(number, start, note.last if is_band else None))
     return marks
 
 
-def marked(marks: Sequence[Mark]) -> list[Any]:
-    """Bands over days that a note is about, a line where it begins if it has no near end."""
+def draw_marks(marks: Sequence[Mark]) -> list[Any]:
+    """Draw a band over the days of a note, or a dashed line where a long one begins."""
+    day = pd.Timedelta(days=1)
     bands = [
-        (pd.Timestamp(mark.first), pd.Timestamp(mark.last) + pd.Timedelta(days=1))
-        for mark in marks
-        if mark.last
+        (pd.Timestamp(mark.first), pd.Timestamp(mark.last) + day) for mark in marks if mark.last
     ]
     lines = [pd.Timestamp(mark.first) for mark in marks if not mark.last]
+    style = {"color": INK, "apply_ranges": False, "show_legend": False}
     layers: list[Any] = []
     if bands:
         frame = pd.DataFrame(bands, columns=["first", "last"])
-        layers.append(
-            hv.VSpans(frame, ["first", "last"]).opts(
-                color=INK, alpha=0.18, line_alpha=0, apply_ranges=False, show_legend=False
-            )
-        )
+        layers.append(hv.VSpans(frame, ["first", "last"]).opts(alpha=0.18, line_alpha=0, **style))
     if lines:
-        layers.append(
-            hv.VLines(pd.DataFrame({"at": lines}), ["at"]).opts(
-                color=INK,
-                alpha=0.9,
-                line_width=1,
-                line_dash="4 3",
-                apply_ranges=False,
-                show_legend=False,
-            )
-        )
+        dashes = {"alpha": 0.9, "line_width": 1, "line_dash": "4 3"}
+        layers.append(hv.VLines(pd.DataFrame({"at": lines}), ["at"]).opts(**dashes, **style))
     return layers
 
 
-def tooltip(head: str, body: str) -> str:
-    """HTML shown when pointed at something; Bokeh escapes what it fills in."""
-    return (
-        '<div style="font:12px/1.45 system-ui,sans-serif;max-width:320px">'
-        f'<div style="font-weight:600">{head}</div>'
-        '<div style="white-space:pre-line;font-variant-numeric:tabular-nums;'
-        f'overflow-wrap:anywhere">{body}</div></div>'
+def make_hover(head: str, body: str, **options: Any) -> HoverTool:
+    """Make a hover tool; Bokeh escapes the values that it fills in."""
+    return HoverTool(
+        tooltips=(
+            '<div style="font:12px/1.45 system-ui,sans-serif;max-width:320px">'
+            f'<div style="font-weight:600">{head}</div>'
+            '<div style="white-space:pre-line;font-variant-numeric:tabular-nums;'
+            f'overflow-wrap:anywhere">{body}</div></div>'
+        ),
+        **options,
     )
 
 
-def dress(plot: Any, _element: Any) -> None:
-    """Give a Bokeh figure a look that fits white and black pages alike."""
+def apply_theme(plot: Any, _element: Any) -> None:
+    """Style a Bokeh figure for light and dark pages alike."""
     figure = plot.state
-    figure.output_backend = "canvas"  # copying from WebGL stalls for longer than drawing takes
+    figure.output_backend = "canvas"  # copying from WebGL takes longer than drawing
     figure.background_fill_color = figure.border_fill_color = figure.outline_line_color = None
     figure.title.text_font_size, figure.title.text_font_style = "14px", "bold"
     figure.title.text_color = INK
@@ -145,8 +137,8 @@ def dress(plot: Any, _element: Any) -> None:
         legend.padding, legend.margin, legend.spacing = 0, 4, 12
 
 
-def dated(plot: Any, _element: Any) -> None:
-    """Write dates below, as many as there is room for."""
+def format_dates(plot: Any, _element: Any) -> None:
+    """Label the time axis with as many dates as fit."""
     axis = plot.state.xaxis[0]
     axis.formatter = DatetimeTickFormatter(
         years="%Y", months="%b %Y", days="%d %b %Y", hours="%d %b %H:%M", hourmin="%d %b %H:%M"
@@ -155,37 +147,36 @@ def dated(plot: Any, _element: Any) -> None:
     axis.major_label_policy = NoOverlap(min_distance=12)
 
 
-def numbered(marks: Sequence[Mark]) -> Callable[[Any, Any], None]:
-    """Write the number of each note above the place it is marked at."""
+def number_marks(marks: Sequence[Mark]) -> Callable[[Any, Any], None]:
+    """Make a hook that writes the number of each note above its mark."""
 
     def write(plot: Any, _element: Any) -> None:
-        if any(isinstance(one, Label) for one in plot.state.center):
+        if any(isinstance(part, Label) for part in plot.state.center):
             return
         x = plot.state.x_range
-        least = (pd.Timestamp(x.end) - pd.Timestamp(x.start)) * _APART
-        ends: list[pd.Timestamp] = []
+        width = (pd.Timestamp(x.end) - pd.Timestamp(x.start)) * _LABEL_WIDTH
+        row_ends: list[pd.Timestamp] = []
         for mark in sorted(marks, key=lambda mark: mark.first):
-            at = pd.Timestamp(mark.first)
-            row = next((row for row, end in enumerate(ends) if at >= end), len(ends))
-            ends[row : row + 1] = [at + least]
-            plot.state.add_layout(
-                Label(
-                    x=at.value / 1e6,
-                    y=Node(target="frame", symbol="top"),
-                    text=str(mark.number),
-                    text_font_size="11px",
-                    text_color=INK,
-                    x_offset=2,
-                    y_offset=-3 - 12 * row,
-                    text_baseline="top",
-                )
+            start = pd.Timestamp(mark.first)
+            row = next((row for row, end in enumerate(row_ends) if start >= end), len(row_ends))
+            row_ends[row : row + 1] = [start + width]
+            label = Label(
+                x=start.value / 1e6,
+                y=Node(target="frame", symbol="top"),
+                text=str(mark.number),
+                text_font_size="11px",
+                text_color=INK,
+                x_offset=2,
+                y_offset=-3 - 12 * row,
+                text_baseline="top",
             )
+            plot.state.add_layout(label)
 
     return write
 
 
-def left_to_right(plot: Any, _element: Any) -> None:
-    """Write names into the bars, where a narrow page has room for them."""
+def label_bars(plot: Any, _element: Any) -> None:
+    """Write names inside horizontal bars, where a narrow page has room for them."""
     figure = plot.state
     figure.yaxis.visible = False
     figure.xaxis.formatter = NumeralTickFormatter(format="0,0")
@@ -203,8 +194,8 @@ def left_to_right(plot: Any, _element: Any) -> None:
     figure.xgrid.grid_line_alpha = 0.22
 
 
-def hour_axes(plot: Any, _element: Any) -> None:
-    """Write every third hour below; the scale needs no title of its own."""
+def format_hours(plot: Any, _element: Any) -> None:
+    """Label every third hour; the colour scale needs no title of its own."""
     figure = plot.state
     figure.xaxis.ticker = FixedTicker(ticks=list(range(0, 24, 3)))
     figure.xaxis.major_label_overrides = {hour: f"{hour:02}" for hour in range(24)}
@@ -212,18 +203,17 @@ def hour_axes(plot: Any, _element: Any) -> None:
     figure.grid.grid_line_color = None
 
 
-def year_axes(years: Sequence[int]) -> Callable[[Any, Any], None]:
-    """Name the blocks of a calendar after their years, and the columns after months."""
+def format_calendar(years: Sequence[int]) -> Callable[[Any, Any], None]:
+    """Make a hook that labels the blocks of a calendar with years and its columns with months."""
 
     def write(plot: Any, _element: Any) -> None:
         figure = plot.state
-        middles = {-YEAR_ROWS * number - 3: str(year) for number, year in enumerate(years)}
-        figure.yaxis.ticker = FixedTicker(ticks=list(middles))
-        figure.yaxis.major_label_overrides = middles
-        starts = {round(4.345 * month, 2): name for month, name in enumerate(_MONTHS)}
-        figure.xaxis.ticker = FixedTicker(ticks=[tick + 2 for tick in starts])
+        rows = {-YEAR_ROWS * number - 3: str(year) for number, year in enumerate(years)}
+        weeks = {round(4.345 * month, 2) + 2: name for month, name in enumerate(_MONTHS)}
+        for axis, names in ((figure.yaxis, rows), (figure.xaxis, weeks)):
+            axis.ticker = FixedTicker(ticks=list(names))
+            axis.major_label_overrides = names
         figure.xaxis.major_label_policy = NoOverlap(min_distance=8)
-        figure.xaxis.major_label_overrides = {tick + 2: name for tick, name in starts.items()}
         figure.grid.grid_line_color = None
 
     return write

@@ -1,6 +1,6 @@
-"""What figures draw: counts as launches a day, as lines and areas, and as words to be pointed at.
+"""What figures draw: launches a day as lines and areas, with hover text; no colours or axes.
 
-Tables in, tables out; nothing here knows how a figure looks.
+Tables in, tables out.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,15 +21,21 @@ STATES = {
     "missing": "#d43d51",
     "provisional": "#8a8f98",
 }
-TIME, ALL, WHEN, TOLD = "date", "all together", "day", "launches"
-_SPACE = "\N{FIGURE SPACE}"
-_LOST = 40
-_LONGEST_LABEL = 44
+"""States of a day of the archive, with their colours."""
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+TIME, TOP, STEP, HOVER = "date", "top", "day", "launches"
+"""Columns of a figure beside its series: time, highest value, name of the step, hover text."""
+TOTAL = "all together"
+"""What the sum of all series is called in the hover text."""
+YEAR_ROWS = 8  # of the calendar: seven weekdays and a blank one
+_SPACE = "\N{FIGURE SPACE}"
+_LOST_LAUNCHES = 40
+_LONGEST_LABEL = 44
 
 
 def rates(counts: pd.DataFrame, grain: str = "average") -> pd.DataFrame:
-    """Turn launches by day into launches a day at a step.
+    """Turn launches by day into mean launches a day at each step.
 
     Parameters
     ----------
@@ -43,30 +49,32 @@ def rates(counts: pd.DataFrame, grain: str = "average") -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Means over the days that have a file, NaN where none has or the series is not there. The
-        index has every step, without a time zone.
+        Means over the days that have a file; NaN where no day has one, or where the series has
+        not begun or has ended. The index has every step, without a time zone.
     """
     if grain not in GRAINS:
-        raise ValueError(f"the steps are {', '.join(GRAINS)}, not {grain!r}")
-    daily = _regular(counts)
-    there = daily.notna().any(axis=1)
+        raise ValueError(f"grain must be one of {', '.join(GRAINS)}, not {grain!r}")
+    daily = _every_day(counts)
     if grain == "day" or daily.empty:
         return daily
-    filled, days = daily.fillna(0), there.astype("float64")
+    has_file = daily.notna().any(axis=1).astype("float64")
     if grain == "average":
-        mean = (
-            filled.rolling(7, min_periods=1).sum().div(days.rolling(7, min_periods=1).sum(), axis=0)
-        )
-        return mean.where(daily.notna())
+        sums, files = (of.rolling(7, min_periods=1).sum() for of in (daily, has_file))
+        return sums.div(files, axis=0).where(daily.notna())
     rule = {"week": "W-MON", "month": "MS"}[grain]
-    steps = {"closed": "left", "label": "left"}
-    sums, among = filled.resample(rule, **steps).sum(), days.resample(rule, **steps).sum()
-    alive = daily.notna().resample(rule, **steps).sum() > 0
-    return sums.div(among.where(among > 0), axis=0).where(alive)
+    step = {"rule": rule, "closed": "left", "label": "left"}
+    sums, files = (of.resample(**step).sum(min_count=1) for of in (daily, has_file))
+    return sums.div(files, axis=0)
 
 
 def week_of_hours(counts: pd.DataFrame) -> pd.DataFrame:
-    """Mean launches of all columns together in each hour of the week: weekday, hour, launches."""
+    """Average launches by hour, over all columns, for each hour of the week.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``hour``, ``weekday`` and ``launches``, 168 rows; NaN for an hour that never has a file.
+    """
     index = pd.DatetimeIndex(counts.index)
     total = counts.sum(axis=1).to_numpy("float64")
     cell = index.day_of_week.to_numpy() * 24 + index.hour.to_numpy()
@@ -83,33 +91,59 @@ def week_of_hours(counts: pd.DataFrame) -> pd.DataFrame:
 
 
 def states(days: pd.DataFrame) -> pd.DataFrame:
-    """Say of every day of the archive in what state it is.
+    """Find the state of every day of the archive.
 
     Parameters
     ----------
     days : pandas.DataFrame
-        What there is of each day: ``answers.completeness(rollups)``.
+        ``answers.completeness(rollups)``.
 
     Returns
     -------
     pandas.DataFrame
         ``date``, ``state`` (one of `STATES`) and ``launches``. A day is truncated when its file has
-        no line, when the archive's own index counts more lines than there are, or when hours are
-        empty in which the days around it have `_LOST` launches or more.
+        no line, when the archive's own index counts more lines than the file has, or when it lacks
+        hours that are worth forty launches or more on the days around it.
     """
     lines = (days["launches"] + days["rejected"]).fillna(0)
-    around = {"window": 29, "center": True, "min_periods": 1}
+    month = {"window": 29, "center": True, "min_periods": 1}
     hours, launches = (days[name].astype("float64") for name in ("hours", "launches"))
-    usual = hours.rolling(**around).median() - hours
-    lost = usual * launches.rolling(**around).median() / 24
-    torn = (lines < days["indexed"].fillna(0)) | (lost >= _LOST) | (lines == 0)
+    empty_hours = hours.rolling(**month).median() - hours
+    lost = empty_hours * launches.rolling(**month).median() / 24
+    truncated = (lines < days["indexed"].fillna(0)) | (lost >= _LOST_LAUNCHES) | (lines == 0)
     state = np.select(
-        [~days["present"], days["provisional"], torn],
+        [~days["present"], days["provisional"], truncated],
         ["missing", "provisional", "truncated"],
         "complete",
     )
     launches = days["launches"].fillna(0).astype("int64")
     return pd.DataFrame({"date": days["date"], "state": state, "launches": launches})
+
+
+def count_states(state: "pd.Series[str]") -> list[tuple[str, str]]:
+    """Label each state with its number of days, beside its colour."""
+    counts = state.value_counts()
+    return [(f"{name}: {counts.get(name, 0):,}", shade) for name, shade in STATES.items()]
+
+
+def calendar(days: pd.DataFrame) -> tuple[pd.DataFrame, range]:
+    """Place days, with their states, in a block of weeks a year; also return the years."""
+    index = pd.DatetimeIndex(days["date"])
+    year, weekday = index.year.to_numpy(), index.day_of_week.to_numpy()
+    day_of_year = index.day_of_year.to_numpy() - 1
+    first_weekday = (weekday - day_of_year) % 7
+    years = range(year[0], year[-1] + 1) if len(year) else range(0)
+    frame = pd.DataFrame(
+        {
+            "week": (day_of_year + first_weekday) // 7,
+            "row": -YEAR_ROWS * (year - min(years, default=0)) - weekday,
+            "state": days["state"].to_numpy(),
+            STEP: index.strftime("%a %d %B %Y"),
+            HOVER: [f"{n:,} launches" for n in days["launches"]],
+        }
+    ).astype(dict.fromkeys(("state", STEP, HOVER), object))  # HoloViews reshapes them
+    frame["code"] = frame["state"].map({state: code for code, state in enumerate(STATES)})
+    return frame, years
 
 
 class PlotSeries(NamedTuple):
@@ -118,12 +152,13 @@ class PlotSeries(NamedTuple):
     Attributes
     ----------
     names : tuple of str
-        Its series, as they are shown.
+        The series, as they are shown.
     frame : pandas.DataFrame
-        Time, each series (`upper`), below each area its lower edge (`lower`), and what to say when
-        pointed at. No column is called after a series: a browser would know some names already.
+        `TIME`, a column for each series (`upper`), for areas also their lower edges (`lower`),
+        then `TOP`, `STEP` and `HOVER`. No column is named after a series, because names such as
+        ``constructor`` mean something to a browser.
     kind : str
-        How they are drawn.
+        One of `KINDS`.
     """
 
     names: tuple[str, ...]
@@ -132,39 +167,33 @@ class PlotSeries(NamedTuple):
 
     @classmethod
     def of(cls, table: pd.DataFrame, kind: str, grain: str) -> "PlotSeries":
-        """Lay rates out as lines, as areas one upon the other, or as areas of shares."""
-        names = labels([str(name) for name in table])
+        """Lay out rates as lines, stacked areas, or stacked shares."""
+        names = labels(str(name) for name in table)
         values = table.to_numpy("float64")
-        columns = {TIME: table.index}
-        there = ~np.isnan(values)
-        filled = np.where(there, values, 0.0)
+        valid = ~np.isnan(values)
+        filled = np.where(valid, values, 0.0)
         if kind == "share":
             total = filled.sum(axis=1, keepdims=True)
             filled = np.divide(filled, total, out=np.zeros_like(filled), where=total > 0)
-            there &= total > 0
-        edges = np.cumsum(filled, axis=1)
-        upper = np.where(there, filled if kind == "lines" else edges, np.nan)
-        for number in range(len(names)):
-            columns[cls.upper(number)] = upper[:, number]
+            valid &= total > 0
+        edges = filled if kind == "lines" else np.cumsum(filled, axis=1)
+        top = np.max(np.where(valid, edges, 0.0), axis=1, initial=0.0)
+        texts = _hover_texts(values, filled if kind == "share" else None, names)
+        columns: dict[str, Any] = {TIME: table.index}
+        for number, shown in enumerate(valid.T):
+            columns[cls.upper(number)] = np.where(shown, edges[:, number], np.nan)
             if kind != "lines":
-                columns[cls.lower(number)] = np.where(
-                    there[:, number], edges[:, number] - filled[:, number], np.nan
-                )
-        highest = np.max(np.where(there, upper, 0.0), axis=1, initial=0.0)
-        columns[ALL] = np.where(there.any(axis=1), highest, np.nan)
-        columns[WHEN] = pd.Series(
-            _spoken(table.index[0], len(table), grain) if len(table) else [],
-            table.index,
-            dtype=object,
-        )
-        columns[TOLD] = pd.Series(
-            _told(values, filled if kind == "share" else None, names), table.index, dtype=object
-        )
-        return cls(tuple(names), pd.DataFrame(columns).reset_index(drop=True), kind)
+                below = edges[:, number] - filled[:, number]
+                columns[cls.lower(number)] = np.where(shown, below, np.nan)
+        columns[TOP] = np.where(valid.any(axis=1), top, np.nan)
+        first = next(iter(table.index), None)
+        columns[STEP] = pd.Series(_step_names(first, len(table), grain), dtype=object)
+        columns[HOVER] = pd.Series(texts, dtype=object)
+        return cls(tuple(names), pd.DataFrame(columns), kind)
 
     @staticmethod
     def upper(number: int) -> str:
-        """Name the column of a series, or of the upper edge of its area."""
+        """Name the column of a line, or of the upper edge of an area."""
         return f"series {number}"
 
     @staticmethod
@@ -175,29 +204,26 @@ class PlotSeries(NamedTuple):
     def line(self, number: int) -> tuple[Any, Any]:
         """Points of a line, from its first value to its last."""
         values = self.frame[self.upper(number)].to_numpy()
-        there = np.flatnonzero(~np.isnan(values))
-        part = slice(there[0], there[-1] + 1) if len(there) else slice(0, 0)
+        valid = np.flatnonzero(~np.isnan(values))
+        part = slice(valid[0], valid[-1] + 1) if len(valid) else slice(0, 0)
         return self.frame[TIME].to_numpy()[part], values[part]
 
     def polygon(self, number: int) -> tuple[Any, Any]:
-        """Corners of an area: along its lower edge and back along the upper, gaps between."""
+        """Corners of an area: along the lower edge and back along the upper, NaN at gaps."""
         time = self.frame[TIME].to_numpy()
-        edges = self.upper(number), self.lower(number)
-        upper, lower = (self.frame[column].to_numpy() for column in edges)
-        there = np.flatnonzero(~np.isnan(upper))
-        parts = np.split(there, np.flatnonzero(np.diff(there) > 1) + 1) if len(there) else []
+        upper, lower = (self.frame[edge(number)].to_numpy() for edge in (self.upper, self.lower))
+        valid = np.flatnonzero(~np.isnan(upper))
+        if not len(valid):
+            return time[:0], upper[:0]
         x: list[Any] = []
         y: list[Any] = []
-        for part in parts:
-            if x:
-                x.append(np.array(["NaT"], time.dtype))
-                y.append(np.array([np.nan]))
-            x += [time[part], time[part[::-1]]]
-            y += [lower[part], upper[part[::-1]]]
-        return (np.concatenate(x), np.concatenate(y)) if x else (time[:0], upper[:0])
+        for part in np.split(valid, np.flatnonzero(np.diff(valid) > 1) + 1):
+            x += [np.array(["NaT"], time.dtype), time[part], time[part[::-1]]]
+            y += [np.array([np.nan]), lower[part], upper[part[::-1]]]
+        return np.concatenate(x[1:]), np.concatenate(y[1:])
 
     def ylim(self, logy: bool = False, rows: Any = slice(None)) -> tuple[float, float]:
-        """Ends of the axis of values, of some rows."""
+        """Ends of the value axis, for some rows."""
         if self.kind == "share":
             return 0.0, 1.0
         values = self.frame[[*map(self.upper, range(len(self.names)))]].to_numpy()[rows]
@@ -208,15 +234,28 @@ class PlotSeries(NamedTuple):
 
     @property
     def xlim(self) -> tuple[Any, Any]:
-        """Ends of the axis of time."""
+        """Ends of the time axis, half a day outside the first and last points."""
         time, edge = self.frame[TIME], pd.Timedelta(hours=12)
         if time.empty:
             return np.datetime64("1970-01-01"), np.datetime64("1970-01-02")
         return (time.iloc[0] - edge).to_datetime64(), (time.iloc[-1] + edge).to_datetime64()
 
 
-def _regular(counts: pd.DataFrame) -> pd.DataFrame:
-    """Every day from the first to the last, without a time zone."""
+def labels(names: Iterable[str]) -> list[str]:
+    """Make names readable and distinct; none is the label of the total."""
+    taken = [TOTAL]
+    for name in names:
+        label = base = readable(name, _LONGEST_LABEL)
+        number = 1
+        while label in taken:
+            number += 1
+            label = f"{base} ({number})"
+        taken.append(label)
+    return taken[1:]
+
+
+def _every_day(counts: pd.DataFrame) -> pd.DataFrame:
+    """Add the days that have no file, as NaN, and drop the time zone."""
     index = pd.DatetimeIndex(counts.index)
     frame = counts.set_axis(index.tz_localize(None), axis=0)
     frame = frame.set_axis([str(name) for name in counts], axis=1).astype("float64")
@@ -225,46 +264,32 @@ def _regular(counts: pd.DataFrame) -> pd.DataFrame:
     return frame.rename_axis(TIME)
 
 
-def labels(names: Iterable[str]) -> list[str]:
-    """Names as they are shown, each once, and none that the figures use themselves."""
-    taken = {ALL}
-    found: list[str] = []
-    for name in names:
-        label = shown = readable(name, _LONGEST_LABEL)
-        number = 2
-        while label in taken:
-            label = f"{shown} ({number})"
-            number += 1
-        taken.add(label)
-        found.append(label)
-    return found
-
-
 @lru_cache(maxsize=32)
-def _spoken(first: pd.Timestamp, steps: int, grain: str) -> list[str]:
-    """Name steps of time."""
-    step = {"week": "7D", "month": "MS"}.get(grain, "D")
+def _step_names(first: pd.Timestamp | None, steps: int, grain: str) -> list[str]:
+    if first is None:
+        return []
+    freq = {"week": "7D", "month": "MS"}.get(grain, "D")
     pattern = {"week": "week of %a %d %B %Y", "month": "%B %Y"}.get(grain, "%a %d %B %Y")
-    return list(pd.date_range(first, periods=steps, freq=step).strftime(pattern))
+    return list(pd.date_range(first, periods=steps, freq=freq).strftime(pattern))
 
 
-def _told(values: Any, shares: Any, names: Sequence[str]) -> list[str]:
-    """What to say at each step: a line a series, numbers aligned."""
+def _hover_texts(values: Any, shares: Any, names: Sequence[str]) -> list[str]:
+    """Write the hover text of each step: a line a series, numbers aligned, then the total."""
+    valid = ~np.isnan(values)
     rows = list(zip(values.T.tolist(), names, strict=True))
-    there = ~np.isnan(values)
-    total = np.where(there.any(axis=1), np.where(there, values, 0.0).sum(axis=1), np.nan)
     if shares is not None:
-        shown = np.where(there, shares, np.nan)
+        shown = np.where(valid, shares, np.nan)
         rows = list(zip(shown.T.tolist(), names, strict=True))
-    elif len(names) > 1:
-        rows.append((total.tolist(), ALL))
-    width = 6 if shares is not None else len(f"{np.nanmax(total, initial=0.0):,.0f}")
-    whole, small = (f"{_SPACE}>{width},.{digits}f" for digits in (0, 1))
-    if shares is not None:
-        whole = small = f"{_SPACE}>{width}.1%"
+        large = small = f"{_SPACE}>6.1%"
+    else:
+        total = np.where(valid.any(axis=1), np.where(valid, values, 0.0).sum(axis=1), np.nan)
+        if len(names) > 1:
+            rows.append((total.tolist(), TOTAL))
+        width = len(f"{np.nanmax(total, initial=0.0):,.0f}")
+        large, small = (f"{_SPACE}>{width},.{digits}f" for digits in (0, 1))
     columns = [
         [
-            "" if value != value else f"{value:{small if 0 < value < 10 else whole}} {name}\n"
+            "" if value != value else f"{value:{small if 0 < value < 10 else large}} {name}\n"
             for value in column
         ]
         for column, name in rows

@@ -1,8 +1,6 @@
-"""Memory of a process that counts: whose Arrow takes, and what day files are read into."""
+"""Memory of a counting process: Arrow's pool, and the buffers that day files are read into."""
 
 import os
-import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,37 +8,30 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from daskbinder.storage.backend import Allocate
+
 POOL = "ARROW_DEFAULT_MEMORY_POOL"
-"""Where Arrow is told whose memory to use; what the user says there stands."""
+"""Environment variable by which a user chooses Arrow's memory pool; that choice stands."""
 
 _MARGIN = 1 << 20
 """Bytes beyond the size of a block: each file is read as if it had one more."""
 
-
-class _Mine(threading.local):
-    """What is left of the buffer that this thread reads its block into."""
-
-    rest = memoryview(b"")
-
-
-_mine = _Mine()
-_runs: list[None] = []  # those in this process now
-_kept: list[npt.NDArray[np.uint8]] = []
-_NOTHING = np.empty(0, np.uint8)
+_runs: list[None] = []  # those under way in this process
+_free: list[npt.NDArray[np.uint8]] = []
 
 
 def has_jemalloc() -> bool:
-    """Whether Arrow can take memory from jemalloc, and may."""
+    """Whether Arrow can use jemalloc, and the user did not choose another pool."""
     return "jemalloc" in pa.supported_memory_backends() and POOL not in os.environ
 
 
 @contextmanager
 def frugal() -> Iterator[None]:
-    """Have this process use memory again, not ask for it anew, for the time of a run in it.
+    """Reuse memory in this process during a run.
 
-    Arrow takes it from jemalloc, where it has it: in a run of 1,300 days the peak was 480 MB then,
-    and 560 without. The buffers of `block` are kept: the kernel would clear their pages for each
-    block again, which took a twentieth of the time.
+    Arrow uses jemalloc where it has it: the peak of a run of 1,300 days is 480 MB then, and 560
+    without. Buffers are kept from block to block: the kernel would clear their pages again for
+    each, which takes a twentieth of the time.
     """
     before = pa.default_memory_pool()
     if has_jemalloc():
@@ -50,44 +41,46 @@ def frugal() -> Iterator[None]:
         yield
     finally:
         _runs.pop()
-        let_go()
+        release()
         pa.set_memory_pool(before)
 
 
 @contextmanager
-def block(size: int) -> Iterator[None]:
-    """Have `allocate` cut what it gives this thread from one buffer of `size` bytes.
+def block_buffer(size: int) -> Iterator[Allocate]:
+    """Lend a buffer of `size` bytes, as a function that gives its pieces one after the other.
 
-    While a run is `frugal`, the buffer is kept for the next block, unless something still holds a
-    piece of it. Elsewhere there is no such buffer: it would stay with a worker that is not ours.
+    During a `frugal` run the next block gets the same buffer, so nothing may refer to a piece once
+    the block is done. Elsewhere every piece is new memory: a worker that is not ours should not
+    keep any.
     """
     if not _runs:
-        yield
+        yield allocate_new
         return
     try:
-        buffer = _kept.pop()
+        buffer = _free.pop()
     except IndexError:
-        buffer = _NOTHING
+        buffer = np.empty(0, np.uint8)
     if len(buffer) < size:
         buffer = np.empty(size + _MARGIN, np.uint8)
-    alone = sys.getrefcount(buffer)
-    _mine.rest = buffer.data
-    try:
-        yield
-    finally:
-        _mine.rest = memoryview(b"")
-        if _runs and sys.getrefcount(buffer) <= alone:
-            _kept.append(buffer)
+    rest = buffer.data
+
+    def allocate(size: int) -> memoryview:
+        nonlocal rest
+        if size > len(rest):
+            return allocate_new(size)
+        piece, rest = rest[:size], rest[size:]
+        return piece
+
+    yield allocate
+    if _runs:
+        _free.append(buffer)
 
 
-def allocate(size: int) -> memoryview:
-    """Give memory for so many bytes, of the block of this thread if there is room in it."""
-    if size > len(_mine.rest):
-        return memoryview(pa.allocate_buffer(size)).cast("B")
-    piece, _mine.rest = _mine.rest[:size], _mine.rest[size:]
-    return piece
+def allocate_new(size: int) -> memoryview:
+    """Allocate memory for so many bytes."""
+    return memoryview(pa.allocate_buffer(size)).cast("B")
 
 
-def let_go() -> None:
-    """Give back the buffers that no block uses."""
-    _kept.clear()
+def release() -> None:
+    """Free the buffers that no block uses."""
+    _free.clear()

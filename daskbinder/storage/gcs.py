@@ -11,7 +11,7 @@ import aiohttp
 import gcsfs.core
 import gcsfs.retry
 
-from daskbinder.storage.backend import WRITTEN, Changed, Entry, Storage
+from daskbinder.storage.backend import WRITTEN, Allocate, Changed, Entry, Fingerprint, Storage
 from daskbinder.storage.proxies import heeding_proxies
 
 logging.getLogger("gcsfs").addHandler(logging.NullHandler())  # errors reach the user as errors
@@ -20,9 +20,9 @@ _WAIT = aiohttp.ClientTimeout(sock_connect=15, sock_read=30)
 
 
 class _FileSystem(gcsfs.core.GCSFileSystem):  # type: ignore[misc]  # has no types
-    """One try a request: retries happen in one place, for all kinds of storage.
+    """Sends each request once: retries happen in one place, for all kinds of storage.
 
-    This class, unlike the one that the protocol gs:// names, asks nothing over gRPC first.
+    Unlike the class that the protocol gs:// names, this one asks nothing over gRPC first.
     """
 
     _request = inspect.unwrap(gcsfs.core.GCSFileSystem._request)
@@ -43,28 +43,29 @@ class Bucket(Storage):
     def entry(self, name: str) -> Entry:
         """Describe an object; `info` would list a folder of that name too."""
         bucket, key, _ = self.fs.split_path(self.path(name))
-        found = self.fs.call("GET", "b/{}/o/{}", bucket, key, json_out=True)
-        return self._entry(found | {"size": int(found["size"])})
+        info = self.fs.call("GET", "b/{}/o/{}", bucket, key, json_out=True)
+        return self._entry(info | {"size": int(info["size"])})
 
     def age(self, name: str) -> float | None:
-        """Seconds since an object was written, by the clock of the bucket alone."""
+        """Seconds since an object was written, by the bucket's own clock."""
         bucket, key, _ = self.fs.split_path(self.path(name))
-        headers, found = self.fs.call("GET", "b/{}/o/{}", bucket, key)
-        written = datetime.fromisoformat(json.loads(found)["timeCreated"])
+        headers, info = self.fs.call("GET", "b/{}/o/{}", bucket, key)
+        written = datetime.fromisoformat(json.loads(info)["timeCreated"])
         return (parsedate_to_datetime(headers["Date"]) - written).total_seconds()
 
-    def read(self, path: str, entry: Entry, start: int | None, stop: int | None) -> bytes:
-        """Bytes of the generation that was listed."""
-        generation = entry.known.get("generation")
+    def read(
+        self, path: str, entry: Entry, start: int | None, stop: int | None, allocate: Allocate
+    ) -> bytes:
+        """Read the generation that was listed."""
+        generation = entry.fingerprint.get("generation")
         return self.fs.cat_file(self.path(path), start=start, end=stop, generation=generation)
 
-    def write(self, name: str, data: Any, stamp: str | None) -> None:
-        """Upload a file in one request, only over the one with this stamp if one is given."""
+    def write(self, name: str, data: Any, stamp: Fingerprint | None) -> None:
+        """Upload a file in one request; with a `stamp`, only over the file that has it."""
         if stamp is None:
             self.fs.pipe_file(self.path(name), bytes(data), chunksize=1 << 40)
             return
         bucket, key, _ = self.fs.split_path(self.path(name))
-        generation = Entry(name, None, stamp).known.get("generation", "0")
         try:
             self.fs.call(
                 "POST",
@@ -72,16 +73,16 @@ class Bucket(Storage):
                 bucket,
                 uploadType="media",
                 name=key,
-                ifGenerationMatch=generation,
+                ifGenerationMatch=stamp.get("generation", "0"),
                 data=bytes(data),
             )
         except FileExistsError as error:
-            # an answer that was lost on the way here leaves our own file
+            # if only the answer was lost, the file is our own
             if self.fs.cat_file(self.path(name)) != bytes(data):
                 raise Changed(WRITTEN) from error
 
     def is_transient(self, error: BaseException) -> bool:
-        """Whether the same request may go well a moment later."""
+        """Whether the same request may succeed a moment later."""
         hopeless = isinstance(error, aiohttp.InvalidURL)
         return not hopeless and (
             super().is_transient(error)
@@ -90,5 +91,5 @@ class Bucket(Storage):
         )
 
     def is_refusal(self, error: BaseException) -> bool:
-        """Whether we may not do what we asked for."""
+        """Whether permission was denied."""
         return getattr(error, "code", None) in (401, 403) or str(error).startswith("Forbidden")

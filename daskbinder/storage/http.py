@@ -1,4 +1,4 @@
-"""A web site: files that can be asked for by name, and no listing. Through fsspec's http."""
+"""A web site: files can be asked for by name, but not listed. Uses fsspec's HTTP file system."""
 
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
@@ -10,7 +10,7 @@ from fsspec.asyn import sync
 
 from daskbinder._version import __version__
 from daskbinder.redaction import address_of
-from daskbinder.storage.backend import LISTED, Changed, Entry, Storage
+from daskbinder.storage.backend import LISTED, Allocate, Changed, Entry, Storage
 from daskbinder.storage.proxies import heeding_proxies
 
 _WAIT = aiohttp.ClientTimeout(total=None, sock_connect=15, sock_read=30)
@@ -21,7 +21,7 @@ _OK, _PARTIAL, _UNSATISFIABLE = 200, 206, 416
 
 
 class Site(Storage):
-    """Files below an address."""
+    """Files below a URL."""
 
     lists = False
 
@@ -33,33 +33,35 @@ class Site(Storage):
         super().__init__(fs, root)
 
     def path(self, name: str = "") -> str:
-        """Address of a file; the query of a signed address goes with each."""
+        """URL of a file; the query of a signed URL goes with each."""
         return super().path(name) + self.query
 
     def entries(self, folder: str = "") -> Iterator[Entry]:
-        """Refuse: there is no listing."""
+        """Refuse: a site has no listing."""
         raise NotImplementedError("a site lists nothing; ask for files by name")
 
     def entry(self, name: str) -> Entry:
         """Describe a file by its headers."""
         _, headers, _ = self._ask("HEAD", name, {})
-        return _described(name, headers)
+        return _describe(name, headers)
 
-    def read(self, path: str, entry: Entry, start: int | None, stop: int | None) -> bytes:
-        """Bytes of a file or of a range of it, also where the server ignores ranges."""
+    def read(
+        self, path: str, entry: Entry, start: int | None, stop: int | None, allocate: Allocate
+    ) -> bytes:
+        """Read a file or a byte range of it, even if the server ignores ranges."""
         if stop is None:
-            asked = {}
+            wanted = {}
         elif (start := start or 0) >= stop:
             return b""
         else:
-            asked = {"Range": f"bytes={start}-{stop - 1}"}
-        status, headers, data = self._ask("GET", path, asked)
-        if status == _UNSATISFIABLE or _described(path, headers).fingerprint != entry.fingerprint:
+            wanted = {"Range": f"bytes={start}-{stop - 1}"}
+        status, headers, data = self._ask("GET", path, wanted)
+        if status == _UNSATISFIABLE or _describe(path, headers).fingerprint != entry.fingerprint:
             raise Changed(LISTED)
-        return data[start:stop] if asked and status == _OK else data
+        return data[start:stop] if wanted and status == _OK else data
 
     def is_transient(self, error: BaseException) -> bool:
-        """Whether the same request may go well a moment later."""
+        """Whether the same request may succeed a moment later."""
         if isinstance(error, aiohttp.ClientResponseError):
             return error.status in _AGAIN or error.status >= 500
         hopeless = aiohttp.ClientConnectorDNSError | aiohttp.InvalidURL
@@ -68,11 +70,11 @@ class Site(Storage):
         )
 
     def is_refusal(self, error: BaseException) -> bool:
-        """Whether we may not do what we asked for."""
+        """Whether permission was denied."""
         return getattr(error, "status", None) in (401, 403)
 
     def refusal(self, error: BaseException) -> int | None:
-        """Status by which a server refuses this one file, None if it does not."""
+        """HTTP status by which a server refuses this one file; None if it does not."""
         status = getattr(error, "status", None)
         refuses = status is not None and 400 <= status < 500 and status not in _AGAIN
         return status if refuses else None
@@ -99,19 +101,17 @@ class Site(Storage):
             return answer.status, answer.headers, await answer.read()
 
 
-def _described(name: str, headers: Mapping[str, str]) -> Entry:
-    """Describe a file by the headers of an answer about the whole of it or a part."""
+def _describe(name: str, headers: Mapping[str, str]) -> Entry:
+    """Describe a file by the headers of a response, which may be about a part of it."""
     etag, modified = headers.get("ETag"), headers.get("Last-Modified")
     size = headers.get("Content-Range", headers.get("Content-Length", "")).rpartition("/")[2]
-    known = []
-    if etag:
-        known.append(f"etag={etag.removeprefix('W/')}".replace(" ", "_"))
+    fingerprint = {"etag": etag.removeprefix("W/")} if etag else {}
     if modified:
-        known.append(f"modified={modified}".replace(" ", "_"))
-    if not known:
-        known.append(f"size={size}")
+        fingerprint["modified"] = modified
     try:
         seconds = parsedate_to_datetime(modified).timestamp() if modified else None
     except ValueError:
         seconds = None
-    return Entry(name, int(size) if size.isdigit() else None, " ".join(known), seconds)
+    return Entry(
+        name, int(size) if size.isdigit() else None, fingerprint or {"size": size}, seconds
+    )

@@ -1,22 +1,32 @@
-"""Files below a folder of this machine, written where they seem to be and nowhere else.
+"""Files below a folder of this machine, written where their path says and nowhere else.
 
-What lies in the folder may be a stranger's: a link or a mount that leads away, a FIFO where a file
-is expected. Folders are opened one by one, each from the one above it, so that none can be
-exchanged for a link between a look at it and the write.
+The folder may hold a stranger's traps: a link or a mount that leads out of it, a FIFO in place of a
+file. Folders are opened one by one, each from the one above it, so that none can be exchanged for a
+link between the check and the write.
 """
 
 import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from daskbinder.errors import InputError
+from daskbinder.storage.backend import (
+    LISTED,
+    WRITTEN,
+    Allocate,
+    Changed,
+    Entry,
+    Fingerprint,
+    Storage,
+)
 
 TEMPORARY = ".daskbinder-"
-"""How the name of a file begins that is being written."""
+"""Prefix of a file that is being written."""
 
 _LEFT = re.compile(rf"{re.escape(TEMPORARY)}(?:probe-)?[0-9a-f]{{16}}", re.ASCII)
 _KINDS = {
@@ -28,33 +38,115 @@ _KINDS = {
 _same_mount: set[tuple[int, int, int]] = set()
 
 
-def kind_of(found: os.stat_result) -> str:
-    """What something is that a path leads to: ``"file"``, ``"folder"``, ``"FIFO"`` and so on."""
-    return _KINDS.get(stat.S_IFMT(found.st_mode), "device")
+class Folder(Storage):
+    """Files of a folder of this machine."""
+
+    is_local = True
+    concurrency = 1
+
+    def entries(self, folder: str = "") -> Iterator[Entry]:
+        """List a folder and what its links lead to, without fsspec."""
+        with os.scandir(self.path(folder)) as listing:
+            for entry in listing:
+                with suppress(FileNotFoundError):  # removed meanwhile
+                    yield _describe(entry.name, entry.stat())
+
+    def entry(self, name: str) -> Entry:
+        """Describe a file as it is now, as a listing does; refuse anything else."""
+        entry = _describe(name, Path(self.path(name)).stat())
+        if entry.kind != "file":
+            raise not_a_file(self.path(name), entry.kind)
+        return entry
+
+    def read(
+        self, path: str, entry: Entry, start: int | None, stop: int | None, allocate: Allocate
+    ) -> memoryview:
+        """Read a file or a byte range of it, less if it ends before; raise `Changed` if rewritten.
+
+        A file is asked for one byte more than was listed, so that one that grew is noticed.
+        """
+        start = start or 0
+        if stop is None:
+            stop = (entry.size or 0) + 1
+        view = allocate(max(stop - start, 0))
+        with open(self.path(path), "rb", buffering=0, opener=_open_nonblocking) as file:
+            self._expect(file.fileno(), path, entry)
+            file.seek(start)
+            filled = 0
+            while filled < len(view) and (got := file.readinto(view[filled:])):
+                filled += got
+            self._expect(file.fileno(), path, entry)
+        return view[:filled]
+
+    def _expect(self, file: int, path: str, entry: Entry) -> None:
+        """Raise if an open file is not the one listed, judging by its times and its size."""
+        now = _describe(path, os.fstat(file))
+        if now.kind != "file":
+            raise not_a_file(self.path(path), now.kind)
+        if not entry.may_be(now):
+            raise Changed(LISTED)
+
+    def write(self, name: str, data: Any, stamp: Fingerprint | None) -> None:
+        """Write a whole file at once; a reader finds either the old one or the new one."""
+        if stamp is not None and stamp != self.stamp(name):
+            raise Changed(WRITTEN)
+        folder, _, base = name.rpartition("/")
+        try:
+            with open_folder(self.root, folder, make=True) as parent:
+                _replace(parent, base, memoryview(data).cast("B"))
+        except IsADirectoryError as error:
+            raise not_a_file(self.path(name), "folder") from error
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there; of a link, the link."""
+        folder, _, base = name.rpartition("/")
+        with suppress(FileNotFoundError), open_folder(self.root, folder) as parent:
+            os.unlink(base, dir_fd=parent)
+
+    def remove_folder(self, name: str) -> None:
+        """Remove a folder, if it is there and empty."""
+        above, _, base = name.rpartition("/")
+        with suppress(OSError), open_folder(self.root, above) as parent:
+            os.rmdir(base, dir_fd=parent)
+
+    def sweep(self, folders: Iterable[str]) -> None:
+        """Remove temporary files that killed runs left in these folders."""
+        for folder in folders:
+            with suppress(FileNotFoundError), open_folder(self.root, folder) as parent:
+                _sweep(parent)
 
 
-def refuse_kind(path: str, kind: str) -> InputError:
-    """Make the error that something stands where a file belongs."""
+def _describe(name: str, status: os.stat_result) -> Entry:
+    return Entry(
+        name=name.rpartition("/")[2],
+        size=status.st_size,
+        fingerprint={"mtime": str(status.st_mtime)},
+        modified=status.st_mtime,
+        kind=_kind(status),
+        ctime_ns=status.st_ctime_ns,
+    )
+
+
+def _kind(status: os.stat_result) -> str:
+    return _KINDS.get(stat.S_IFMT(status.st_mode), "device")
+
+
+def _open_nonblocking(path: str, flags: int) -> int:
+    """Open a file to read; without waiting for a writer if it is a FIFO."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def not_a_file(path: str, kind: str) -> InputError:
+    """Make the error that something else stands where a file belongs."""
     return InputError(f"{path} is a {kind}, not a file; remove it, or give another folder")
 
 
 @contextmanager
 def open_folder(root: str, folder: str = "", *, make: bool = False) -> Iterator[int]:
-    """Open a folder that is part of a root, and close it again.
+    """Open a folder below a root and give its descriptor, for ``dir_fd``.
 
-    Parameters
-    ----------
-    root : str
-        Path of the root. This one may be a link: whoever named it meant what it leads to.
-    folder : str
-        Path of the folder below the root; empty for the root itself.
-    make : bool
-        Make what is not there.
-
-    Yields
-    ------
-    int
-        A descriptor, to be given as ``dir_fd``.
+    The root may be a link: whoever named it meant what it leads to. With `make`, missing folders
+    are made.
 
     Raises
     ------
@@ -78,7 +170,7 @@ def open_folder(root: str, folder: str = "", *, make: bool = False) -> Iterator[
 
 
 def _open_part(above: int, part: str, path: str, *, make: bool) -> int:
-    """Open a folder of an open one, `path` being what to call it."""
+    """Open a folder from the one above; `path` is its name in errors."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         if make:
@@ -98,12 +190,12 @@ def _open_part(above: int, part: str, path: str, *, make: bool) -> int:
 
 
 def _check_mount(root: int, folder: int, path: str) -> None:
-    """Refuse a folder that is mounted somewhere below the root; seen once, it is known."""
-    top, found = os.fstat(root), os.fstat(folder)
-    known = top.st_dev, top.st_ino, found.st_ino
-    if top.st_dev == found.st_dev and known in _same_mount:
+    """Refuse a folder that is mounted below the root; each is checked once."""
+    top, below = os.fstat(root), os.fstat(folder)
+    known = top.st_dev, top.st_ino, below.st_ino
+    if top.st_dev == below.st_dev and known in _same_mount:
         return
-    if top.st_dev != found.st_dev or _mount_of(root) != _mount_of(folder):
+    if top.st_dev != below.st_dev or _mount_of(root) != _mount_of(folder):
         raise InputError(
             f"{path} is a mount, and nothing is written or removed through one; "
             "unmount it, or give another folder"
@@ -112,7 +204,7 @@ def _check_mount(root: int, folder: int, path: str) -> None:
 
 
 def _mount_of(folder: int) -> str | None:
-    """Number of the mount of an open folder, None where the system does not tell."""
+    """Number of the mount of an open folder; None where the system does not tell."""
     with suppress(OSError):
         for line in Path(f"/proc/self/fdinfo/{folder}").read_text().splitlines():
             if line.startswith("mnt_id:"):
@@ -120,8 +212,16 @@ def _mount_of(folder: int) -> str | None:
     return None
 
 
-def replace(folder: int, name: str, data: memoryview) -> None:
-    """Put a whole file in place at once; of a link of that name, the link is replaced."""
+def _sweep(folder: int) -> None:
+    for name in os.listdir(folder):
+        if _LEFT.fullmatch(name):
+            with suppress(FileNotFoundError):
+                if stat.S_ISREG(os.lstat(name, dir_fd=folder).st_mode):
+                    os.unlink(name, dir_fd=folder)
+
+
+def _replace(folder: int, name: str, data: memoryview) -> None:
+    """Write a file beside its place and rename it; of a link of that name, the link is replaced."""
     temporary = TEMPORARY + secrets.token_hex(8)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     file = os.open(temporary, flags, 0o666, dir_fd=folder)
@@ -139,36 +239,10 @@ def replace(folder: int, name: str, data: memoryview) -> None:
 
 
 def open_lock(folder: int, name: str, path: str) -> int:
-    """Open a file to be locked, which is made if it is not there.
-
-    Raises
-    ------
-    InputError
-        When a link stands there, or something that is not a file.
-    """
+    """Open or make a file to be locked; raise `InputError` if a link or anything else is there."""
     with suppress(FileNotFoundError):
-        found = os.lstat(name, dir_fd=folder)
-        if not stat.S_ISREG(found.st_mode):
-            raise refuse_kind(path, "link" if stat.S_ISLNK(found.st_mode) else kind_of(found))
+        status = os.lstat(name, dir_fd=folder)
+        if not stat.S_ISREG(status.st_mode):
+            raise not_a_file(path, "link" if stat.S_ISLNK(status.st_mode) else _kind(status))
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     return os.open(name, flags, 0o666, dir_fd=folder)
-
-
-def open_to_read(path: str, flags: int) -> int:
-    """Open a file as `open` asks for; what stands in its place may be a FIFO, and nobody writes."""
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
-def remove(folder: int, name: str) -> None:
-    """Remove a file of a folder, if it is there; of a link, the link."""
-    with suppress(FileNotFoundError):
-        os.unlink(name, dir_fd=folder)
-
-
-def sweep(folder: int) -> None:
-    """Remove the files of a folder that were being written when a run was killed."""
-    for name in os.listdir(folder):
-        if _LEFT.fullmatch(name):
-            with suppress(FileNotFoundError):
-                if stat.S_ISREG(os.lstat(name, dir_fd=folder).st_mode):
-                    os.unlink(name, dir_fd=folder)
