@@ -15,8 +15,8 @@ from conftest import MakeArchive
 from distributed import Client
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from oracle import SCHEMA, Oracle, dates, days_of, label, moment, read_archive
-from strategies import archives
+from support.oracle import SCHEMA, Oracle, dates, days_of, label, moment, read_archive
+from support.strategies import archives
 
 import daskbinder as db
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 from conftest import MakeArchive, MakeLaunch, Report
-from fuzz import Writer, corpora
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from oracle import HOUR_MICROS, Launch, bounded, read_body
+from support.fuzz import Writer, corpora
+from support.oracle import HOUR_MICROS, Launch, bounded, read_body
 
 from daskbinder.archive.dataframe import read_day
 from daskbinder.archive.dayfiles import list_day_files

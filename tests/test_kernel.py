@@ -17,11 +17,11 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import MakeArchive
 from dask.sizeof import sizeof
-from fuzz import Writer, corpora
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from oracle import SCHEMA, read_archive, read_body
-from strategies import LAYOUTS, SINCE, archives, laid_out
+from support.fuzz import Writer, corpora
+from support.oracle import SCHEMA, read_archive, read_body
+from support.strategies import LAYOUTS, SINCE, archives, laid_out
 from test_compat import as_rows, notebook
 from test_fuzz import agree
 from test_run import counted as read_by_the_kernel

@@ -18,7 +18,7 @@ import psutil
 import pytest
 from conftest import Report
 from distributed import Client
-from histories import data, facts
+from support.histories import data, facts
 from test_cluster import Machines, machines
 
 import daskbinder as db

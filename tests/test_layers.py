@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-import structure
+from support import structure
 
 import daskbinder
 

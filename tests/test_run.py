@@ -13,13 +13,13 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from census import tables
 from conftest import MakeArchive, MakeLaunch
 from distributed import Client
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from oracle import GRAINS, SCHEMA, WINDOWS, Launch, Oracle, read_archive, read_body
-from strategies import archives, bodies, plain
+from support.census import tables
+from support.oracle import GRAINS, SCHEMA, WINDOWS, Launch, Oracle, read_archive, read_body
+from support.strategies import archives, bodies, plain
 
 import daskbinder as db
 from daskbinder.counting.scan import Body, scan

@@ -1,4 +1,7 @@
-"""The structure of a package as numbers: ``python tests/structure.py [FOLDER]`` prints them."""
+"""The structure of a package as numbers.
+
+``python tests/support/structure.py [FOLDER]`` prints them.
+"""
 
 import ast
 import sys
@@ -6,7 +9,7 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[1] / "daskbinder"
+PACKAGE = Path(__file__).parents[2] / "daskbinder"
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
