@@ -21,8 +21,9 @@ from support.oracle import Oracle, member_of, read_archive
 import daskbinder as db
 from daskbinder import answers
 from daskbinder.cli import main
-from daskbinder.pages.content import PageContent, figures
+from daskbinder.pages.content import PageContent
 from daskbinder.pages.data import PageData
+from daskbinder.pages.figures import FIGURES
 from daskbinder.pages.filters import Filters
 
 HEX = "256c3ad937af9ec7d4c65a29e5b6d454"
@@ -442,9 +443,11 @@ def _first(rollups: db.Rollups) -> str:
 
 def _shown(rollups: db.Rollups) -> pd.DataFrame:
     """Draw all that a page shows, and return its series."""
-    tables = PageData.load(rollups)
-    figures(PageContent(tables))
-    return PageContent(tables).member_rates(Filters.read("", tables))
+    data = PageData.load(rollups)
+    content, filters = PageContent(data), Filters.read("", data)
+    for figure in FIGURES.values():
+        figure.draw(content, filters)
+    return content.member_rates(filters)
 
 
 @pytest.mark.parametrize("question", QUESTIONS)

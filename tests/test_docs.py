@@ -170,6 +170,16 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in found, target
 
 
+def test_each_logger_that_is_named_writes_a_log() -> None:
+    table = (DOCS / "shell.md").read_text("utf-8")
+    rows = re.findall(r"^\| `([A-Z]+)` \| `([\w.]+)` \|", table, re.MULTILINE)
+    assert rows
+    for level, logger in rows:
+        text = (ROOT / f"{logger.replace('.', '/')}.py").read_text("utf-8")
+        assert "log = logging.getLogger(__name__)" in text
+        assert f"log.{level.lower()}(" in text
+
+
 def test_the_site_has_every_page() -> None:
     trees = [text for page in DOCS.glob("*.md") for _, text in fenced(page, r"\{toctree\}")]
     named = {name for tree in trees for name in tree.split() if not name.startswith(":")}

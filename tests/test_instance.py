@@ -18,8 +18,10 @@ import daskbinder as db
 from daskbinder import answers
 from daskbinder.cli import main
 from daskbinder.model.hub import MYBINDER
-from daskbinder.pages.content import PageContent, figures
+from daskbinder.pages.content import PageContent
 from daskbinder.pages.data import PageData
+from daskbinder.pages.figures import FIGURES
+from daskbinder.pages.filters import Filters
 from daskbinder.pages.report import render
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
@@ -116,7 +118,9 @@ def test_without_a_table_each_host_is_a_member(hub: Path, client: Client, tmp_pa
 
 def marks(rollups: db.Rollups) -> int:
     """How many notes are drawn in the figures of a data set."""
-    drawn = figures(PageContent(PageData.load(rollups))).values()
+    data = PageData.load(rollups)
+    content, filters = PageContent(data), Filters.read("", data)
+    drawn = [figure.draw(content, filters) for figure in FIGURES.values()]
     return sum(len(plot.traverse(None, [hv.VLines, hv.VSpans])) for plot in drawn)
 
 

@@ -287,7 +287,7 @@ def test_a_repository_is_found_chosen_linked_and_sent_on(
     watch: Callable[..., Watched], winter_at: str, winter: Path
 ) -> None:
     page = visit(watch().page, winter_at)
-    tables = PageData.load(db.open(str(winter)))
+    data = PageData.load(db.open(str(winter)))
     act(page, lambda: page.get_by_label("Find a repository").fill("NBVIEWER"))
     act(page, lambda: page.get_by_label("Find a repository").fill("jupyterlab-DEMO"))
     button = page.locator("#repositories tbody button").first
@@ -297,8 +297,8 @@ def test_a_repository_is_found_chosen_linked_and_sent_on(
     assert shown(page, "repository") == name
     assert page.locator("#visit").get_attribute("href") == f"https://github.com/{name}"
     assert page.locator("#visit").get_attribute("rel") == "noopener noreferrer nofollow"
-    row = tables.known["repository"].to_pylist().index(name)
-    assert f"{tables.known['n'][row].as_py():,} launches in all" in shown(page, "repository_note")
+    row = data.directory["repository"].to_pylist().index(name)
+    assert f"{data.directory['n'][row].as_py():,} launches in all" in shown(page, "repository_note")
     assert page.evaluate("document.activeElement.textContent") == name
 
     act(page, page.get_by_text("Day", exact=True).click)
@@ -309,7 +309,7 @@ def test_a_repository_is_found_chosen_linked_and_sent_on(
         "it.renderers.find(r => 'launches' in Object.fromEntries(Object.entries("
         "r.data_source.data))))",
     )
-    assert sum(value for value in drawn if value == value) == tables.known["n"][row].as_py()
+    assert sum(value for value in drawn if value == value) == data.directory["n"][row].as_py()
 
     other = visit(watch(color_scheme="dark").page, page.url)
     for what in ("launches", "repository", "repository_note", "page_note"):
@@ -578,16 +578,16 @@ def test_the_report_draws_whatever_members_are_called(
 ) -> None:
     out = tmp_path / "report.html"
     subprocess.run([*COMMAND, "report", str(named), "-o", str(out)], cwd=WORK, check=True)
-    tables = PageData.load(db.open(str(named)))
+    data = PageData.load(db.open(str(named)))
     page = watch().page
     page.goto(out.as_uri())
     page.wait_for_function("window.Bokeh?.documents.length > 0 && Bokeh.documents[0].is_idle")
     assert painted(page) == [True] * 6
-    members = labels(tables.members)
-    assert {name for name in NAMES if name.strip()} <= set(tables.members)
+    members = labels(data.members)
+    assert {name for name in NAMES if name.strip()} <= set(data.members)
     for kind in ("lines", "stacked", "share"):
         assert drawn_names(page, kind) == set(members)
-    assert drawn_names(page, "providers") == set(labels(tables.providers))
+    assert drawn_names(page, "providers") == set(labels(data.providers))
     keys = page.locator("[data-figures=figure-stacked] .key")
     assert keys.all_inner_texts() == members
     for name in ("constructor", "__proto__", "(empty)", "\\r"):
@@ -601,8 +601,8 @@ def test_the_report_draws_whatever_members_are_called(
 def test_the_explorer_draws_whatever_members_are_called(
     watch: Callable[..., Watched], named: Path, report: Report
 ) -> None:
-    tables = PageData.load(db.open(str(named)))
-    members, providers = labels(tables.members), labels(tables.providers)
+    data = PageData.load(db.open(str(named)))
+    members, providers = labels(data.members), labels(data.providers)
     with explorer(named) as (address, _):
         page = visit(watch().page, address)
         page.wait_for_function("Bokeh.documents.every(doc => doc.is_idle)")
@@ -618,7 +618,7 @@ def test_the_explorer_draws_whatever_members_are_called(
         for name in hidden:
             box = page.locator("[name=member]").nth(members.index(name))
             act(page, box.click)
-            launches -= int(tables.cube[:, members.index(name)].sum())
+            launches -= int(data.cube[:, members.index(name)].sum())
             assert shown(page, "launches") == f"{launches:,}"
         buttons = page.locator("#repositories tbody button")
         for _ in range(2):
@@ -634,7 +634,7 @@ def test_the_explorer_draws_whatever_members_are_called(
         with download.value.path().open(newline="") as file:
             header = next(csv.reader(file))
         chosen = [
-            name for name, label in zip(tables.members, members, strict=True) if label not in hidden
+            name for name, label in zip(data.members, members, strict=True) if label not in hidden
         ]
         assert [name.replace("'", "") for name in header[1:]] == [
             name.replace("'", "") for name in chosen
@@ -841,9 +841,9 @@ import panel as pn
 from bokeh.document import Document
 import daskbinder as db
 from daskbinder.pages import explorer
-from daskbinder.pages.content import PageContent as View
+from daskbinder.pages.content import PageContent
 
-kept = explorer.Visit, View, Document
+kept = explorer.Visit, PageContent, Document
 names = "check_unused_sessions_milliseconds", "unused_session_lifetime_milliseconds"
 pn.serve = functools.partial(pn.serve, **dict.fromkeys(names, 500))
 

@@ -14,7 +14,7 @@ import pytest
 import daskbinder as db
 from daskbinder import answers, plots
 from daskbinder.model.annotations import Annotation
-from daskbinder.pages.explorer import LiveFigure
+from daskbinder.pages.figures import LiveFigure
 from daskbinder.plots.theme import ACCENT, PROVIDER_COLOURS
 from daskbinder.plots.timeseries import HOVER, KINDS, STATES, STEP, TOTAL
 
@@ -124,7 +124,7 @@ def test_a_figure_given_new_values_is_the_figure_drawn_anew(gappy: pd.DataFrame,
     live = LiveFigure(hv.render(plots.series(first * 3, kind=kind, grain="day")))
     for grain in ("average", "week"):
         table = plots.rates(gappy, grain).assign(ovh=np.nan)
-        live.draw(plots.PlotSeries.of(table, kind, grain))
+        live.show(plots.PlotSeries.of(table, kind, grain))
         anew = LiveFigure(hv.render(plots.series(table, kind=kind, grain=grain)))
         assert live.parts.keys() == anew.parts.keys() == {"gke", "ovh", "gesis"}
         for name in ("gke", "gesis"):
@@ -133,8 +133,8 @@ def test_a_figure_given_new_values_is_the_figure_drawn_anew(gappy: pd.DataFrame,
             ):
                 np.testing.assert_array_equal(one, other)
         assert not len(next(iter(live.parts["ovh"].data.values())))
-        assert list(live.told.data[HOVER]) == list(anew.told.data[HOVER])
-        assert list(live.told.data[STEP]) == list(anew.told.data[STEP])
+        assert list(live.hover.data[HOVER]) == list(anew.hover.data[HOVER])
+        assert list(live.hover.data[STEP]) == list(anew.hover.data[STEP])
 
 
 def test_what_is_said_of_a_day_has_each_member_and_all_together() -> None:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 import daskbinder as db
 from daskbinder.pages import templates
-from daskbinder.pages.content import PageContent, repositories_csv, series_csv
+from daskbinder.pages.content import PageContent
 from daskbinder.pages.data import PageData
+from daskbinder.pages.downloads import repositories_csv, series_csv
 from daskbinder.pages.filters import Filters
 from daskbinder.text import number as written
 
@@ -25,28 +26,28 @@ def rollups(counted: Path) -> db.Rollups:
 
 
 @pytest.fixture(scope="module")
-def tables(rollups: db.Rollups) -> PageData:
+def data(rollups: db.Rollups) -> PageData:
     return PageData.load(rollups)
 
 
-def chosen(tables: PageData, **query: object) -> Filters:
-    return Filters.read(urlencode(query, doseq=True), tables)
+def chosen(data: PageData, **query: object) -> Filters:
+    return Filters.read(urlencode(query, doseq=True), data)
 
 
 def number(text: str) -> int:
     return int(text.replace(",", ""))
 
 
-def launches(rollups: db.Rollups, state: Filters, key: str = "provider") -> Counter[str]:
+def launches(rollups: db.Rollups, filters: Filters, key: str = "provider") -> Counter[str]:
     """Count launches of the chosen days and members by a column of the rollups, one at a time."""
     federation = db.Federation.load()
     found: Counter[str] = Counter()
     for row in rollups.load("monthly", by="day").itertuples():
         day = row.timestamp.date()
         if (
-            state.first <= day <= state.last
-            and federation.member(row.origin, day) in state.members
-            and row.provider in state.providers
+            filters.first <= day <= filters.last
+            and federation.member(row.origin, day) in filters.members
+            and row.provider in filters.providers
         ):
             found[getattr(row, key)] += row.n
     return found
@@ -64,14 +65,14 @@ def launches(rollups: db.Rollups, state: Filters, key: str = "provider") -> Coun
     ids=str,
 )
 def test_headlines_and_table_are_what_was_counted(
-    rollups: db.Rollups, tables: PageData, query: dict[str, object]
+    rollups: db.Rollups, data: PageData, query: dict[str, object]
 ) -> None:
-    state = chosen(tables, **query)
-    shown = PageContent(tables).shown(state, "")
-    counts = launches(rollups, state)
+    filters = chosen(data, **query)
+    shown = PageContent(data).texts(filters, "")
+    counts = launches(rollups, filters)
     total = sum(counts.values())
     assert number(shown["launches"]) == total
-    text = io.StringIO(repositories_csv(PageContent(tables), state))
+    text = io.StringIO(repositories_csv(PageContent(data), filters))
     rows = list(csv.DictReader(text))
     assert sum(int(row["launches"]) for row in rows) == total
     assert number(shown["repositories"]) == len(rows)
@@ -87,24 +88,24 @@ def test_headlines_and_table_are_what_was_counted(
         assert shown["rows"][0][3] == f"{int(rows[0]['launches']):,}"
 
 
-def test_the_change_is_against_as_many_days_before(rollups: db.Rollups, tables: PageData) -> None:
-    state = chosen(tables, **{"range": "own", "from": "2021-03-01", "to": "2021-03-03"})
-    before = chosen(tables, **{"range": "own", "from": "2021-02-26", "to": "2021-02-28"})
+def test_the_change_is_against_as_many_days_before(rollups: db.Rollups, data: PageData) -> None:
+    filters = chosen(data, **{"range": "own", "from": "2021-03-01", "to": "2021-03-03"})
+    before = chosen(data, **{"range": "own", "from": "2021-02-26", "to": "2021-02-28"})
     present = [set(db.open(str(rollups.location.address)).days["date"])] * 2
     rates = [
         sum(launches(rollups, one).values()) / sum(one.first <= day <= one.last for day in days)
-        for one, days in zip((state, before), present, strict=True)
+        for one, days in zip((filters, before), present, strict=True)
     ]
-    note = PageContent(tables).shown(state, "")["rate_note"]
+    note = PageContent(data).texts(filters, "")["rate_note"]
     assert f"{abs(rates[0] / rates[1] - 1):.1%} against the 3 days before" in note
     assert note.startswith("▲" if rates[0] > rates[1] else "▼")
-    assert "no days before" in PageContent(tables).shown(chosen(tables), "")["rate_note"]
+    assert "no days before" in PageContent(data).texts(chosen(data), "")["rate_note"]
 
 
-def test_the_series_as_csv_is_that_of_the_figure(tables: PageData) -> None:
-    state = chosen(tables, grain="day", member=["gke", "ovh"])
-    rows = list(csv.DictReader(io.StringIO(series_csv(PageContent(tables), state))))
-    rates = PageContent(tables).member_rates(state)
+def test_the_series_as_csv_is_that_of_the_figure(data: PageData) -> None:
+    filters = chosen(data, grain="day", member=["gke", "ovh"])
+    rows = list(csv.DictReader(io.StringIO(series_csv(PageContent(data), filters))))
+    rates = PageContent(data).member_rates(filters)
     assert len(rows) == len(rates)
     for row, (stamp, wanted) in zip(rows, rates.iterrows(), strict=True):
         assert row["date"] == stamp.date().isoformat()
@@ -113,27 +114,27 @@ def test_the_series_as_csv_is_that_of_the_figure(tables: PageData) -> None:
             assert row[name] == "" if wanted[name] != wanted[name] else float(row[name])
 
 
-def test_a_search_finds_parts_of_names_in_any_case(tables: PageData) -> None:
-    view = PageContent(tables)
-    names = tables.known["repository"].to_pylist()
+def test_a_search_finds_parts_of_names_in_any_case(data: PageData) -> None:
+    content = PageContent(data)
+    names = data.directory["repository"].to_pylist()
     wanted = {name for name in names if "jupyter" in name.casefold()}
     assert wanted
-    ranked, _, ranks = view.found(chosen(tables, q="JUPYTER"))
+    ranked, _, ranks = content.ranking(chosen(data, q="JUPYTER"))
     assert {names[row] for row in ranked} == wanted
     assert ranks[0] >= 1
-    assert view.shown(chosen(tables, q="no such thing"), "")["page_note"] == "none found"
+    assert content.texts(chosen(data, q="no such thing"), "")["page_note"] == "none found"
 
 
-def test_the_chosen_repository_is_the_one_of_the_address(tables: PageData) -> None:
-    view = PageContent(tables)
-    name = tables.known["repository"][5].as_py()
-    provider = tables.known["provider"][5].as_py()
-    state = chosen(tables, repo=f"{provider}/{name}", grain="day")
-    shown = view.shown(state, "")
+def test_the_chosen_repository_is_the_one_of_the_address(data: PageData) -> None:
+    content = PageContent(data)
+    name = data.directory["repository"][5].as_py()
+    provider = data.directory["provider"][5].as_py()
+    filters = chosen(data, repo=f"{provider}/{name}", grain="day")
+    shown = content.texts(filters, "")
     assert shown["repository"] == name
-    assert view.repository_rates(state).sum().sum() == tables.known["n"][5].as_py()
-    assert view.shown(chosen(tables, repo="GitHub/never/was"), "")["repository"] == (
-        tables.known["repository"][0].as_py()
+    assert content.repository_rates(filters).sum().sum() == data.directory["n"][5].as_py()
+    assert content.texts(chosen(data, repo="GitHub/never/was"), "")["repository"] == (
+        data.directory["repository"][0].as_py()
     )
 
 
@@ -149,11 +150,11 @@ def test_the_chosen_repository_is_the_one_of_the_address(tables: PageData) -> No
         ),
     )
 )
-def test_any_query_is_a_page(tables: PageData, query: dict[str, list[str]]) -> None:
-    state = Filters.read(urlencode(query, doseq=True), tables)
-    assert date(2021, 2, 23) <= state.first <= state.last <= date(2021, 3, 5)
-    assert set(state.members) <= set(tables.members)
-    shown = PageContent(tables).shown(state, "")
+def test_any_query_is_a_page(data: PageData, query: dict[str, list[str]]) -> None:
+    filters = Filters.read(urlencode(query, doseq=True), data)
+    assert date(2021, 2, 23) <= filters.first <= filters.last <= date(2021, 3, 5)
+    assert set(filters.members) <= set(data.members)
+    shown = PageContent(data).texts(filters, "")
     assert 1 <= shown["page"] <= shown["pages"]
     assert len(shown["rows"]) <= 12
 
@@ -180,8 +181,8 @@ def test_any_query_is_a_page(tables: PageData, query: dict[str, list[str]]) -> N
     ],
 )
 def test_links_lead_to_known_hosts_only(provider: str, name: str, address: str | None) -> None:
-    assert templates.link(provider, name) == address
-    assert templates.link(provider, name, fits=False) is None
+    assert templates.link_to(provider, name) == address
+    assert templates.link_to(provider, name, is_valid=False) is None
 
 
 @pytest.mark.parametrize(

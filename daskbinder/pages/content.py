@@ -1,25 +1,21 @@
-"""Tables seen through what a visitor chose: the numbers, the text and the figures of a page."""
+"""What the pages say and draw, as numbers and text, for what a visitor chose."""
 
-from collections.abc import Sequence
-from dataclasses import replace
-from datetime import date
-from functools import lru_cache
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from operator import attrgetter
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from daskbinder import plots
 from daskbinder.model.dates import day_number
 from daskbinder.pages import templates
 from daskbinder.pages.data import PageData
 from daskbinder.pages.filters import Filters
-from daskbinder.plots import theme, timeseries
-from daskbinder.text import number, percent, readable, write_csv
-
-__all__ = ["PageContent", "figures"]
+from daskbinder.plots import timeseries
+from daskbinder.text import number, percent, plural, readable
 
 HEADLINES = {
     "launches": "Launches",
@@ -28,165 +24,207 @@ HEADLINES = {
     "largest": "Largest member",
     "missing": "Days without a file",
 }
-ROWS = 12
-"""Rows of a page of the table."""
+REPOSITORY = "this repository"
+"""Name of the series of a repository."""
+PAGE_ROWS = 12
+"""Rows of a page of the table of repositories."""
+
+
+T = TypeVar("T")
+
+
+def remember(*fields: str) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    """Keep the last result of a method of `PageContent` while these fields of the filters last."""
+    key_of = attrgetter(*fields)
+
+    def decorate(method: Callable[..., T]) -> Callable[..., T]:
+        @wraps(method)
+        def remembering(content: "PageContent", filters: Filters) -> T:
+            key = key_of(filters)
+            if content.results.get(method, (None,))[0] != key:
+                content.results[method] = key, method(content, filters)
+            result: T = content.results[method][1]
+            return result
+
+        return remembering
+
+    return decorate
 
 
 class PageContent:
-    """Tables seen through what was chosen: everything that is shown, as numbers and text."""
+    """The content of a page, computed from the data for any choice of filters."""
 
-    def __init__(self, tables: PageData) -> None:
-        self.tables = tables
-        self._rates = lru_cache(32)(self._rates_of)
-        self._totals = lru_cache(8)(self._totals_of)
+    def __init__(self, data: PageData) -> None:
+        self.data = data
+        self.results: dict[Any, tuple[Any, Any]] = {}
 
-    def member_rates(self, state: Filters) -> pd.DataFrame:
-        """Launches a day of each member; those not chosen are empty."""
-        rates = self._rates("member", state.grain, state.providers)
-        return rates.where(rates.notna() & np.isin(self.tables.members, state.members))
+    @remember("grain", "members", "providers")
+    def member_rates(self, filters: Filters) -> pd.DataFrame:
+        """Launches a day of each member; NaN for those not chosen."""
+        data = self.data
+        counts = data.cube[:, :, np.isin(data.providers, filters.providers)].sum(axis=2)
+        rates = self._rates(counts, data.active, data.members, filters.grain)
+        return rates.where(rates.notna() & np.isin(data.members, filters.members))
 
-    def provider_rates(self, state: Filters) -> pd.DataFrame:
-        """Launches a day of each provider; those not chosen are empty."""
-        rates = self._rates("provider", state.grain, state.members)
-        return rates.where((rates > 0) & np.isin(self.tables.providers, state.providers))
+    @remember("grain", "members", "providers")
+    def provider_rates(self, filters: Filters) -> pd.DataFrame:
+        """Launches a day of each provider, for a logarithmic axis: NaN for zero too."""
+        data = self.data
+        counts = data.cube[:, np.isin(data.members, filters.members)].sum(axis=1)
+        rates = self._rates(counts, data.present[:, None], data.providers, filters.grain)
+        return rates.where((rates > 0) & np.isin(data.providers, filters.providers))
 
-    def repository_rates(self, state: Filters) -> pd.DataFrame:
-        """Launches a day of the chosen repository, on the members chosen."""
-        tables, launches = self.tables, self.tables.launches
-        row = self.repository(state)
-        found = launches.repository == row if row is not None else np.zeros(0, np.intp)
-        rows = np.flatnonzero(found)
-        rows = rows[self._chosen_members(state.members)[launches.member[rows]]]
-        n = np.bincount(
-            launches.day[rows] - tables.first,
-            weights=launches.n[rows],
-            minlength=len(tables.index),
-        )
-        frame = pd.DataFrame({ONE: np.where(tables.present, n, np.nan)}, index=tables.index)
-        return timeseries.rates(frame, state.grain)
+    @remember("grain", "first", "last", "members", "providers", "repo")
+    def repository_rates(self, filters: Filters) -> pd.DataFrame:
+        """Launches a day of the chosen repository, on the chosen members."""
+        data, launches = self.data, self.data.launches
+        repository = self.repository(filters)
+        rows = np.flatnonzero([] if repository is None else launches.repository == repository)
+        rows = rows[np.isin(data.members, filters.members)[launches.member[rows]]]
+        days = launches.day[rows] - day_number(data.first)
+        counts = np.bincount(days, weights=launches.n[rows], minlength=len(data.index))
+        return self._rates(counts[:, None], data.present[:, None], (REPOSITORY,), filters.grain)
 
-    def hours(self, state: Filters) -> pd.DataFrame:
+    @remember("first", "last", "members")
+    def hours(self, filters: Filters) -> pd.DataFrame:
         """Mean launches in each hour of the week."""
-        tables, rows = self.tables, state.rows(self.tables)
-        chosen = [tables.members.index(name) for name in state.members]
-        there = tables.present[rows]
-        n = tables.hourly[rows][there][:, :, chosen].sum(axis=2).ravel()
-        index = pd.DatetimeIndex(np.repeat(tables.index[rows][there].to_numpy(), 24))
-        hour = np.tile(np.arange(24), int(there.sum()))
-        frame = pd.DataFrame({"n": n}, index=index + pd.to_timedelta(hour, "h"))
-        return timeseries.week_of_hours(frame)
+        data, rows = self.data, filters.rows(self.data)
+        present = data.present[rows]
+        chosen = np.isin(data.members, filters.members)
+        counts = data.hourly[rows][present][:, :, chosen].sum(axis=2).ravel()
+        hours = pd.to_timedelta(np.tile(np.arange(24), int(present.sum())), "h")
+        index = data.index[rows][present].repeat(24) + hours
+        return timeseries.week_of_hours(pd.DataFrame({"n": counts}, index=index))
 
-    def repository(self, state: Filters) -> int | None:
-        """Row of the chosen repository; by default the first of the table."""
-        if state.repo:
-            row = pc.index(self.tables.identity, pa.scalar(state.repo)).as_py()
+    def repository(self, filters: Filters) -> int | None:
+        """Row of the chosen repository, by default of the one with the most launches."""
+        if filters.repo:
+            row = pc.index(self.data.ids, pa.scalar(filters.repo)).as_py()
             if row >= 0:
                 return int(row)
-        ranked, _ = self._totals(state.first, state.last, state.members, state.providers)
+        ranked, _ = self._totals(filters)
         return int(ranked[0]) if len(ranked) else None
 
-    def found(self, state: Filters) -> tuple[Any, Any, Any]:
-        """Rows of repositories that were launched and are looked for, their launches and ranks."""
-        ranked, totals = self._totals(state.first, state.last, state.members, state.providers)
-        rank = np.arange(1, len(ranked) + 1)
-        if state.search:
-            names = self.tables.known["repository"].take(pa.array(ranked))
-            same = pc.match_substring(names, state.search, ignore_case=True)
-            kept = same.to_numpy()
-            ranked, totals, rank = ranked[kept], totals[kept], rank[kept]
-        return ranked, totals, rank
+    def ranking(self, filters: Filters) -> tuple[Any, Any, Any]:
+        """Repositories that match the filters: rows of the directory, launches, and ranks."""
+        ranked, totals = self._totals(filters)
+        ranks = np.arange(1, len(ranked) + 1)
+        if filters.search:
+            names = self.data.directory["repository"].take(pa.array(ranked))
+            matches = pc.match_substring(names, filters.search, ignore_case=True).to_numpy()
+            ranked, totals, ranks = ranked[matches], totals[matches], ranks[matches]
+        return ranked, totals, ranks
 
-    def shown(self, state: Filters, query: str) -> dict[str, Any]:
-        """Text of the page."""
-        tables = self.tables
-        ranked, totals = self._totals(state.first, state.last, state.members, state.providers)
+    def ranking_table(self, filters: Filters, rows: slice) -> list[tuple[int, list[Any]]]:
+        """Rows of the ranking as text, each after its row of the directory.
+
+        They are rank, name, provider, launches, share, and the length of the bar in percent.
+        """
+        ranked, totals, ranks = self.ranking(filters)
+        total = int(self._totals(filters)[1].sum())
+        table = []
+        for row, n, rank in zip(ranked[rows], totals[rows], ranks[rows], strict=True):
+            entry = self._entry(row)
+            name, provider = readable(entry["repository"], 120), readable(entry["provider"], 24)
+            bar = round(100 * int(n) / int(totals[0]), 1)
+            cells = [f"{rank:,}", name, provider, f"{n:,}", percent(n / total), bar]
+            table.append((int(row), cells))
+        return table
+
+    def link_to(self, row: int) -> str | None:
+        """Link to a repository, by its row of the directory."""
+        entry = self._entry(row)
+        is_valid = entry["org"] is not None
+        return templates.link_to(entry["provider"], entry["repository"], is_valid=is_valid)
+
+    def texts(self, filters: Filters, query: str) -> dict[str, Any]:
+        """All text of the page that depends on the filters."""
+        data = self.data
+        all_providers = filters.providers == data.providers
         return {
             "query": query,
-            "from": state.first.isoformat(),
-            "to": state.last.isoformat(),
-            "unit": _unit(state),
-            "hours_unit": "launches an hour, UTC"
-            + ("" if state.providers == tables.providers else ", all providers"),
+            "from": filters.first.isoformat(),
+            "to": filters.last.isoformat(),
+            "unit": _unit(filters.kind, filters.grain),
+            "hours_unit": "launches an hour, UTC" + ("" if all_providers else ", all providers"),
             "notes": [
-                number
-                for number, note in enumerate(tables.notes, 1)
-                if note.touches(state.first, state.last, state.members)
+                i
+                for i, note in enumerate(data.notes, 1)
+                if note.touches(filters.first, filters.last, filters.members)
             ],
-            **self._headlines(state, len(ranked)),
-            **self._page(state, int(totals.sum())),
-            **self._chosen(state),
+            **self._headlines(filters),
+            **self._table(filters),
+            **self._chosen_repository(filters),
         }
 
-    def _headlines(self, state: Filters, repositories: int) -> dict[str, str]:
-        tables, rows = self.tables, state.rows(self.tables)
-        counts = self._counts(state)
-        now, there = counts[rows], tables.present[rows]
-        length = rows.stop - rows.start
+    def _headlines(self, filters: Filters) -> dict[str, str]:
+        data, rows = self.data, filters.rows(self.data)
+        counts, days = self._by_member(filters, rows), int(data.present[rows].sum())
+        total, largest = int(counts.sum()), int(counts.argmax())
+        repositories = len(self._totals(filters)[0])
+        dates = data.states["date"]
+        within = dates.between(pd.Timestamp(filters.first), pd.Timestamp(filters.last))
+        states = data.states.loc[within, "state"].value_counts()
+        headlines = {
+            "launches": (
+                f"{total:,}",
+                f"{plural(rows.stop - rows.start, 'day')}, {days:,} with a file",
+            ),
+            "rate": (number(total / days) if days else "–", self._change(filters, rows)),
+            "repositories": (
+                f"{repositories:,}",
+                f"{total / repositories:,.1f} launches each on average" if repositories else "none",
+            ),
+            "largest": (
+                readable(data.members[largest], 24) if total else "–",
+                f"{percent(counts[largest] / total)} of the launches" if total else "no launches",
+            ),
+            "missing": (
+                f"{states.get('missing', 0):,}",
+                f"{states.get('truncated', 0):,} truncated, "
+                f"{states.get('provisional', 0):,} provisional",
+            ),
+        }
+        return {name: text for name, (text, _) in headlines.items()} | {
+            f"{name}_note": note for name, (_, note) in headlines.items()
+        }
+
+    def _change(self, filters: Filters, rows: slice) -> str:
+        """Compare launches a day with those of as many days before."""
+        present, length = self.data.present, rows.stop - rows.start
         before = slice(rows.start - length, rows.start)
-        total, days = int(now.sum()), int(there.sum())
-        note = f"{length:,} days, {days:,} with a file"
-        change = "no days before to compare with"
-        if before.start >= 0 and tables.present[before].any() and days:
-            earlier = counts[before].sum() / tables.present[before].sum()
-            if earlier:
-                change = _changed(total / days / earlier - 1, length)
-        by_member = now.sum(axis=0)
-        largest = int(by_member.argmax()) if by_member.size else 0
-        dates = tables.states["date"].to_numpy().astype("datetime64[D]")
-        within = (dates >= np.datetime64(state.first)) & (dates <= np.datetime64(state.last))
-        tally = tables.states.loc[within, "state"].value_counts()
-        return {
-            "launches": f"{total:,}",
-            "launches_note": note,
-            "rate": number(total / days) if days else "–",
-            "rate_note": change,
-            "repositories": f"{repositories:,}",
-            "repositories_note": f"{total / repositories:,.1f} launches each, on average"
-            if repositories
-            else "none",
-            "largest": readable(tables.members[largest], 24) if total else "–",
-            "largest_note": f"{percent(by_member[largest] / total)} of the launches"
-            if total
-            else "no launches",
-            "missing": f"{tally.get('missing', 0):,}",
-            "missing_note": f"{tally.get('truncated', 0):,} truncated, "
-            f"{tally.get('provisional', 0):,} provisional",
-        }
-
-    def _page(self, state: Filters, whole: int) -> dict[str, Any]:
-        ranked, totals, rank = self.found(state)
-        pages = max(1, -(-len(ranked) // ROWS))
-        number = min(max(state.page, 1), pages)
-        chosen = self.repository(state)
-        rows = []
-        top = int(totals[0]) if len(totals) else 1
-        part = slice((number - 1) * ROWS, number * ROWS)
-        for row, n, place in zip(ranked[part], totals[part], rank[part], strict=True):
-            entry = self.tables.known.slice(int(row), 1).to_pylist()[0]
-            rows.append(
-                [
-                    f"{place:,}",
-                    readable(entry["repository"], 120),
-                    readable(entry["provider"], 24),
-                    f"{n:,}",
-                    percent(n / whole),
-                    round(100 * int(n) / top, 1),
-                    self.tables.identity[int(row)].as_py(),
-                ]
+        if before.start >= 0 and present[rows].any() and present[before].any():
+            rate, earlier = (
+                self._by_member(filters, part).sum() / present[part].sum()
+                for part in (rows, before)
             )
+            if earlier:
+                change = rate / earlier - 1
+                sign = "▲" if change > 0 else "▼" if change < 0 else "="
+                return f"{sign} {abs(change):.1%} against the {plural(length, 'day')} before"
+        return "no days before to compare with"
+
+    def _table(self, filters: Filters) -> dict[str, Any]:
+        matches = len(self.ranking(filters)[0])
+        pages = max(1, -(-matches // PAGE_ROWS))
+        page = min(max(filters.page, 1), pages)
+        part = slice((page - 1) * PAGE_ROWS, page * PAGE_ROWS)
+        ids, chosen = self.data.ids, self.repository(filters)
         return {
-            "rows": rows,
-            "page": number,
+            "rows": [
+                [*cells, ids[row].as_py()] for row, cells in self.ranking_table(filters, part)
+            ],
+            "page": page,
             "pages": pages,
-            "repo": "" if chosen is None else self.tables.identity[chosen].as_py(),
+            "repo": "" if chosen is None else ids[chosen].as_py(),
             "table_unit": "launches in the chosen days",
-            "page_note": f"{len(ranked):,} found, page {number:,} of {pages:,}"
-            if len(ranked)
+            "page_note": f"{matches:,} found, page {page:,} of {pages:,}"
+            if matches
             else "none found",
         }
 
-    def _chosen(self, state: Filters) -> dict[str, str]:
-        row = self.repository(state)
+    def _chosen_repository(self, filters: Filters) -> dict[str, str]:
+        row = self.repository(filters)
         if row is None:
             return {
                 "repository": "No repository",
@@ -194,150 +232,48 @@ class PageContent:
                 "link": "",
                 "link_text": "",
             }
-        entry = self.tables.known.slice(row, 1).to_pylist()[0]
-        address = templates.link(
-            entry["provider"], entry["repository"], fits=entry["org"] is not None
-        )
-        name = readable(entry["repository"], 120)
+        entry = self._entry(row)
         return {
-            "repository": name,
-            "repository_note": f"{_unit(replace(state, kind='lines'))} · {entry['n']:,} launches "
-            f"in all, number {row + 1:,} of {len(self.tables.known):,} · first "
-            f"{entry['first_seen']}, last {entry['last_seen']}",
-            "link": address or "",
+            "repository": readable(entry["repository"], 120),
+            "repository_note": f"{_unit('lines', filters.grain)} · {entry['n']:,} launches in all, "
+            f"number {row + 1:,} of {len(self.data.directory):,} · first {entry['first_seen']}, "
+            f"last {entry['last_seen']}",
+            "link": self.link_to(row) or "",
             "link_text": f"Open on {readable(entry['provider'], 24)}",
         }
 
-    def _counts(self, state: Filters) -> Any:
-        """Launches by day and member, of what was chosen."""
-        tables = self.tables
-        members = np.isin(tables.members, state.members)
-        providers = np.isin(tables.providers, state.providers)
-        return tables.cube[:, :, providers].sum(axis=2) * members
+    def _entry(self, row: int) -> dict[str, Any]:
+        """Read a row of the directory of repositories."""
+        entry: dict[str, Any] = self.data.directory.slice(int(row), 1).to_pylist()[0]
+        return entry
 
-    def _rates_of(self, of: str, grain: str, chosen: tuple[str, ...]) -> pd.DataFrame:
-        tables = self.tables
-        if of == "member":
-            n = tables.cube[:, :, np.isin(tables.providers, chosen)].sum(axis=2)
-            values = np.where(tables.alive, n, np.nan)
-            names = tables.members
-        else:
-            n = tables.cube[:, np.isin(tables.members, chosen)].sum(axis=1)
-            values = np.where(tables.present[:, None], n, np.nan)
-            names = tables.providers
-        frame = pd.DataFrame(values, index=tables.index, columns=list(names))
+    def _rates(self, counts: Any, valid: Any, names: tuple[str, ...], grain: str) -> pd.DataFrame:
+        frame = pd.DataFrame(np.where(valid, counts, np.nan), self.data.index, list(names))
         return timeseries.rates(frame, grain)
 
-    def _chosen_members(self, chosen: tuple[str, ...]) -> Any:
-        """Whether each member of the launches is chosen."""
-        return np.isin(self.tables.members, chosen)[self.tables.place]
+    def _by_member(self, filters: Filters, rows: slice) -> Any:
+        """Launches of each member in these rows of the days; zero for those not chosen."""
+        providers = np.isin(self.data.providers, filters.providers)
+        counts = self.data.cube[rows][:, :, providers].sum(axis=(0, 2))
+        return counts * np.isin(self.data.members, filters.members)
 
-    def _totals_of(
-        self, first: date, last: date, members: tuple[str, ...], providers: tuple[str, ...]
-    ) -> tuple[Any, Any]:
-        """Repositories that were launched, the most first, and how often."""
-        launches = self.tables.launches
-        start, stop = np.searchsorted(launches.day, [day_number(first), day_number(last) + 1])
+    @remember("first", "last", "members", "providers")
+    def _totals(self, filters: Filters) -> tuple[Any, Any]:
+        """Repositories with launches, those with the most first, and their launches."""
+        data, launches = self.data, self.data.launches
+        days = day_number(filters.first), day_number(filters.last) + 1
+        start, stop = np.searchsorted(launches.day, days)
         repository, n = launches.repository[start:stop], launches.n[start:stop]
-        if members != self.tables.members:
-            kept = self._chosen_members(members)[launches.member[start:stop]]
-            repository, n = repository[kept], n[kept]
-        totals = np.bincount(repository, weights=n, minlength=len(self.tables.known))
-        if providers != self.tables.providers:
-            among = np.isin(self.tables.providers, providers)
-            totals[~among[self.tables.provider_of]] = 0
-        order = np.argsort(-totals, kind="stable")
-        order = order[: int((totals > 0).sum())]
-        return order, totals[order].astype(np.int64)
+        if filters.members != data.members:
+            chosen = np.isin(data.members, filters.members)[launches.member[start:stop]]
+            repository, n = repository[chosen], n[chosen]
+        totals = np.bincount(repository, weights=n, minlength=len(data.directory))
+        if filters.providers != data.providers:
+            totals[~np.isin(data.providers, filters.providers)[data.provider_of]] = 0
+        ranked = np.argsort(-totals, kind="stable")[: int((totals > 0).sum())]
+        return ranked, totals[ranked].astype(np.int64)
 
 
-ONE = "this repository"
-
-
-def _unit(state: Filters) -> str:
-    what = "share of launches" if state.kind == "share" else "launches a day"
-    return f"{what}, {timeseries.GRAINS[state.grain]}"
-
-
-def _changed(part: float, days: int) -> str:
-    sign = "▲" if part > 0 else "▼" if part < 0 else "="
-    return f"{sign} {abs(part):.1%} against the {days:,} days before"
-
-
-def figures(
-    view: PageContent, state: Filters | None = None, *, heights: int = 360
-) -> dict[str, Any]:
-    """Draw the figures of a page, by their names."""
-    tables = view.tables
-    state = state or Filters.read("", tables)
-    members, unit = view.member_rates(state), {"share": "share of launches"}
-    made = {
-        kind: plots.series(
-            members,
-            kind=kind,
-            unit=unit.get(kind, "launches a day"),
-            notes=tables.notes,
-            about=tables.members,
-            height=heights,
-            legend=False,
-        )
-        for kind in timeseries.KINDS
-    }
-    made["providers"] = plots.series(
-        view.provider_rates(state),
-        colours=theme.PROVIDER_COLOURS,
-        notes=tables.notes,
-        logy=True,
-        height=300,
-        legend=False,
-    )
-    made["hours"] = plots.draw_hours(view.hours(state), title="", height=340)
-    made["repository"] = plots.series(
-        view.repository_rates(state),
-        kind="stacked",
-        colours={ONE: theme.ACCENT},
-        notes=tables.notes,
-        height=420,
-        legend=False,
-    )
-    made["archive"] = plots.archive(tables.days, title="", legend=False)
-    return made
-
-
-def legend(names: Sequence[str], of: str) -> list[tuple[str, str]]:
-    """Names of members or providers as the figures show them, with their colours."""
-    colours = {"members": theme.COLOURS, "providers": theme.PROVIDER_COLOURS}[of]
-    shades = [theme.colour(name, colours) for name in names]
-    return list(zip(timeseries.labels(names), shades, strict=True))
-
-
-def tallies(tables: PageData) -> list[tuple[str, str]]:
-    """In how many states days of the archive are, with the colours of these."""
-    found = tables.states["state"].value_counts()
-    return [
-        (f"{state}: {found.get(state, 0):,}", shade) for state, shade in timeseries.STATES.items()
-    ]
-
-
-def series_csv(view: PageContent, state: Filters) -> str:
-    """Launches a day of the members chosen, a row a step within the days chosen."""
-    rates = view.member_rates(state)[list(state.members)]
-    rates = rates.loc[pd.Timestamp(state.first) : pd.Timestamp(state.last)]
-    rows = (
-        [step.date().isoformat(), *("" if value != value else round(value, 3) for value in row)]
-        for step, row in zip(rates.index, rates.to_numpy(), strict=True)
-    )
-    return write_csv(["date", *state.members], rows)
-
-
-def repositories_csv(view: PageContent, state: Filters) -> str:
-    """Every repository that was launched and is looked for, the most launched first."""
-    ranked, totals, rank = view.found(state)
-    known = view.tables.known.take(pa.array(ranked))
-    columns = [
-        known[name].to_pylist() for name in ("provider", "repository", "first_seen", "last_seen")
-    ]
-    rows = zip(rank.tolist(), *columns[:2], totals.tolist(), *columns[2:], strict=True)
-    return write_csv(
-        ["rank", "provider", "repository", "launches", "first_seen", "last_seen"], rows
-    )
+def _unit(kind: str, grain: str) -> str:
+    what = "share of launches" if kind == "share" else "launches a day"
+    return f"{what}, {timeseries.GRAINS[grain]}"

@@ -1,6 +1,7 @@
-"""What the explorer and the report show of a finished data set, loaded once and never changed."""
+"""A finished data set as arrays that are quick to sum, loaded once and never changed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +14,7 @@ from daskbinder.answers import frames, select
 from daskbinder.dataset.rollups import Rollups
 from daskbinder.errors import InputError
 from daskbinder.model.annotations import Annotation, annotations
-from daskbinder.model.dates import day_of
+from daskbinder.model.dates import day_number
 from daskbinder.model.hub import MYBINDER
 from daskbinder.plots import timeseries
 from daskbinder.text import readable
@@ -21,125 +22,97 @@ from daskbinder.text import readable
 
 @dataclass(frozen=True)
 class PageData:
-    """What the explorer shows, loaded once.
-
-    Attributes
-    ----------
-    instance : str
-        The BinderHub whose launches these are, as it is shown.
-    days : pandas.DataFrame
-        What there is of each day, as `frames.completeness` gives it.
-    members, providers : tuple of str
-        The most launched first.
-    first : int
-        The first day of the series, in days from 1970-01-01.
-    cube : ndarray of int64
-        Launches by day, member and provider.
-    alive : ndarray of bool
-        Whether a member has a value on a day, by day and member.
-    hourly : ndarray of int64
-        Launches by day, hour and member.
-    known : pyarrow.Table
-        The repositories, the most launched first.
-    launches : select.Launches
-        Launches by day, member (of `lookup`, placed by `place`) and repository.
-    place : ndarray of int
-        Where a member of `launches` is among `members`.
-    """
+    """What the pages show of a data set."""
 
     instance: str
-    days: pd.DataFrame
-    members: tuple[str, ...]
+    days: pd.DataFrame  # state of each day of the archive: `frames.completeness`
+    index: pd.DatetimeIndex  # every day of the series, without a time zone
+    members: tuple[str, ...]  # those with the most launches first, as all that follow
     providers: tuple[str, ...]
-    first: int
-    cube: Any
-    alive: Any
-    hourly: Any
-    known: pa.Table
-    launches: select.Launches
-    place: Any
+    directory: pa.Table  # of repositories
+    provider_of: Any  # int32, by repository: an index of `providers`
+    launches: select.Launches  # by day, index of `members`, and row of `directory`
+    cube: Any  # int64, by day, member and provider: launches
+    hourly: Any  # int64, by day, hour and member: launches
+    active: Any  # bool, by day and member: whether it was part of the federation
 
     @classmethod
     def load(cls, rollups: Rollups) -> "PageData":
-        """Read them from a data set."""
-        daily, hourly = (rollups.federation(by, wide=True) for by in ("day", "hour"))
+        """Read a data set."""
+        daily, hourly = (_wide(rollups, by) for by in ("day", "hour"))
         if not np.nansum(daily.to_numpy()):
-            raise InputError(
-                f"{rollups.location} holds no launches, so there is nothing to look at"
-            )
-        known = select.directory(rollups)
-        launches = frames.launches(rollups)
-        members = tuple(str(name) for name in daily.sum().sort_values(ascending=False).index)
-        daily = daily.set_axis([str(name) for name in daily], axis=1)[list(members)]
-        hourly = hourly.set_axis([str(name) for name in hourly], axis=1)[list(members)]
-        sums = pa.table({"p": known["provider"].cast(pa.string()), "n": known["n"]})
-        sums = sums.group_by("p").aggregate([("n", "sum")]).sort_by([("n_sum", "descending")])
-        providers = sums["p"]
-        day = pd.DatetimeIndex(daily.index).tz_localize(None).to_numpy().astype("datetime64[D]")
-        number = day.astype(np.int64)
-        first, days = int(number[0]), int(number[-1] - number[0]) + 1
-        alive = np.zeros((days, len(members)), bool)
-        alive[number - first] = daily.notna().to_numpy()
-        place = np.array([members.index(name) for name in launches.members], np.int64)
-        provider = pc.index_in(known["provider"].cast(pa.string()), providers).to_numpy()
-        cell = (launches.day.astype(np.int64) - first) * len(members) + place[launches.member]
-        cell = cell * len(providers) + provider[launches.repository]
-        shape = days, len(members), len(providers)
+            raise InputError(f"{rollups.location} holds no launches, so there is nothing to show")
+        index = pd.date_range(daily.index[0], daily.index[-1], freq="D")
+        members = tuple(daily.sum().sort_values(ascending=False).index)
+        hours = pd.date_range(index[0], periods=len(index) * 24, freq="h")
+        by_hour = hourly.reindex(hours)[[*members]]
+        directory, launches = select.directory(rollups), frames.launches(rollups)
+        index_of = np.array([members.index(name) for name in launches.members], np.int16)
+        launches = replace(launches, members=members, member=index_of[launches.member])
+        provider = directory["provider"].cast(pa.string())
+        sums = pa.table({"provider": provider, "n": directory["n"]}).group_by("provider")
+        providers = sums.aggregate([("n", "sum")]).sort_by([("n_sum", "descending")])["provider"]
+        provider_of = pc.index_in(provider, providers).to_numpy()
+        shape = len(index), len(members), len(providers)
+        cell = np.ravel_multi_index(
+            (
+                launches.day - day_number(index[0]),
+                launches.member,
+                provider_of[launches.repository],
+            ),
+            shape,
+        )
         cube = np.bincount(cell, weights=launches.n, minlength=int(np.prod(shape)))
-        hour = pd.DatetimeIndex(hourly.index).tz_localize(None).to_numpy().astype("datetime64[h]")
-        grid = np.zeros((days * 24, len(members)), np.int64)
-        grid[hour.astype(np.int64) - first * 24] = hourly.fillna(0).to_numpy("int64")
         return cls(
-            readable(rollups.instance, 120),
-            frames.completeness(rollups),
-            members,
-            tuple(providers.to_pylist()),
-            first,
-            cube.astype(np.int64).reshape(shape),
-            alive,
-            grid.reshape(days, 24, len(members)),
-            known,
-            launches,
-            place,
+            instance=readable(rollups.instance, 120),
+            days=frames.completeness(rollups),
+            index=index,
+            members=members,
+            providers=tuple(providers.to_pylist()),
+            cube=cube.astype(np.int64).reshape(shape),
+            active=daily.reindex(index)[[*members]].notna().to_numpy(),
+            hourly=by_hour.fillna(0).to_numpy("int64").reshape(len(index), 24, len(members)),
+            directory=directory,
+            provider_of=provider_of,
+            launches=launches,
         )
 
-    @cached_property
-    def last(self) -> int:
+    @property
+    def first(self) -> date:
+        """The first day of the series."""
+        return self.index[0].date()
+
+    @property
+    def last(self) -> date:
         """The last day of the series."""
-        return self.first + len(self.cube) - 1
+        return self.index[-1].date()
 
     @cached_property
     def notes(self) -> tuple[Annotation, ...]:
-        """What is known of its days: the packaged annotations are of one archive alone."""
+        """Known gaps and breaks; the packaged ones are about mybinder.org alone."""
         return annotations() if self.instance == MYBINDER.name else ()
 
     @cached_property
-    def index(self) -> pd.DatetimeIndex:
-        """The days of the series."""
-        return pd.date_range(day_of(self.first), periods=len(self.cube), freq="D")
-
-    @cached_property
     def present(self) -> Any:
-        """Whether a day of the series has a file, or launches from the file beside it."""
-        there = self.days.loc[self.days["present"], "date"].to_numpy().astype("datetime64[D]")
-        number = there.astype(np.int64) - self.first
-        found: Any = self.alive.any(axis=1)
-        found[number[(number >= 0) & (number < len(found))]] = True
-        return found
+        """Whether each day has a file, or launches from the file of a neighbouring day."""
+        return self.index.isin(self.days.loc[self.days["present"], "date"]) | self.active.any(
+            axis=1
+        )
 
     @cached_property
     def states(self) -> pd.DataFrame:
-        """In what state each day of the archive is."""
+        """State of each day of the archive."""
         return timeseries.states(self.days)
 
     @cached_property
-    def identity(self) -> pa.Array:
-        """What a repository is called in an address: its provider, a slash, its name."""
-        provider = self.known["provider"].cast(pa.string())
-        return pc.binary_join_element_wise(provider, self.known["repository"], "/").combine_chunks()
+    def ids(self) -> pa.Array:
+        """``provider/name`` of each repository, which the address of the page holds."""
+        provider = self.directory["provider"].cast(pa.string())
+        names = pc.binary_join_element_wise(provider, self.directory["repository"], "/")
+        return names.combine_chunks()
 
-    @cached_property
-    def provider_of(self) -> Any:
-        """Place among `providers` of each repository."""
-        names = self.known["provider"].cast(pa.string())
-        return pc.index_in(names, pa.array(self.providers)).to_numpy()
+
+def _wide(rollups: Rollups, by: str) -> pd.DataFrame:
+    """Load launches of each member, a column each, without a time zone."""
+    frame = rollups.federation(by, wide=True).tz_localize(None)
+    return frame.set_axis([str(name) for name in frame], axis=1)

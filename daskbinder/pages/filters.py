@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from urllib.parse import parse_qs
 
-from daskbinder.model.dates import day_number, day_of
 from daskbinder.pages.data import PageData
 from daskbinder.plots.timeseries import KINDS, labels
 
@@ -17,83 +16,64 @@ GRAINS = {"average": "7-day mean", "day": "Day", "week": "Week", "month": "Month
 class Filters:
     """What a visitor chose.
 
-    Attributes
-    ----------
-    range : str
-        One of `RANGES`.
-    first, last : datetime.date
-        The days.
-    grain, kind : str
-        One of `GRAINS`, of `drawn.KINDS`.
-    members, providers : tuple of str
-        Those that are shown. An address has them as `drawn.labels` gives them: not every name
-        comes through a form as it was, and some are longer than an address may be.
-    search : str
-        What names of repositories contain.
-    page : int
-        Page of the table, from 1.
-    repo : str
-        The chosen repository as `PageData.identity` has it; empty for the most launched.
+    The query has labels of members and providers in place of their names: a form does not return
+    every name unchanged, and some are longer than an address may be.
     """
 
-    range: str
+    range: str  # one of `RANGES`
     first: date
     last: date
-    grain: str
-    kind: str
+    grain: str  # one of `GRAINS`
+    kind: str  # one of `KINDS`
     members: tuple[str, ...]
     providers: tuple[str, ...]
-    search: str
-    page: int
-    repo: str
+    search: str  # part of the names of repositories
+    page: int  # of the table of repositories, from 1
+    repo: str  # one of `PageData.ids`; empty for the repository with the most launches
 
     @classmethod
-    def read(cls, query: str, tables: PageData) -> "Filters":
-        """Read the query of an address; whatever cannot be meant is left at what is usual."""
+    def read(cls, query: str, data: PageData) -> "Filters":
+        """Read the query of an address; whatever is not valid gets its default."""
         given = parse_qs(query, keep_blank_values=True, max_num_fields=1000)
 
-        def one(name: str, usual: str, among: Container[str] | None = None) -> str:
-            value = given.get(name, [usual])[-1]
-            return value if among is None or value in among else usual
+        def value(name: str, default: str, allowed: Container[str] | None = None) -> str:
+            last = given.get(name, [default])[-1]
+            return last if allowed is None or last in allowed else default
 
-        def some(name: str, known: tuple[str, ...]) -> tuple[str, ...]:
+        def subset(name: str, known: tuple[str, ...]) -> tuple[str, ...]:
             if name not in given:
                 return known
-            named = zip(known, labels(known), strict=True)
-            return tuple(one for one, label in named if label in given[name])
+            labelled = zip(known, labels(known), strict=True)
+            return tuple(each for each, label in labelled if label in given[name])
 
-        chosen = one("range", "all", RANGES)
-        begin, end = day_of(tables.first), day_of(tables.last)
-        first, last = begin, end
+        chosen = value("range", "all", RANGES)
+        first, last = data.first, data.last
         if chosen == "own":
-            first = _date(one("from", ""), begin, begin, end)
-            last = _date(one("to", ""), end, begin, end)
-            first, last = min(first, last), max(first, last)
+            ends = _date(value("from", ""), first), _date(value("to", ""), last)
+            first, last = (min(max(end, data.first), data.last) for end in sorted(ends))
         elif chosen != "all":
-            first = max(begin, end - timedelta(days=int(chosen[:-1]) - 1))
-        number = one("page", "1")
+            first = max(first, last - timedelta(days=int(chosen[:-1]) - 1))
+        page = value("page", "1")
         return cls(
-            chosen,
-            first,
-            last,
-            one("grain", "average", GRAINS),
-            one("kind", "lines", KINDS),
-            some("member", tables.members),
-            some("provider", tables.providers),
-            one("q", "")[:200],
-            int(number) if number.isascii() and number.isdigit() and len(number) < 7 else 1,
-            one("repo", ""),
+            range=chosen,
+            first=first,
+            last=last,
+            grain=value("grain", "average", GRAINS),
+            kind=value("kind", "lines", KINDS),
+            members=subset("member", data.members),
+            providers=subset("provider", data.providers),
+            search=value("q", "")[:200],
+            page=int(page) if page.isascii() and page.isdigit() and len(page) < 7 else 1,
+            repo=value("repo", ""),
         )
 
-    def rows(self, tables: PageData) -> slice:
-        """The chosen days among those of the tables."""
-        return slice(
-            day_number(self.first) - tables.first, day_number(self.last) - tables.first + 1
-        )
+    def rows(self, data: PageData) -> slice:
+        """Rows of the chosen days in the arrays of the data."""
+        return slice((self.first - data.first).days, (self.last - data.first).days + 1)
 
 
-def _date(text: str, usual: date, first: date, last: date) -> date:
+def _date(text: str, default: date) -> date:
     try:
-        return min(max(date.fromisoformat(text), first), last)
+        return date.fromisoformat(text)
     except ValueError:
-        return usual
+        return default

@@ -1,14 +1,14 @@
-"""What the explorer and the report have in common: templates, numbers, and text of strangers.
+"""Templates and files of the pages, and links to repositories.
 
-Names of repositories, members and providers come from strangers. Templates escape all they are
-given; links lead to known hosts only.
+Names of repositories, members and providers come from strangers: templates escape everything, and
+links lead to known hosts only.
 """
 
 from functools import cache
 from importlib.resources import files
 from urllib.parse import quote
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 
 from daskbinder.text import long_date
 
@@ -23,36 +23,28 @@ _HOSTS = {
 
 
 @cache
-def web(name: str) -> str:
-    """Text of a file of the pages."""
+def read_web(name: str) -> str:
+    """Read a style sheet, a script or a template from the folder ``web``."""
     return (files("daskbinder.pages") / "web" / name).read_text("utf-8")
 
 
 @cache
-def environment() -> Environment:
-    """Templates, which escape whatever they are given."""
-    made = Environment(autoescape=True, undefined=StrictUndefined, loader=FunctionLoader(web))
-    made.filters["long_date"] = long_date
-    return made
+def load_template(name: str) -> Template:
+    """Load a template; it escapes everything that it fills in."""
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, loader=FunctionLoader(read_web)
+    )
+    environment.filters["long_date"] = long_date
+    return environment.get_template(name)
 
 
-def link(provider: str, repository: str, *, fits: bool = True) -> str | None:
-    """Address of a repository on a known host.
+def link_to(provider: str, repository: str, *, is_valid: bool = True) -> str | None:
+    """Link to a repository, percent-encoded.
 
-    Parameters
-    ----------
-    provider, repository : str
-        Who holds it, and its name there.
-    fits : bool
-        Whether the name is one that the provider knows.
-
-    Returns
-    -------
-    str or None
-        None for a provider without a known host, and for a name that fits nothing.
+    Returns None for a provider without a known host, and for a name that is not valid there.
     """
     host = _HOSTS.get(provider)
     parts = repository.split("/")
-    if host is None or not fits or not all(parts) or {".", ".."} & set(parts):
+    if host is None or not is_valid or not all(parts) or {".", ".."} & set(parts):
         return None
     return host + "/".join(quote(part, safe="") for part in parts)

@@ -1,0 +1,144 @@
+"""The figures of the pages: `FIGURES` says how each is drawn and how it follows the filters."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from bokeh.models import LinearColorMapper
+
+from daskbinder import plots
+from daskbinder.pages.content import REPOSITORY, PageContent
+from daskbinder.pages.filters import Filters
+from daskbinder.plots import theme
+from daskbinder.plots.timeseries import HOVER, KINDS, TIME, PlotSeries
+
+
+@dataclass(frozen=True)
+class PageFigure:
+    """A figure of the pages.
+
+    `draw` makes a HoloViews plot, `update` brings a visitor's copy of it, a Bokeh figure, to other
+    filters. What `update` returns it gets back the next time (None at first), so that it sends the
+    browser only what changes. A figure without `update` does not depend on the filters.
+    """
+
+    draw: Callable[[PageContent, Filters], Any]
+    update: Callable[[Any, PageContent, Filters, Any], Any] | None = None
+    in_report: bool = True
+
+
+class LiveFigure:
+    """A Bokeh figure over time, updated in place."""
+
+    def __init__(self, figure: Any) -> None:
+        self.figure = figure
+        self.parts = {part.name: part.data_source for part in figure.renderers if part.name}
+        sources = (part.data_source for part in figure.renderers)
+        (self.hover,) = (source for source in sources if HOVER in source.data)
+
+    def show(self, series: PlotSeries) -> None:
+        """Replace the values."""
+        for number, name in enumerate(series.names):
+            source = self.parts[name]
+            points = (series.line if series.kind == "lines" else series.polygon)(number)
+            source.data = dict(zip(source.data, points, strict=True))
+        self.hover.data = {name: series.frame[name].to_numpy() for name in self.hover.data}
+
+    def zoom(self, series: PlotSeries, first: date, last: date, logy: bool) -> None:
+        """Set both axes to the days from `first` to `last`."""
+        half = np.timedelta64(12, "h")
+        start, end = np.datetime64(first) - half, np.datetime64(last) + half
+        time = series.frame[TIME].to_numpy()
+        low, high = series.ylim(logy, (time >= start) & (time <= end))
+        self.figure.x_range.update(start=start, end=end, reset_start=start, reset_end=end)
+        self.figure.y_range.update(start=low, end=high, reset_start=low, reset_end=high)
+
+
+def over_time(
+    rates: Callable[[PageContent, Filters], pd.DataFrame],
+    kind: str = "lines",
+    *,
+    by_member: bool = False,
+    in_report: bool = True,
+    **style: Any,
+) -> PageFigure:
+    """Declare a figure of rates; `style` goes to `plots.series`."""
+
+    def draw(content: PageContent, filters: Filters) -> Any:
+        return plots.series(
+            rates(content, filters),
+            kind=kind,
+            grain=filters.grain,
+            notes=content.data.notes,
+            about=content.data.members if by_member else (),
+            legend=False,
+            **style,
+        )
+
+    def update(figure: Any, content: PageContent, filters: Filters, shown: Any) -> Any:
+        table, live = rates(content, filters), LiveFigure(figure)
+        if shown is None or shown[0] != filters.grain or not shown[1].equals(table):
+            shown = filters.grain, table, PlotSeries.of(table, kind, filters.grain)
+            live.show(shown[2])
+        live.zoom(shown[2], filters.first, filters.last, style.get("logy", False))
+        return shown
+
+    return PageFigure(draw, update, in_report)
+
+
+def draw_hours(content: PageContent, filters: Filters) -> Any:
+    """Draw launches by hour of the week."""
+    return plots.draw_hours(content.hours(filters), title="", height=340)
+
+
+def update_hours(figure: Any, content: PageContent, filters: Filters, shown: Any) -> Any:
+    """Give the hours of the week their values, and the colours their scale."""
+    hours = content.hours(filters)
+    if shown is None or not shown.equals(hours):
+        (cells,) = figure.renderers
+        data = cells.data_source.data
+        order = zip(data["weekday"], data["hour"], strict=True)
+        values = hours.set_index(["weekday", "hour"])["launches"].loc[list(order)].to_numpy()
+        cells.data_source.data = {**data, "zvalues": values, "launches": values}
+        high = float(np.nanmax(values, initial=0.0))
+        low = float(np.nanmin(values, initial=high))
+        figure.select_one(LinearColorMapper).update(low=low, high=high)
+    return hours
+
+
+def draw_archive(content: PageContent, _filters: Filters) -> Any:
+    """Draw the calendar of the archive."""
+    return plots.archive(content.data.days, title="", legend=False)
+
+
+_SHARE = {"share": "share of launches"}
+FIGURES = {
+    **{
+        kind: over_time(
+            PageContent.member_rates, kind, by_member=True, unit=_SHARE.get(kind, "launches a day")
+        )
+        for kind in KINDS
+    },
+    "providers": over_time(
+        PageContent.provider_rates, logy=True, colours=theme.PROVIDER_COLOURS, height=300
+    ),
+    "hours": PageFigure(draw_hours, update_hours),
+    "repository": over_time(
+        PageContent.repository_rates,
+        "stacked",
+        in_report=False,
+        colours={REPOSITORY: theme.ACCENT},
+        height=420,
+    ),
+    "archive": PageFigure(draw_archive),
+}
+"""The figures by name, in the order in which the explorer loads them."""
+
+
+def legend(names: Sequence[str], colours: dict[str, str]) -> list[tuple[str, str]]:
+    """Label members or providers as the figures do, with their colours."""
+    shades = [theme.colour(name, colours) for name in names]
+    return list(zip(plots.labels(names), shades, strict=True))
