@@ -12,6 +12,20 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[2] / "daskbinder"
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
+# which folder or module at the top stands on which stage; imports point to lower ones
+STAGES = [
+    ["_version", "errors", "redaction", "text"],
+    ["model", "storage"],
+    ["counting", "plots"],
+    ["archive"],
+    ["cluster", "dataset"],
+    ["answers", "pipeline"],
+    ["pages"],
+    ["cli"],
+    ["__init__", "__main__"],
+]
+STAGE = {room: stage for stage, rooms in enumerate(STAGES) for room in rooms}
+
 
 @dataclass(frozen=True)
 class Module:
