@@ -16,7 +16,7 @@ from conftest import MakeArchive, MakeLaunch, Report
 from distributed import Client
 from hypothesis import given
 from hypothesis import strategies as st
-from names import LONG, NAMES, count, events
+from support.names import LONG, NAMES, count, events
 
 import daskbinder as db
 from daskbinder.model.hub import MYBINDER
