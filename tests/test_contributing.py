@@ -11,8 +11,8 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-import structure
 from conftest import MakeArchive, MakeLaunch
+from support import structure
 
 import daskbinder as db
 from daskbinder import answers, cluster, plots

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from test_layers import STAGE
+from support.structure import STAGE
 
 import daskbinder
 from daskbinder import answers, plots

@@ -23,10 +23,10 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from conftest import MakeArchive, MakeLaunch, Report, needs
-from disk import wait_for_threads
 from distributed import Client, default_client
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.disk import wait_for_threads
 
 import daskbinder as db
 from daskbinder.cli import main

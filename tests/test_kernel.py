@@ -17,15 +17,14 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import MakeArchive
 from dask.sizeof import sizeof
-from fuzz import Writer, corpora
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from oracle import SCHEMA, read_archive, read_body
-from strategies import LAYOUTS, SINCE, archives, laid_out
-from test_compat import as_rows, notebook
-from test_fuzz import agree
-from test_run import counted as read_by_the_kernel
-from test_run import rows
+from support.agreement import agree
+from support.fuzz import Writer, corpora
+from support.notebook import as_rows, notebook
+from support.oracle import SCHEMA, read_archive, read_body
+from support.readers import read_by_the_kernel, rows
+from support.strategies import LAYOUTS, SINCE, archives, laid_out
 
 from daskbinder.archive.dayfiles import list_day_files
 from daskbinder.archive.reading import parts_of

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from conftest import needs
-from gcs import FakeGCS
-from proxy import Proxy
-from web import FakeSite
+from support.gcs import FakeGCS
+from support.proxy import Proxy
+from support.web import FakeSite
 
 import daskbinder as db
 from daskbinder.storage.location import Location

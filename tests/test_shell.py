@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from distributed import Client
-from gcs import Fault, served
+from support.gcs import Fault, served
 
 import daskbinder as db
 from daskbinder.cli import main

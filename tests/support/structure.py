@@ -1,4 +1,7 @@
-"""The structure of a package as numbers: ``python tests/structure.py [FOLDER]`` prints them."""
+"""The structure of a package as numbers.
+
+``python tests/support/structure.py [FOLDER]`` prints them.
+"""
 
 import ast
 import sys
@@ -6,8 +9,22 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[1] / "daskbinder"
+PACKAGE = Path(__file__).parents[2] / "daskbinder"
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+# which folder or module at the top stands on which stage; imports point to lower ones
+STAGES = [
+    ["_version", "errors", "redaction", "text"],
+    ["model", "storage"],
+    ["counting", "plots"],
+    ["archive"],
+    ["cluster", "dataset"],
+    ["answers", "pipeline"],
+    ["pages"],
+    ["cli"],
+    ["__init__", "__main__"],
+]
+STAGE = {room: stage for stage, rooms in enumerate(STAGES) for room in rooms}
 
 
 @dataclass(frozen=True)
