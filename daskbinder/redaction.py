@@ -51,8 +51,8 @@ def address_of(url: str) -> str:
 
 
 def _address(url: str) -> str:
-    scheme, found, rest = url.partition("://")
-    if not found or scheme.lower() in _PATHS:
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme.lower() in _PATHS:
         return url
     user, rest = _cut(scheme.lower(), rest)
     if user is None and not has_port(f"{scheme}://{rest}"):
@@ -83,8 +83,8 @@ def has_port(url: str) -> bool:
     A password with a slash or a question mark in it ends up there.
     """
     for part in _CHAIN.split(url):
-        scheme, found, rest = part.partition("://")
-        if not found or scheme.lower() in _PATHS | _NAMED:
+        scheme, separator, rest = part.partition("://")
+        if not separator or scheme.lower() in _PATHS | _NAMED:
             continue
         authority = re.split("[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
         if not _PORT.fullmatch(authority):
@@ -131,8 +131,8 @@ def secrets_of(url: str, options: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _secrets_in(url: str) -> Iterator[str]:
-    scheme, found, rest = url.partition("://")
-    if not found or scheme.lower() in _PATHS:
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme.lower() in _PATHS:
         return
     user, rest = _cut(scheme.lower(), rest)
     if user:

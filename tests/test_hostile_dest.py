@@ -608,7 +608,7 @@ def test_what_others_have_where_an_export_would_be_stays(
     before = tree(world)
     ended = command("export", world / "dest", out, "--least", "1")
     assert ended.returncode == 2
-    assert f"{out}/{name} is not of an earlier export" in ended.stderr
+    assert f"{out}/{name} is not from an earlier export" in ended.stderr
     assert tree(world) == before
 
 

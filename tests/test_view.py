@@ -99,7 +99,7 @@ def test_the_change_is_against_as_many_days_before(rollups: db.Rollups, data: Pa
     note = PageContent(data).texts(filters, "")["rate_note"]
     assert f"{abs(rates[0] / rates[1] - 1):.1%} against the 3 days before" in note
     assert note.startswith("▲" if rates[0] > rates[1] else "▼")
-    assert "no days before" in PageContent(data).texts(chosen(data), "")["rate_note"]
+    assert "no earlier days" in PageContent(data).texts(chosen(data), "")["rate_note"]
 
 
 def test_the_series_as_csv_is_that_of_the_figure(data: PageData) -> None:

@@ -29,7 +29,6 @@ REPOSITORY = "this repository"
 PAGE_ROWS = 12
 """Rows of a page of the table of repositories."""
 
-
 T = TypeVar("T")
 
 
@@ -202,7 +201,7 @@ class PageContent:
                 change = rate / earlier - 1
                 sign = "▲" if change > 0 else "▼" if change < 0 else "="
                 return f"{sign} {abs(change):.1%} against the {plural(length, 'day')} before"
-        return "no days before to compare with"
+        return "no earlier days to compare with"
 
     def _table(self, filters: Filters) -> dict[str, Any]:
         matches = len(self.ranking(filters)[0])

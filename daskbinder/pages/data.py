@@ -54,14 +54,8 @@ class PageData:
         providers = sums.aggregate([("n", "sum")]).sort_by([("n_sum", "descending")])["provider"]
         provider_of = pc.index_in(provider, providers).to_numpy()
         shape = len(index), len(members), len(providers)
-        cell = np.ravel_multi_index(
-            (
-                launches.day - day_number(index[0]),
-                launches.member,
-                provider_of[launches.repository],
-            ),
-            shape,
-        )
+        day = launches.day - day_number(index[0])
+        cell = np.ravel_multi_index((day, launches.member, provider_of[launches.repository]), shape)
         cube = np.bincount(cell, weights=launches.n, minlength=int(np.prod(shape)))
         return cls(
             instance=readable(rollups.instance, 120),

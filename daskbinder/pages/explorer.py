@@ -115,12 +115,8 @@ class Visit:
             "headlines": list(HEADLINES.items()),
             "shown": self.bridge.shown,
             "groups": [
-                ("Members", "member", _checkboxes(data.members, members, filters.members)),
-                (
-                    "Providers",
-                    "provider",
-                    _checkboxes(data.providers, providers, filters.providers),
-                ),
+                ("Members", "member", _tick(data.members, filters.members, members)),
+                ("Providers", "provider", _tick(data.providers, filters.providers, providers)),
             ],
             "members": members,
             "providers": providers,
@@ -213,9 +209,10 @@ def serve(
         server.stop()
 
 
-def _checkboxes(
-    names: Sequence[str], keys: list[tuple[str, str]], chosen: Sequence[str]
+def _tick(
+    names: Sequence[str], chosen: Sequence[str], keys: list[tuple[str, str]]
 ) -> list[tuple[str, str, bool]]:
+    """Say for each checkbox, beside its key, whether it is ticked."""
     return [(*key, name in chosen) for name, key in zip(names, keys, strict=True)]
 
 

@@ -26,7 +26,7 @@ WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 TIME, TOP, STEP, HOVER = "date", "top", "day", "launches"
 """Columns of a figure beside its series: time, highest value, name of the step, hover text."""
-TOTAL = "all together"
+TOTAL = "total"
 """What the sum of all series is called in the hover text."""
 YEAR_ROWS = 8  # of the calendar: seven weekdays and a blank one
 _SPACE = "\N{FIGURE SPACE}"

@@ -18,7 +18,7 @@ OF_EVERY_OBJECT = (
 )
 """What an object of JavaScript has before anything is put into it."""
 OF_OURS = (
-    *("self", "date", "day", "launches", "all together", "x", "y", "length", "name", "id", "then"),
+    *("self", "date", "day", "launches", "total", "x", "y", "length", "name", "id", "then"),
     *("series 0", "below 0", "a from", "this repository", "gke", "__class__", "null", "NaN"),
 )
 NOT_SEEN = (

@@ -1,22 +1,22 @@
-// Between the page and the server: what is chosen goes there as the query of the page's own address,
-// what is to be shown comes back as text. Text is only ever set as text.
+// Sends what the visitor chose to the server, as the query of the page's address, and shows the text
+// that comes back. It is set as text only, never as HTML.
 export function render({ model }) {
   const form = document.getElementById("choices")
   const field = (name) => form.elements.namedItem(name)
   const body = document.querySelector("#repositories tbody")
-  const sets = [...form.querySelectorAll("fieldset[data-set]")].map((one) => one.dataset.set)
+  const groups = [...form.querySelectorAll("fieldset[data-set]")].map((fieldset) => fieldset.dataset.set)
 
   function query() {
     const chosen = new URLSearchParams(new FormData(form))
-    for (const name of sets) {
+    for (const name of groups) {
       const boxes = [...form.querySelectorAll(`input[name="${name}"]`)]
       const checked = boxes.filter((box) => box.checked)
       if (checked.length === boxes.length) chosen.delete(name)
       else if (!checked.length) chosen.set(name, "")
     }
     if (chosen.get("range") !== "own") { chosen.delete("from"); chosen.delete("to") }
-    for (const [name, usual] of [["range", "all"], ["grain", "average"], ["kind", "lines"], ["page", "1"], ["q", ""], ["repo", ""]]) {
-      if (chosen.get(name) === usual) chosen.delete(name)
+    for (const [name, fallback] of [["range", "all"], ["grain", "average"], ["kind", "lines"], ["page", "1"], ["q", ""], ["repo", ""]]) {
+      if (chosen.get(name) === fallback) chosen.delete(name)
     }
     return chosen.toString()
   }
@@ -26,16 +26,16 @@ export function render({ model }) {
     field("page").value = page
     clearTimeout(timer)
     timer = setTimeout(() => {
-      const wanted = query()
-      history.replaceState(null, "", wanted ? `?${wanted}` : location.pathname)
-      for (const link of document.querySelectorAll("[data-csv]")) link.href = `${link.dataset.csv}?${wanted}`
+      const chosen = query()
+      history.replaceState(null, "", chosen ? `?${chosen}` : location.pathname)
+      for (const link of document.querySelectorAll("[data-csv]")) link.href = `${link.dataset.csv}?${chosen}`
       performance.mark("asked")
-      model.send_msg(wanted) // a property would wait for others to change
+      model.send_msg(chosen) // at once; a property would be sent with later changes
     }, soon ? 150 : 0)
   }
 
   form.addEventListener("submit", (event) => { event.preventDefault(); ask() })
-  // those that belong to the form but stand outside it report to the document
+  // inputs of the form that are outside its element are heard of in the document only
   document.addEventListener("change", (event) => {
     const input = event.target
     if (input.form !== form || input.type === "search") return
@@ -67,10 +67,10 @@ export function render({ model }) {
   }
 
   function cell(row, text, kind) {
-    const made = row.insertCell()
-    if (kind) made.className = kind
-    made.textContent = text
-    return made
+    const td = row.insertCell()
+    if (kind) td.className = kind
+    td.textContent = text
+    return td
   }
 
   function show() {
@@ -106,7 +106,7 @@ export function render({ model }) {
     visit.hidden = !/^https:\/\/(github\.com|gist\.github\.com|gitlab\.com|doi\.org)\//.test(shown.link)
     if (!visit.hidden) { visit.href = shown.link; visit.textContent = shown.link_text }
     for (const note of document.querySelectorAll("[data-note]")) note.hidden = !shown.notes.includes(Number(note.dataset.note))
-    // told once the figures that came with it are painted
+    // two frames later, the figures that came with the text are painted
     requestAnimationFrame(() => requestAnimationFrame(() => {
       performance.mark("shown")
       document.body.dataset.shown = shown.query

@@ -1,5 +1,5 @@
-// What the explorer and the report share: light and dark, keys that switch series off and on, and
-// figures that let a finger scroll past them. Everything works on the page alone.
+// Shared by the explorer and the report: the light and dark themes, legend keys that switch series off
+// and on, and figures that a finger can scroll past. Needs no server.
 (() => {
   const root = document.documentElement
   const dark = matchMedia("(prefers-color-scheme: dark)")
@@ -30,9 +30,9 @@
     paint()
   }
 
-  const wanted = () => remembered() ?? (dark.matches ? "dark" : "light")
-  show(wanted())
-  dark.addEventListener("change", () => show(wanted()))
+  const preferred = () => remembered() ?? (dark.matches ? "dark" : "light")
+  show(preferred())
+  dark.addEventListener("change", () => show(preferred()))
 
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("button")
@@ -51,23 +51,23 @@
     }
   })
 
-  // Figures come one after the other: dress each as it arrives, and stop when all have.
-  const dressed = new WeakSet()
-  function dress() {
+  // Figures arrive one after the other: style each as it comes, until all are there.
+  const styled = new WeakSet()
+  function style() {
     const awaited = new Set(
-      [...document.querySelectorAll("[data-figures]")].flatMap((one) => one.dataset.figures.split(" ")))
+      [...document.querySelectorAll("[data-figures]")].flatMap((keys) => keys.dataset.figures.split(" ")))
     let fresh = false
     for (const model of figures()) {
       awaited.delete(model.name)
-      if (dressed.has(model)) continue
-      dressed.add(model)
+      if (styled.has(model)) continue
+      styled.add(model)
       fresh = true
       if (model.type === "Figure" && coarse.matches) {
         for (const tool of model.toolbar.tools) if (tool.type !== "HoverTool") tool.active = false
       }
     }
     if (fresh) paint()
-    if (awaited.size) setTimeout(dress, 100)
+    if (awaited.size) setTimeout(style, 100)
   }
-  addEventListener("load", dress)
+  addEventListener("load", style)
 })()
