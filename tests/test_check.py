@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 import zlib
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -17,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 from conftest import MakeArchive, MakeLaunch
 from distributed import Client
+from support.commands import command
 
 import daskbinder as db
 from daskbinder.cli import main
@@ -344,7 +343,6 @@ def test_another_copy_of_the_source_is_compared_by_size(
 
 
 def test_the_command_ends_with_its_code(dest: Path) -> None:
-    words = [sys.executable, "-m", "daskbinder", "check", str(dest)]
-    assert subprocess.run(words, stdout=subprocess.DEVNULL, check=False).returncode == 0
+    assert command("check", dest).returncode == 0
     (dest / ROLLUP).unlink()
-    assert subprocess.run(words, stdout=subprocess.DEVNULL, check=False).returncode == 1
+    assert command("check", dest).returncode == 1

@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 from conftest import check_same
 from distributed import Client
+from support import runs
 from support.gcs import Fault
 from support.web import FakeSite
 
@@ -39,7 +40,7 @@ def web(sampled: Path) -> Iterator[FakeSite]:
 def run(web: FakeSite, dest: Path, client: Client, blocksize: int = 1 << 26) -> Path:
     wait = {"timeout": aiohttp.ClientTimeout(sock_read=0.5)}
     archive = db.Archive(web.url, storage_options={"client_kwargs": wait}, today=TODAY)
-    db.run(db.plan(archive, dest, blocksize=blocksize), client)
+    runs.run(archive, dest, client, blocksize=blocksize)
     return dest
 
 
