@@ -81,7 +81,7 @@ def count(client: Client, data: str, dest: str) -> Cost:
 
 def hosts(data: str, counts: list[int]) -> None:
     """Run on few and many hosts; tell where time and bytes go."""
-    from tests.hosts import Hosts, dask
+    from tests.support.hosts import Hosts, dask
 
     silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     print("| hosts | seconds | tasks | scheduler CPU ms a task | workers sent MB | client got MB |")

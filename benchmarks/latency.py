@@ -34,7 +34,7 @@ URL = "gs://archive"
 @contextmanager
 def bucket(data: Data, latency: float, bandwidth: float) -> Iterator[dict[str, Any]]:
     """Serve an archive as a bucket; give the storage options that lead there."""
-    command = [sys.executable, ROOT / "tests" / "gcs.py", data.folder]
+    command = [sys.executable, ROOT / "tests" / "support" / "gcs.py", data.folder]
     command += [f"--latency={latency}", f"--bandwidth={bandwidth}"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -21,8 +21,8 @@ from benchmarks.data import ROOT, make
 
 sys.path.insert(0, str(ROOT / "tests"))
 
-from gcs import FakeGCS, Server
-from web import FakeSite
+from support.gcs import FakeGCS, Server
+from support.web import FakeSite
 
 FIRST = date(2018, 11, 3)
 _DAY_FILE = re.compile(r"events-[\d-]+\.jsonl")

@@ -1,4 +1,4 @@
-"""The two ways in which a user hears that something went wrong."""
+"""The errors a user sees: bad input, and a job that failed."""
 
 
 class InputError(ValueError):
@@ -10,13 +10,7 @@ class JobError(RuntimeError):
 
 
 class LostFiles(JobError):
-    """Day files could not be read, however often it was tried.
-
-    Parameters
-    ----------
-    files : dict of str
-        Their names, and why.
-    """
+    """Day files that could not be read, with the reason for each."""
 
     def __init__(self, files: dict[str, str]) -> None:
         super().__init__(files)  # what is pickled

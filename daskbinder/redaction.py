@@ -1,7 +1,7 @@
-"""What must not be shown: passwords, tokens and the like, in addresses, options, specs and errors.
+"""Redaction of secrets: passwords, tokens and the like, in URLs, options, specs and errors.
 
-Text in, text out; nothing is read, and nothing here knows of the job. What is cut is cut by its
-shape, and in the errors of a file system also by what was given to it.
+Text in, text out. Secrets are known by their shape and, in errors of a file system, also by what
+was given to it.
 """
 
 import json
@@ -14,13 +14,13 @@ HIDDEN = "***"
 """Stands for a secret in a sentence."""
 
 _SHORTEST = 4
-"""Signs from which a value is looked for in errors; shorter ones stand in any word."""
+"""Characters a value needs to be searched for in errors; shorter ones occur in any word."""
 
 _WORDS = {"anon", "browser", "cache", "cloud", "google_default", "true", "false", "none", "null"}
-"""Values of options that are no secrets."""
+"""Values of options that are not secret."""
 
 _PATHS = {"file", "local", "memory", "zip", "tar", "libarchive"}
-"""Protocols whose addresses are a path and nothing else."""
+"""Protocols whose URLs are a path and nothing else."""
 
 _CONTAINERS = {"abfs", "abfss", "wasb", "wasbs", "az", "adl"}
 """Protocols that write CONTAINER@ACCOUNT."""
@@ -33,14 +33,12 @@ _CHAIN = re.compile(r"::(?![^\[]*\])(?![^/]*@)")  # not within an IPv6 address o
 
 
 def address_of(url: str) -> str:
-    """Write a URL as it is stored and shown: without user, password, query and fragment.
+    """Strip a URL, for storing and showing, of user, password, query and fragment.
 
-    Two places are one for us if their addresses are one. So what a query selects is no part of a
-    place's identity, only its path is: a signature that is renewed every hour would make it another
-    place each time, and a digest in its stead could be guessed where the secret is short. Of two
-    archives that differ in their query alone, sizes and fingerprints tell which days to read again.
-    What names a container (``abfs://CONTAINER@ACCOUNT``) or a repository (``github://``) stays, and
-    so do paths of this machine.
+    The result is a location's identity. A query is no part of it: a signature that is renewed every
+    hour would make it another location each time. Of two archives that differ in their query alone,
+    sizes and fingerprints tell which days to read again. Names of containers
+    (``abfs://CONTAINER@ACCOUNT``) and repositories (``github://``) stay, and so do local paths.
 
     Examples
     --------
@@ -53,8 +51,8 @@ def address_of(url: str) -> str:
 
 
 def _address(url: str) -> str:
-    scheme, found, rest = url.partition("://")
-    if not found or scheme.lower() in _PATHS:
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme.lower() in _PATHS:
         return url
     user, rest = _cut(scheme.lower(), rest)
     if user is None and not has_port(f"{scheme}://{rest}"):
@@ -63,7 +61,7 @@ def _address(url: str) -> str:
 
 
 def _cut(scheme: str, rest: str) -> tuple[str | None, str]:
-    """Cut user and password from what follows ``://``; None if there are none."""
+    """Split user and password, None if there are none, from what follows ``://``."""
     authority = re.split("[/?#]", rest, maxsplit=1)[0]
     before = authority.rpartition("@")[0]
     if scheme in _NAMED or (scheme in _CONTAINERS and ":" not in before):
@@ -80,13 +78,13 @@ def _cut(scheme: str, rest: str) -> tuple[str | None, str]:
 
 
 def has_port(url: str) -> bool:
-    """Whether what stands where a port may stand is one, in each part of a URL.
+    """Whether each part of a URL has a number, or nothing, where a port may be.
 
-    A password with a slash or a question mark in it puts itself there.
+    A password with a slash or a question mark in it ends up there.
     """
     for part in _CHAIN.split(url):
-        scheme, found, rest = part.partition("://")
-        if not found or scheme.lower() in _PATHS | _NAMED:
+        scheme, separator, rest = part.partition("://")
+        if not separator or scheme.lower() in _PATHS | _NAMED:
             continue
         authority = re.split("[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
         if not _PORT.fullmatch(authority):
@@ -95,7 +93,7 @@ def has_port(url: str) -> bool:
 
 
 class StorageOptions(Mapping[str, Any]):
-    """Arguments of a file system, of which only the names are shown.
+    """Arguments of a file system; only their names are shown.
 
     Examples
     --------
@@ -124,17 +122,17 @@ class StorageOptions(Mapping[str, Any]):
 
 
 def secrets_of(url: str, options: Mapping[str, Any]) -> frozenset[str]:
-    """Secrets that an error of a file system may quote: of its URL, and values of its options."""
-    found = [text for part in _CHAIN.split(url) for text in _secrets_in(part)]
-    found += _texts(options)
+    """Secrets of a URL and of options, which an error of a file system may quote."""
+    texts = [text for part in _CHAIN.split(url) for text in _secrets_in(part)]
+    texts += _texts(options)
     return frozenset(
-        text for text in found if len(text) >= _SHORTEST and text.lower() not in _WORDS
+        text for text in texts if len(text) >= _SHORTEST and text.lower() not in _WORDS
     )
 
 
 def _secrets_in(url: str) -> Iterator[str]:
-    scheme, found, rest = url.partition("://")
-    if not found or scheme.lower() in _PATHS:
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme.lower() in _PATHS:
         return
     user, rest = _cut(scheme.lower(), rest)
     if user:
@@ -154,11 +152,10 @@ def _secrets_in(url: str) -> Iterator[str]:
 def _texts(value: Any) -> Iterator[str]:
     """Texts and numbers in a value, however deep."""
     if isinstance(value, Mapping):
-        for one in value.values():
-            yield from _texts(one)
-    elif isinstance(value, list | tuple | set | frozenset):
-        for one in value:
-            yield from _texts(one)
+        value = list(value.values())
+    if isinstance(value, list | tuple | set | frozenset):
+        for part in value:
+            yield from _texts(part)
     elif isinstance(value, bytes):
         yield value.decode(errors="replace")
     elif isinstance(value, str | int | float) and not isinstance(value, bool):
@@ -176,21 +173,21 @@ _QUERY_IN_TEXT = re.compile(
 
 
 def scrub(text: str, secrets: Iterable[str] = ()) -> str:
-    """Cut secrets from a sentence of somebody else: those given, and those of URLs in it.
+    """Cut secrets from somebody else's sentence: those given, and those of URLs in it.
 
     Examples
     --------
     >>> scrub("cannot open 'https://me:secret@example.org/a?token=secret'")
     "cannot open 'https://example.org/a'"
     """
-    ways = {way for secret in secrets for way in _ways(secret)}
-    for way in sorted(ways, key=len, reverse=True):
+    quoted = {way for secret in secrets for way in _quotings(secret)}
+    for way in sorted(quoted, key=len, reverse=True):
         text = text.replace(way, HIDDEN)
     return _QUERY_IN_TEXT.sub(r"\1", _USER_IN_TEXT.sub(r"\1", text))
 
 
-def _ways(text: str) -> set[str]:
-    """How a text may be quoted."""
+def _quotings(text: str) -> set[str]:
+    """Ways in which a text may be quoted."""
     return {text, quote(text), quote(text, safe=""), repr(text)[1:-1], json.dumps(text)[1:-1]}
 
 
@@ -215,22 +212,22 @@ MAY_HOLD = (
     r"(?i)@|%(?:25)*40|gh[pousr]_|github_pat_|glpat-"
     r"|(?:[?&;]|%(?:25)*(?:3f|26|3b)).*(?:=|%(?:25)*3d)"
 )
-"""What a spec matches that holds a secret (in RE2, for columns); few others do."""
+"""Pattern, for RE2, that every spec with a secret matches, and few others do."""
 
-_MOST_TIMES = 4
-"""How often specs are percent-encoded; once is right."""
+_MAX_ENCODINGS = 4
+"""How often a spec may be percent-encoded; once is right."""
 
-_LONGEST = 8192
-"""Signs of a spec that are looked at; no URL has more."""
+_MAX_LENGTH = 8192
+"""Characters of a spec that are kept; no URL has more."""
 
 
 def without_secrets(text: str) -> str:
-    """Cut user, password and tokens from a spec or a name, also where these are percent-encoded.
+    """Cut user, password and tokens from a spec or a name, even if percent-encoded.
 
-    A spec is not always a URL, so this goes by looks: what stands before an ``@`` that ends where a
-    host begins, a parameter whose name speaks of a secret, a token of GitHub's or GitLab's form.
-    The user ``git``, by whom everybody clones, stays. Text with nothing to hide stays as it is; of
-    other text the secret's own level of encoding is undone.
+    A spec is not always a URL, so this goes by looks: what comes before an ``@`` that ends where a
+    host begins, a parameter with a telling name, a token like those of GitHub or GitLab. The user
+    ``git``, by whom everybody clones, stays. Text without secrets is not changed; in other text the
+    level of encoding at which the secret was found is undone.
 
     Examples
     --------
@@ -239,27 +236,29 @@ def without_secrets(text: str) -> str:
     >>> without_secrets("owner/name@v1.0")
     'owner/name@v1.0'
     """
-    if len(text) > _LONGEST:
-        text = text[:_LONGEST].rpartition("/")[0]
-    found = text
-    for _ in range(_MOST_TIMES):
-        if (cut := _cut_by_looks(found)) != found:
+    if len(text) > _MAX_LENGTH:
+        text = text[:_MAX_LENGTH].rpartition("/")[0]
+    decoded = text
+    for _ in range(_MAX_ENCODINGS):
+        if (cut := _cut_by_looks(decoded)) != decoded:
             return without_secrets(cut)
-        found = unquote(found)
+        decoded = unquote(decoded)
     return text
 
 
 def _cut_by_looks(text: str) -> str:
-    cut = _PARAMETER.sub("", _USER_WITHOUT_SCHEME.sub(_nothing, _USER.sub(_nothing, text)))
+    cut = _PARAMETER.sub(
+        "", _USER_WITHOUT_SCHEME.sub(_without_user, _USER.sub(_without_user, text))
+    )
     if cut != text:
         cut = cut.rstrip("?&;")
     return _TOKEN.sub(HIDDEN, cut)
 
 
-def _nothing(found: re.Match[str]) -> str:
-    """What is left of a user and a password; all of it if both are empty."""
-    scheme = (found[1] or "") if found.re is _USER else ""
-    return scheme if found[0][len(scheme) :].strip(":@") else found[0]
+def _without_user(match: re.Match[str]) -> str:
+    """Drop a user and a password, unless both are empty."""
+    scheme = (match[1] or "") if match.re is _USER else ""
+    return scheme if match[0][len(scheme) :].strip(":@") else match[0]
 
 
 _WORD = re.compile(r"[^\s\"',{}]+")
@@ -267,14 +266,16 @@ _JSON_ESCAPE = re.compile(r"\\(?:u00([2-7][0-9a-fA-F])|(/))")
 
 
 def line_without_secrets(text: str, *, cut: bool) -> str:
-    """Cut secrets from a line of an archive, which need not be JSON; `cut` off, it may end in one.
+    """Cut secrets from a line of an archive, which need not be JSON.
+
+    A line that was `cut` short may end within a secret, so its last word goes too.
 
     Examples
     --------
     >>> line_without_secrets('{"spec": "https://me:secret@example.org/a", "vers', cut=True)
     '{"spec": "https://example.org/a", "'
     """
-    text = _JSON_ESCAPE.sub(lambda sign: chr(int(sign[1] or "2f", 16)), text)
+    text = _JSON_ESCAPE.sub(lambda escape: chr(int(escape[1] or "2f", 16)), text)
     if cut:
-        text = text[: max(text.rfind(sign) for sign in "\"', \t") + 1]
+        text = text[: max(text.rfind(end) for end in "\"', \t") + 1]
     return _WORD.sub(lambda word: without_secrets(word[0]), text)

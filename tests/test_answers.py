@@ -12,11 +12,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from census import Named, identity, tables, visits
 from click.testing import CliRunner
 from conftest import MakeArchive, MakeLaunch
 from distributed import Client
-from oracle import Oracle, member_of, read_archive
+from support.census import Named, identity, tables, visits
+from support.oracle import Oracle, member_of, read_archive
 
 import daskbinder as db
 from daskbinder import answers

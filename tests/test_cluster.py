@@ -1,6 +1,5 @@
 """Runs on clusters: real schedulers and workers, and what is said of those that cannot be used."""
 
-import json
 import os
 import re
 import signal
@@ -24,6 +23,7 @@ import pytest
 from conftest import MakeArchive, MakeLaunch, check_same, documented
 from distributed import Client
 from distributed.security import Security
+from support.machines import Machines, machines
 
 import daskbinder as db
 from daskbinder.cluster import connect, preflight
@@ -33,59 +33,6 @@ from daskbinder.cluster.probe import check_scheduler, is_exposed
 
 ROOT = Path(__file__).parents[1]
 LOCAL = {"memory_limit": "4GiB"}
-
-
-class Machines:
-    """A scheduler and workers, each a process of its own."""
-
-    def __init__(
-        self,
-        folder: Path,
-        *options: str,
-        env: dict[str, str] | None = None,
-        python: str = sys.executable,
-    ) -> None:
-        self.folder, self.options, self.python = folder, options, python
-        self.env = os.environ | {"PYTHONPATH": str(ROOT)} | (env or {})
-        self.processes: list[subprocess.Popen[bytes]] = []
-        found = folder / "scheduler.json"
-        words = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--no-show"]
-        self.scheduler = self._start("scheduler", *words, "--scheduler-file", str(found))
-        deadline = time.monotonic() + 30
-        while not found.exists() or not found.read_text().strip():
-            assert time.monotonic() < deadline, "the scheduler did not start"
-            time.sleep(0.02)
-        self.address: str = json.loads(found.read_text())["address"]
-
-    def _start(self, kind: str, *words: str) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            [self.python, "-m", f"distributed.cli.dask_{kind}", *words, *self.options],
-            cwd=self.folder,
-            env=self.env,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self.processes.append(process)
-        return process
-
-    def add_worker(self, *words: str) -> subprocess.Popen[bytes]:
-        local = ["--host", "127.0.0.1", "--no-nanny", "--nthreads", "1", "--no-dashboard"]
-        return self._start("worker", self.address, *local, *words)
-
-    def stop(self) -> None:
-        for process in self.processes:
-            process.kill()
-        for process in self.processes:
-            process.wait()
-
-
-@contextmanager
-def machines(folder: Path, *options: str, **more: Any) -> Iterator[Machines]:
-    made = Machines(folder, *options, **more)
-    try:
-        yield made
-    finally:
-        made.stop()
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from conftest import MakeLaunch, Report
-from disk import disk, ends, wait_for_threads
 from distributed import Client
-from histories import Writer, data, facts
+from support.disk import disk, ends, wait_for_threads
+from support.histories import Writer, data, facts
 
 import daskbinder as db
 

@@ -18,13 +18,7 @@ def test_they_are_sets(ours: set[date], theirs: set[date]) -> None:
     assert list(days) == sorted(ours)
     assert len(days) == len(ours)
     assert days == DateSet.of(sorted(ours, reverse=True))
-    assert set(days & DateSet.of(theirs)) == ours & theirs
-
-
-@given(SETS, NEAR, NEAR)
-def test_an_interval_is_cut_out(ours: set[date], first: date, last: date) -> None:
-    cut = DateSet.of(ours).between(first.toordinal(), last.toordinal())
-    assert set(cut) == {day for day in ours if first <= day <= last}
+    assert (days == DateSet.of(theirs)) == (ours == theirs)
 
 
 @given(SETS, st.integers(0, 3), st.integers(0, 3))
@@ -42,14 +36,14 @@ def test_neighbours_are_added_up_to_the_ends_of_the_calendar(
 def test_a_million_days_are_said_in_a_few_bytes() -> None:
     days = DateSet.of(date(2018, 11, 3) + timedelta(days=i) for i in range(1_000_000))
     assert len(days) == 1_000_000
-    assert len(pickle.dumps(days)) < 100
+    assert len(pickle.dumps(days)) < 150
 
 
 @given(st.sets(NEAR))
 def test_gaps_fill_what_lies_between_the_ends(ours: set[date]) -> None:
     days = DateSet.of(ours)
-    whole = DateSet.over([(min(ours).toordinal(), max(ours).toordinal())]) if ours else DateSet()
-    assert not days & days.gaps
+    whole = DateSet(((min(ours), max(ours)),)) if ours else DateSet()
+    assert not {*days} & {*days.gaps}
     assert {*days, *days.gaps} == {*whole}
 
 

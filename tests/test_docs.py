@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from test_layers import STAGE
+from support.structure import STAGE
 
 import daskbinder
 from daskbinder import answers, plots
@@ -168,6 +168,16 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
         heads = re.findall(r"^#+ (.*)$", file.read_text("utf-8"), re.MULTILINE) if anchor else []
         found = {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
         assert not anchor or anchor in found, target
+
+
+def test_each_logger_that_is_named_writes_a_log() -> None:
+    table = (DOCS / "shell.md").read_text("utf-8")
+    rows = re.findall(r"^\| `([A-Z]+)` \| `([\w.]+)` \|", table, re.MULTILINE)
+    assert rows
+    for level, logger in rows:
+        text = (ROOT / f"{logger.replace('.', '/')}.py").read_text("utf-8")
+        assert "log = logging.getLogger(__name__)" in text
+        assert f"log.{level.lower()}(" in text
 
 
 def test_the_site_has_every_page() -> None:

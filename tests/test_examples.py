@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-import structure
+from support import structure
 
 import daskbinder as db
 

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from conftest import check_same
 from distributed import Client
-from gcs import FakeGCS, Fault, served
+from support.gcs import FakeGCS, Fault, served
 
 import daskbinder as db
 from daskbinder.storage import checksums

@@ -235,7 +235,7 @@ def test_no_more_is_fetched_than_may_be_held(
     for group in groups:
         lines += sum(bytes(data).count(b"\n") for _, data in group)
         time.sleep(0.01)  # what comes meanwhile is held too
-        assert sum((folder / name).stat().st_size for name in read) <= held
+        assert sum((folder / name).stat().st_size for name in [*read]) <= held
         read.clear()
     assert lines == 8 * len(parts)
 

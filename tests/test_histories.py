@@ -11,9 +11,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from conftest import MakeEvents, Report
-from disk import disk, ends, wait_for_threads
 from distributed import Client
-from histories import FIRST, Writer, data, facts
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -22,6 +20,8 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from support.disk import disk, ends, wait_for_threads
+from support.histories import FIRST, Writer, data, facts
 
 import daskbinder as db
 

@@ -23,10 +23,10 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from conftest import MakeArchive, MakeLaunch, Report, needs
-from disk import wait_for_threads
 from distributed import Client, default_client
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.disk import wait_for_threads
 
 import daskbinder as db
 from daskbinder.cli import main
@@ -608,7 +608,7 @@ def test_what_others_have_where_an_export_would_be_stays(
     before = tree(world)
     ended = command("export", world / "dest", out, "--least", "1")
     assert ended.returncode == 2
-    assert f"{out}/{name} is not of an earlier export" in ended.stderr
+    assert f"{out}/{name} is not from an earlier export" in ended.stderr
     assert tree(world) == before
 
 

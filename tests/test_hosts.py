@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import check_same, documented
-from hosts import Host, Hosts, dask, permitted
+from support.hosts import Host, Hosts, dask, permitted
 
 import daskbinder as db
 

@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 from conftest import check_same
 from distributed import Client
-from gcs import Fault
-from web import FakeSite
+from support.gcs import Fault
+from support.web import FakeSite
 
 import daskbinder as db
 from daskbinder.archive.dayfiles import list_day_files

@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 from conftest import MakeArchive, MakeLaunch
 from distributed import Client
-from histories import data, equals_a_rebuild
-from web import FakeSite
+from support.histories import data, equals_a_rebuild
+from support.web import FakeSite
 
 import daskbinder as db
 from daskbinder import answers

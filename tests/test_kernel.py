@@ -6,6 +6,7 @@ Quick and, with the profile ``mutants``, always the same: what mutation testing 
 import pickle
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,14 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import MakeArchive
 from dask.sizeof import sizeof
-from fuzz import Writer, corpora
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from oracle import SCHEMA, read_archive, read_body
-from strategies import LAYOUTS, SINCE, archives, laid_out
-from test_compat import as_rows, notebook
-from test_fuzz import agree
-from test_run import counted as read_by_the_kernel
-from test_run import rows
+from support.agreement import agree
+from support.fuzz import Writer, corpora
+from support.notebook import as_rows, notebook
+from support.oracle import SCHEMA, read_archive, read_body
+from support.readers import read_by_the_kernel, rows
+from support.strategies import LAYOUTS, SINCE, archives, laid_out
 
 from daskbinder.archive.dayfiles import list_day_files
 from daskbinder.archive.reading import parts_of
@@ -33,8 +33,8 @@ from daskbinder.counting.counts import Counts, count, merge
 from daskbinder.counting.scan import Body
 from daskbinder.errors import InputError
 from daskbinder.model.dates import DateSet, day_number
-from daskbinder.model.windows import KINDS, Window, windows_of
-from daskbinder.pipeline.counting_tasks import Counted, count_block, merge_days
+from daskbinder.model.windows import KINDS, windows_of
+from daskbinder.pipeline.counting_tasks import Counted, count_block, partition
 from daskbinder.pipeline.output_tasks import CarryOver, write_rollups
 from daskbinder.pipeline.request import CountRules, RunPolicy
 from daskbinder.storage.location import Location
@@ -42,6 +42,7 @@ from daskbinder.storage.location import Location
 GRAINS = ("hour", "day")
 STEP = timedelta(days=1)
 DAY = date(2021, 3, 4)
+DEFAULT = CountRules()
 
 few = settings(max_examples=min(20, settings().max_examples))
 sizes = st.sampled_from([300, 2_000, 1 << 20])
@@ -82,35 +83,31 @@ AROUND_1970 = {
 
 
 def counted(
-    folder: Path, together: int, size: int | None = None, rules: CountRules | None = None
+    folder: Path, together: int, *, size: int = 64 << 20, rules: CountRules = DEFAULT
 ) -> list[Counted]:
-    """Count an archive, so many parts of its files together, each of at most `size` bytes."""
-    place, policy = Location.at(folder), RunPolicy(size)
-    parts = [*parts_of(list_day_files(place), policy.block_bytes)]
+    """Count an archive in parts of `size` bytes, so many of them together."""
+    place, policy = Location.at(folder), RunPolicy(blocksize=size)
+    parts = [*parts_of(list_day_files(place), size)]
     blocks = [parts[i : i + together] for i in range(0, len(parts), together)]
-    return [count_block(place, block, rules or CountRules(), policy) for block in blocks]
+    return [count_block(place, block, rules, policy) for block in blocks]
 
 
-def windows_near(kind: str, days: Collection[date]) -> dict[Window, bool]:
-    """Find the windows of days and those beside them, and which hold one of the days."""
-    there = set(windows_of(kind, sorted(days)))
-    return {one: one in there for one in windows_of(kind, DateSet.of(days).widened(1, 1))}
+def months(
+    blocks: list[Counted], days: Iterable[date], dates: Collection[int] | None = None
+) -> list[dict[str, Counts]]:
+    """Merge the counts of the months of some days, lost files among them."""
+    blocks = [replace(block, tallies=()) for block in blocks]
+    return [partition(month, dates, blocks) for month in windows_of("monthly", days)]
 
 
-def halves(blocks: list[Counted], days: DateSet) -> list[dict[str, Counts]]:
-    """Bring the counts of the days together, those of an earlier and those of a later half."""
-    first, last = days.spans[0][0], days.spans[-1][1]
-    middle = first + (last - first) // 2
-    spans = [(first, middle), (middle + STEP, last)]
-    return [merge_days(*span, None, blocks) for span in spans if span[0] <= span[1]]
-
-
-def compare(folder: Path, days: Collection[date], together: int, size: int | None = None) -> None:
+def compare(folder: Path, days: Collection[date], together: int, size: int = 64 << 20) -> None:
     """Compare the rollups of an archive with the oracle's."""
-    parts = halves(counted(folder, together, size), DateSet.of(days).widened(1, 1))
+    near = DateSet.of(days).widened(1, 1)
+    parts = months(counted(folder, together, size=size), near)
     dest = folder / "out"
     for kind in KINDS:
-        windows = windows_near(kind, days)
+        always = {*windows_of(kind, days)}
+        windows = {window: window in always for window in windows_of(kind, near)}
         write_rollups(Location.at(dest), windows, GRAINS, None, CarryOver(), parts)
     found = {str(path.relative_to(dest)): rows(path) for path in dest.rglob("*.parquet")}
     assert found == {
@@ -139,12 +136,12 @@ def test_rows_of_the_notebook_are_those_of_pandas(
 ) -> None:
     folder = make_archive(days)
     rules = CountRules(compat="notebook")
-    parts = halves(counted(folder, together, size, rules), DateSet.of(days))
+    parts = months(counted(folder, together, size=size, rules=rules), days)
     dest = folder / "out"
     for kind in KINDS:
-        found = windows_of(kind, days, labels="notebook")
-        windows = {one: True for one in found if days.keys() >= {*one.dates()}}
-        write_rollups(Location.at(dest), windows, GRAINS, "notebook", CarryOver(), parts)
+        windows = windows_of(kind, days, labels="notebook")
+        whole = {window: True for window in windows if days.keys() >= {*window.dates()}}
+        write_rollups(Location.at(dest), whole, GRAINS, "notebook", CarryOver(), parts)
     wanted = notebook(read_archive(folder))
     assert {str(path.relative_to(dest)) for path in dest.rglob("*.feather")} == set(wanted)
     for name, frame in wanted.items():
@@ -172,16 +169,17 @@ def test_rows_of_days_counted_anew_take_the_place_of_theirs_alone(
     changed = dict(zip([*before][::2], others.values(), strict=False))
     whole = before | changed
     anew = frozenset(map(day_number, DateSet.of(changed).widened(1, 1)))
-    spans = DateSet.of(whole).widened(1, 1).spans
-    span = spans[0][0], spans[-1][1]
+    present = DateSet.of(whole)
+    near = present.widened(1, 1)
     dest, spare = (make_archive({}) for _ in range(2))
 
     def write(to: Path, days: dict[date, bytes], carry_over: CarryOver) -> list[str]:
-        blocks = counted(make_archive(days), 2, size)
-        parts = [merge_days(*span, carry_over.dates, blocks)]
+        blocks = counted(make_archive(days), 2, size=size)
+        parts = months(blocks, near, carry_over.dates)
         written: list[str] = []
         for kind in KINDS:
-            windows = windows_near(kind, whole)
+            always = {*windows_of(kind, present)}
+            windows = {window: window in always for window in windows_of(kind, near)}
             written += write_rollups(Location.at(to), windows, GRAINS, None, carry_over, parts)
         return written
 

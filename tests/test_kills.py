@@ -18,8 +18,8 @@ import psutil
 import pytest
 from conftest import Report
 from distributed import Client
-from histories import data, facts
-from test_cluster import Machines, machines
+from support.histories import data, facts
+from support.machines import Machines, machines
 
 import daskbinder as db
 
@@ -37,7 +37,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
 
 def add_nanny(cluster: Machines) -> subprocess.Popen[bytes]:
     words = ["--host", "127.0.0.1", "--nthreads", "1", "--no-dashboard", "--nanny"]
-    return cluster._start("worker", cluster.address, *words)
+    return cluster.start("worker", cluster.address, *words)
 
 
 class Reader(threading.Thread):

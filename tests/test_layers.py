@@ -1,25 +1,16 @@
 """A folder is a stage, and imports point one way: from a stage to those below it."""
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-import structure
+from support import structure
+from support.structure import STAGE, STAGES
 
 import daskbinder
 
-STAGES = [
-    ["_version", "errors", "redaction", "text"],
-    ["model", "storage"],
-    ["counting", "plots"],
-    ["archive"],
-    ["cluster", "dataset"],
-    ["answers", "pipeline"],
-    ["pages"],
-    ["cli"],
-    ["__init__", "__main__"],
-]
-STAGE = {room: stage for stage, rooms in enumerate(STAGES) for room in rooms}
 FACES = {"answers", "cli", "cluster", "plots"}
 
 MODULES = structure.modules()
@@ -67,3 +58,17 @@ def test_public_names_are_there() -> None:
 def test_help_imports_nothing_heavy(heavy: str) -> None:
     code = f"import daskbinder.cli, sys; assert {heavy!r} not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_no_test_module_imports_another() -> None:
+    tests = structure.modules(Path(__file__).parent)
+    names = {name for name in tests if name.startswith("test_")}
+    imported = {
+        one
+        for module in tests.values()
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for one in (getattr(node, "module", None), *(alias.name for alias in node.names))
+    }
+    assert len(names) > 50
+    assert not names & imported

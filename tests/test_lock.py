@@ -10,7 +10,7 @@ import fsspec
 import pytest
 from conftest import MakeArchive, MakeLaunch
 from distributed import Client
-from gcs import FakeGCS, served
+from support.gcs import FakeGCS, served
 
 import daskbinder as db
 from daskbinder.dataset.lock import EXPIRY, locked

@@ -22,9 +22,9 @@ from bokeh.embed import components
 from bokeh.resources import Resources
 from conftest import MakeArchive, MakeLaunch, Report, needs
 from distributed import Client
-from names import MARKUP, NAMES, events
-from names import count as count_names
 from playwright.sync_api import Browser, Page, sync_playwright
+from support.names import MARKUP, NAMES, events
+from support.names import count as count_names
 
 import daskbinder as db
 from benchmarks.look import ARGUMENTS, FIGURES

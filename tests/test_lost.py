@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from conftest import MakeArchive, MakeLaunch
 from distributed import Client
-from gcs import Fault, served
-from web import FakeSite
+from support.gcs import Fault, served
+from support.web import FakeSite
 
 import daskbinder as db
 from daskbinder.model.hub import MYBINDER

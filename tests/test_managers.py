@@ -8,11 +8,11 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-import managers
 import pytest
 import yaml
 from conftest import ROOT, check_same, documented
 from distributed import LocalCluster
+from support import managers
 
 import daskbinder as db
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import MakeArchive, MakeLaunch
 from distributed import Client
-from gcs import FakeGCS
-from web import FakeSite
+from support.gcs import FakeGCS
+from support.web import FakeSite
 
 import daskbinder as db
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import MakeArchive, MakeLaunch
-from oracle import (
+from support.oracle import (
     Interval,
     Launch,
     Reject,

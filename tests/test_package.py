@@ -47,7 +47,8 @@ def test_the_source_has_what_builds_tests_and_explains_it(built: dict[str, Path]
     with tarfile.open(built["tar.gz"]) as source:
         names = {name.partition("/")[2] for name in source.getnames()}
     assert names > package_files()
-    assert names > {"README.md", "LICENSE", "pyproject.toml", "tests/conftest.py", "docs/shell.md"}
+    assert names > {"README.md", "LICENSE", "pyproject.toml", "docs/shell.md"}
+    assert names > {"tests/conftest.py", "tests/support/gcs.py"}
     assert not {
         name for name in names if "__pycache__" in name or name.startswith((".venv", "dist"))
     }

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from conftest import needs
-from gcs import FakeGCS
-from proxy import Proxy
-from web import FakeSite
+from support.gcs import FakeGCS
+from support.proxy import Proxy
+from support.web import FakeSite
 
 import daskbinder as db
 from daskbinder.storage.location import Location
@@ -92,7 +92,7 @@ def test_a_bucket_is_read_and_written_through_the_proxy(
         monkeypatch.setenv("HTTP_PROXY", f"http://me:{SECRET}@127.0.0.1:{proxy.port}")
         place = Location.at("gs://archive", bucket.options)
         assert place.read("a") == b"of the bucket"
-        place.write("b", b"new", stamp="")
+        place.write("b", b"new", stamp={})
         assert [entry.name for entry in place.entries()] == ["a", "b"]
         assert len(proxy.requests) == len(bucket.requests) >= 4
 

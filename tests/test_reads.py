@@ -15,8 +15,8 @@ from threading import Event
 
 import pytest
 from conftest import Report
-from gcs import FakeGCS, Fault, served
-from web import FakeSite
+from support.gcs import FakeGCS, Fault, served
+from support.web import FakeSite
 
 from daskbinder.archive.dayfiles import DayFile, list_day_files
 from daskbinder.archive.reading import Part, read_part

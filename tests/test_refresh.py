@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import MakeArchive, MakeEvents
 from distributed import Client
-from histories import FIRST, Writer, data, equals_a_rebuild
+from support.histories import FIRST, Writer, data, equals_a_rebuild
 
 import daskbinder as db
 from daskbinder.archive import sample

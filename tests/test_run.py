@@ -13,17 +13,16 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from census import tables
 from conftest import MakeArchive, MakeLaunch
 from distributed import Client
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from oracle import GRAINS, SCHEMA, WINDOWS, Launch, Oracle, read_archive, read_body
-from strategies import archives, bodies, plain
+from support.census import tables
+from support.oracle import GRAINS, SCHEMA, WINDOWS, Oracle, read_archive, read_body
+from support.readers import read_by_the_kernel, rows
+from support.strategies import archives, bodies, plain
 
 import daskbinder as db
-from daskbinder.counting.scan import Body, scan
-from daskbinder.model.dates import day_number
 
 MICROS = "epoch_us(timestamp) as micros"
 KEY = "schema, version, provider, spec, status, origin, build_token, request_origin"
@@ -100,11 +99,6 @@ def run(folder: Path, **options: Any) -> Path:
     dest = folder.with_name(f"{folder.name}-out-{len(list(folder.parent.iterdir()))}")
     db.run(db.plan(db.Archive(str(folder)), str(dest), **options))
     return dest
-
-
-def rows(path: Path) -> list[tuple[Any, ...]]:
-    table = pq.read_table(path)
-    return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
 
 def answer(dest: Path) -> dict[str, list[tuple[Any, ...]]]:
@@ -302,21 +296,12 @@ def test_todays_and_yesterdays_files_are_provisional(
     assert provisional == {plan.request.today, plan.request.today - timedelta(days=1)} & set(days)
 
 
-def counted(bodies_of_days: list[bytes], day: date) -> list[tuple[Any, ...]]:
-    """Return the launches of some bodies as the kernel reads them."""
-    numbered = [Body(f"{i}", day_number(day), body) for i, body in enumerate(bodies_of_days)]
-    found = scan(numbered)
-    launches = found.launches.select(Launch._fields[1:]).to_pylist()
-    pairs = zip(found.times[found.time].tolist(), found.launch.tolist(), strict=True)
-    return [(stamp, *launches[place].values()) for stamp, place in pairs]
-
-
 @settings(max_examples=150)
 @given(drawn=st.lists(bodies(date(2021, 3, 4)), min_size=1, max_size=3))
 def test_the_kernel_reads_lines_as_the_oracle_reads_them(drawn: list[bytes]) -> None:
     day = date(2021, 3, 4)
     wanted = [launch for body in drawn for launch in read_body(body, day)[0]]
-    assert counted(drawn, day) == wanted
+    assert read_by_the_kernel(drawn, day) == wanted
 
 
 def test_lines_of_another_shape_are_counted_beside_the_usual_ones(

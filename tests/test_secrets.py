@@ -9,10 +9,10 @@ from urllib.parse import quote
 import pytest
 from click.testing import CliRunner
 from conftest import MakeArchive, MakeLaunch, Report
-from gcs import Fault, served
 from hypothesis import given
 from hypothesis import strategies as st
-from web import FakeSite
+from support.gcs import Fault, served
+from support.web import FakeSite
 
 from daskbinder.cli import main
 from daskbinder.model.hub import MYBINDER

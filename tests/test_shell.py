@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from distributed import Client
-from gcs import Fault, served
+from support.gcs import Fault, served
 
 import daskbinder as db
 from daskbinder.cli import main
@@ -91,7 +91,7 @@ def test_a_verbose_run_tells_plan_blocks_and_results(sampled: Path, tmp_path: Pa
     said = logged(command("run", sampled, tmp_path / "out", "-v"))
     texts = [text for _, _, text in said]
     assert texts[0].startswith("run on inproc://")
-    assert "plan: covers  8 day files, 2021-02-24 to 2021-03-04, 1 days missing" in texts
+    assert "plan: covers  8 day files, 2021-02-24 to 2021-03-04, 1 day missing" in texts
     totals = db.open(tmp_path / "out").manifest["totals"]
     blocks = [
         re.fullmatch(r"counted events-\S+\.jsonl(?: to \S+)?: (\d+) bytes, (\d+) launches", text)

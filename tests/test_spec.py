@@ -2,9 +2,9 @@
 
 import pyarrow as pa
 import pytest
-from census import FOLDED, KNOWN, lower, named
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support.census import FOLDED, KNOWN, lower, named
 
 from daskbinder.model.specs import candidates, keys, resolve, resolve_one
 from daskbinder.redaction import without_secrets

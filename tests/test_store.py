@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from oracle import read_archive
+from support.oracle import read_archive
 
 import daskbinder as db
 from daskbinder.dataset.rollups import Rollups

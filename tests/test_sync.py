@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner
 from conftest import MakeArchive, MakeLaunch
 from distributed import Client
-from gcs import FakeGCS, Fault, served
-from web import FakeSite
+from support.gcs import FakeGCS, Fault, served
+from support.web import FakeSite
 
 import daskbinder as db
 from daskbinder.archive.sample import write_sample

@@ -264,9 +264,8 @@ def _tree(
 ) -> Iterator[tuple[str, bytes]]:
     """Names and bytes of all files, the index last."""
     contents = rollups.contents
-    dates = {"start": f"{contents.start}", "end": f"{contents.end}"}
-    missing = [day.isoformat() for day in contents.missing]
-    yield from _totals(rollups, known, {**dates, "missing": missing})
+    dates = {"start": contents.start, "end": contents.end}
+    yield from _totals(rollups, known, dates | {"missing": contents.missing})
     counts = _count_by_month_and_member(rollups, (repositories, organisations))
     index: dict[str, Any] = dates | {"least": least}
     titles = ("repositories", "organisations")

@@ -39,8 +39,8 @@ class Span:
 
 def all_days(rollups: Rollups) -> Span:
     """All days that may have launches: those of the files, and one more on each side."""
-    start, end = rollups.contents.start, rollups.contents.end
-    return Span(start - timedelta(days=1), end + timedelta(days=1))
+    day = timedelta(days=1)
+    return Span(rollups.contents.start - day, rollups.contents.end + day)
 
 
 def read_span(

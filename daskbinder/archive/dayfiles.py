@@ -44,6 +44,9 @@ class DayFile(Entry):
         if self.size < 0:
             raise ValueError(f"{self.name}: a file cannot have {self.size} bytes")
 
+    def __lt__(self, other: "DayFile") -> bool:
+        return self.date < other.date
+
     @property
     def compressed(self) -> bool:
         """Whether its name is that of a gzip file; its first bytes decide."""
@@ -101,7 +104,7 @@ def list_day_files(
                 "fetch the archive into a folder first"
             )
         files[day] = DayFile(**vars(entry), date=day)
-    return tuple(files[day] for day in sorted(files))
+    return tuple(sorted(files.values()))
 
 
 def _settle(location: Location, entry: Entry) -> Entry:

@@ -1,4 +1,4 @@
-"""The command that checks what a run left."""
+"""The command that checks a data set."""
 
 import sys
 from typing import Any
@@ -7,7 +7,7 @@ import click
 
 from daskbinder.cli.options import as_json, date_range, instance, storage_options
 from daskbinder.cli.output import print_json
-from daskbinder.text import visible
+from daskbinder.text import plural, visible
 
 
 @click.command(short_help="Check what a run left in DEST.")
@@ -20,27 +20,26 @@ from daskbinder.text import visible
 def check(dest: str, source: str | None, as_json: bool, **given: Any) -> None:
     """Check what a run left in DEST: every file and every sum.
 
-    With SOURCE its listing is compared too, from --start to --end as they were given to the run;
-    no day file is read. Ends with 1 when there is a fault; unless it says otherwise, 'run --full'
-    mends it. A note is no fault: it tells what the archive lacked.
+    With SOURCE, its listing is compared too; give --start and --end as they were given to the run.
+    No day file is read. Ends with 1 if there is a fault, which 'run --full' repairs unless it says
+    otherwise. A note is no fault: it says what the archive lacked.
     """
     from dataclasses import asdict
 
     from daskbinder.dataset.check import check
 
-    dates = {bound: given[bound] for bound in ("start", "end")}
-    if any(dates.values()) and source is None:
+    if (given["start"] or given["end"]) and source is None:
         raise click.UsageError("Give SOURCE, with which --start and --end compare.")
-    options = {name: given[name] for name in ("instance", "storage_options")}
-    found = check(dest, source, **options, **dates)
+    audit = check(dest, source, **given)
     if as_json:
-        print_json({"ok": found.ok} | asdict(found))
+        print_json({"ok": audit.ok} | asdict(audit))
     else:
-        for kind, sentences in (("fault", found.faults), ("note", found.notes)):
+        for kind, sentences in (("fault", audit.faults), ("note", audit.notes)):
             for sentence in sentences:
                 click.echo(f"{kind}: {visible(sentence)}")
         click.echo(
-            f"{len(found.faults):,} faults, {len(found.notes):,} notes; {found.files:,} files, "
-            f"{found.days:,} days, {found.launches:,} launches"
+            f"{plural(len(audit.faults), 'fault')}, {plural(len(audit.notes), 'note')}; "
+            f"{plural(audit.files, 'file')}, {plural(audit.days, 'day')}, "
+            f"{audit.launches:,} launches"
         )
-    sys.exit(0 if found.ok else 1)
+    sys.exit(0 if audit.ok else 1)

@@ -1,8 +1,7 @@
-"""The command line: which commands there are, and how each ends.
+"""The command line: its commands, and how each ends.
 
-A command is flags in, a call of the Python interface, an exit code out; they are in
-`daskbinder.commands`. Everything heavy is imported when a command runs, so that ``--help`` is
-instant.
+A command turns options into a call of the Python interface, and the result into text and an exit
+status. Heavy modules are imported when a command runs, so that ``--help`` is instant.
 """
 
 import io
@@ -21,7 +20,7 @@ from daskbinder.cli.answers import export, members, repo, top
 from daskbinder.cli.archives import info, sample, sync
 from daskbinder.cli.check import check
 from daskbinder.cli.options import show_versions, verbose
-from daskbinder.cli.output import sentence
+from daskbinder.cli.output import safe_message
 from daskbinder.cli.pages import explore, report
 from daskbinder.cli.run import demo, run
 from daskbinder.cluster.settings import explain_config_errors
@@ -30,62 +29,64 @@ from daskbinder.redaction import scrub
 
 logging.getLogger("asyncio").addHandler(logging.NullHandler())  # of sessions that never opened
 
-_LAST_SECONDS = 2.0
+_GRACE = 2.0
 """Seconds that a stopped command has to end."""
 
-_UNREAD = 128 + 13
-"""How a shell tells that a command was ended by SIGPIPE."""
+_BROKEN_PIPE = 128 + 13
+"""Exit status that a shell gives to a command ended by SIGPIPE."""
 
 
 class _Commands(click.Group):
     """Turns the errors a user can cause into one sentence and an exit status."""
 
     def main(self, *given: Any, **options: Any) -> Any:
-        """Run a command; what it prints is borne by any terminal, and by a reader that leaves."""
-        with _forgiving(sys.stdout), _forgiving(sys.stderr), _ended_unread():
+        """Run a command, whatever becomes of the reader of its output."""
+        with _tolerant(sys.stdout), _tolerant(sys.stderr), _exits_on_broken_pipe():
             return super().main(*given, **options)
 
     def make_context(self, *given: Any, **options: Any) -> click.Context:
-        """Read what was given; help is printed here."""
-        with _ended_unread():
+        """Parse the arguments; help is printed here."""
+        with _exits_on_broken_pipe():
             return super().make_context(*given, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command and tell how it ended."""
-        with _ended_unread():
-            return self._tell_end(ctx)
+        """Run a command and report how it ended."""
+        with _exits_on_broken_pipe():
+            return self._invoke(ctx)
 
-    def _tell_end(self, ctx: click.Context) -> Any:
+    def _invoke(self, ctx: click.Context) -> Any:
         try:
             with _stopped_by_signals(), explain_config_errors():
                 return super().invoke(ctx)
         except (InputError, JobError) as error:
-            click.echo(f"daskbinder: {sentence(error)}", err=True)
-            ctx.exit(2 if isinstance(error, InputError) else 1)
+            _fail(ctx, error, 2 if isinstance(error, InputError) else 1)
         except BrokenPipeError:
             raise
         except OSError as error:
-            said, status = str(error), 1
             if isinstance(error, FileExistsError | NotADirectoryError) and error.filename:
                 said = f"{error.filename} cannot be a folder, a file is in the way; name another"
-                status = 2
-            click.echo(f"daskbinder: {sentence(said)}", err=True)
-            ctx.exit(status)
+                _fail(ctx, said, 2)
+            _fail(ctx, error, 1)
         except click.UsageError as error:  # it quotes what was given
-            raise click.UsageError(sentence(scrub(error.format_message())), error.ctx) from None
+            said = safe_message(scrub(error.format_message()))
+            raise click.UsageError(said, error.ctx) from None
         except _Stopped as stopped:
-            click.echo("daskbinder: stopped; run again to finish", err=True)
-            code = 128 + stopped.signal
+            status = 128 + stopped.signal
             # Python waits for its threads, and one may wait for a server that never answers
-            last = threading.Timer(_LAST_SECONDS, os._exit, [code])
-            last.daemon = True
-            last.start()
-            ctx.exit(code)
+            timer = threading.Timer(_GRACE, os._exit, [status])
+            timer.daemon = True
+            timer.start()
+            _fail(ctx, "stopped; run again to finish", status)
+
+
+def _fail(ctx: click.Context, why: object, status: int) -> None:
+    click.echo(f"daskbinder: {safe_message(why)}", err=True)
+    ctx.exit(status)
 
 
 @contextmanager
-def _forgiving(stream: Any) -> Iterator[None]:
-    """Let a stream write what it can of each text, and end in silence when it can write no more."""
+def _tolerant(stream: Any) -> Iterator[None]:
+    """Let a stream escape characters that it lacks, and drop its rest when nobody reads it."""
     if not isinstance(stream, io.TextIOWrapper):
         yield
         return
@@ -95,22 +96,22 @@ def _forgiving(stream: Any) -> Iterator[None]:
     finally:
         try:
             stream.flush()
-        except OSError:  # Python tries again at its end, and would complain
+        except OSError:  # Python flushes again when it exits, and would complain
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, stream.fileno())
             os.close(nowhere)
 
 
 @contextmanager
-def _ended_unread() -> Iterator[None]:
-    """End as programs do when nobody reads what they print; click and Rich would end with 1."""
+def _exits_on_broken_pipe() -> Iterator[None]:
+    """Exit as programs do when their reader leaves; click and Rich would exit with 1."""
     try:
         yield
     except BrokenPipeError:
-        raise SystemExit(_UNREAD) from None
+        raise SystemExit(_BROKEN_PIPE) from None
     except SystemExit as ended:
-        if isinstance(ended.__context__, BrokenPipeError):  # of Rich
-            raise SystemExit(_UNREAD) from None
+        if isinstance(ended.__context__, BrokenPipeError):  # Rich's
+            raise SystemExit(_BROKEN_PIPE) from None
         raise
 
 
@@ -123,22 +124,22 @@ class _Stopped(KeyboardInterrupt):
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[None]:
-    """Raise `_Stopped` at the first SIGINT or SIGTERM; the second ends the process."""
+    """Raise `_Stopped` at the first SIGINT or SIGTERM; the second kills the process."""
 
     def stop(number: int, _frame: object) -> None:
-        for one in before:
-            signal.signal(one, signal.SIG_DFL)
+        for each in before:
+            signal.signal(each, signal.SIG_DFL)
         raise _Stopped(number)
 
-    both = signal.SIGINT, signal.SIGTERM
-    before = {one: signal.getsignal(one) for one in both if signal.getsignal(one) != signal.SIG_IGN}
-    for one in before:
-        signal.signal(one, stop)
+    handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    before = {each: handler for each, handler in handlers.items() if handler != signal.SIG_IGN}
+    for each in before:
+        signal.signal(each, stop)
     try:
         yield
     finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 @click.group(
@@ -151,7 +152,7 @@ def _stopped_by_signals() -> Iterator[None]:
     is_eager=True,
     expose_value=False,
     callback=show_versions,
-    help="Show the versions that matter and exit.",
+    help="Show our version and those of the main packages, and exit.",
 )
 def main() -> None:
     """Count every launch on mybinder.org.

@@ -1,4 +1,4 @@
-"""What commands print: names that strangers chose are safe on a terminal."""
+"""What commands print: tables, CSV, JSON and messages, with strangers' names made safe."""
 
 import json
 import sys
@@ -10,7 +10,14 @@ import click
 from daskbinder.text import readable, visible, write_csv
 
 _LONGEST = 200
-"""Signs of a name that a table shows; --json and --csv have all of it."""
+"""Characters of a name that a table shows; --json and --csv have all of it."""
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def safe_message(text: object) -> str:
+    """Write a message, which may quote strangers; only its first line starts at the margin."""
+    return "\n  ".join(map(visible, str(text).split("\n")))
 
 
 def print_json(answer: Any) -> None:
@@ -18,44 +25,52 @@ def print_json(answer: Any) -> None:
     click.echo(json.dumps(answer, default=str, indent=1))
 
 
-def sentence(text: object) -> str:
-    """Write a message, which may quote strangers; none of them begins a line of its own."""
-    return "\n  ".join(map(visible, str(text).split("\n")))
-
-
-def print_csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+def print_csv(columns: Sequence[str], rows: Rows) -> None:
     """Print rows as CSV that is safe to open in a spreadsheet, and to look at on a terminal."""
     text = write_csv(columns, ([row[name] for name in columns] for row in rows))
     if sys.stdout.isatty():
         text = "".join(f"{visible(line)}\n" for line in text.split("\n")[:-1])
-    click.echo(text, nl=False, color=True)  # or it cuts from names what looks like a colour
+    # without color, click would cut whatever looks like a colour from names
+    click.echo(text, nl=False, color=True)
 
 
-def print_table(
-    columns: Sequence[str], rows: Sequence[Mapping[str, Any]], *, header: bool = True
-) -> None:
-    """Print rows for people; what strangers wrote is safe on a terminal."""
+def print_table(columns: Sequence[str], rows: Rows) -> None:
+    """Print rows below a header; numbers stand to the right, floats are shares."""
+    _print_columns(columns, [[row[name] for name in columns] for row in rows], is_table=True)
+
+
+def print_facts(facts: Mapping[str, str | int]) -> None:
+    """Print names and values, one a line."""
+    _print_columns(["name", "value"], list(facts.items()), is_table=False)
+
+
+def _print_columns(columns: Sequence[str], rows: Sequence[Sequence[Any]], is_table: bool) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, show_header=header, padding=(0, 2, 0, 0), header_style="bold")
-    numbers = {name for name in columns if any(isinstance(row[name], int | float) for row in rows)}
-    for name in columns:
+    table = Table(box=None, show_header=is_table, padding=(0, 2, 0, 0), header_style="bold")
+    for number, name in enumerate(columns):
+        is_label = not is_table and number == 0
+        is_numeric = any(isinstance(row[number], int | float) for row in rows)
         table.add_column(
             name,
-            justify="right" if name in numbers else "left",
-            no_wrap=name in numbers,
+            justify="right" if is_numeric else "left",
+            no_wrap=is_numeric or is_label,
             overflow="fold",
+            style="bold" if is_label else "",
         )
     for row in rows:
-        table.add_row(*(Text(_shown(name, row[name])) for name in columns))
+        cells = (_cell(name, value) for name, value in zip(columns, row, strict=True))
+        table.add_row(
+            *(Text(readable(cell, _LONGEST) if is_table else visible(cell)) for cell in cells)
+        )
     Console().print(table)
 
 
-def _shown(name: str, value: Any) -> str:
+def _cell(name: str, value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, float):
         return f"{value:+.1%}" if name == "change" else f"{value:.2%}"
-    return f"{value:,}" if isinstance(value, int) else readable(str(value), _LONGEST)
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -15,13 +15,13 @@ from daskbinder.redaction import StorageOptions, address_of
     metavar="N",
     help="Port on this machine.  [default: any free one]",
 )
-@click.option("--no-browser", is_flag=True, help="Say the address, and open no browser.")
+@click.option("--no-browser", is_flag=True, help="Print the address, and open no browser.")
 @storage_options("DEST")
 def explore(dest: str, port: int, no_browser: bool, storage_options: StorageOptions) -> None:
     """Explore what a run left in DEST: in the browser, until Ctrl-C.
 
-    Nobody else can look: the server answers this machine only, and the page asks nothing of the
-    network. The address of the page holds what is chosen, and can be kept.
+    The server answers this machine only, and the page loads nothing from the network. The address
+    of the page holds all that is chosen on it, and can be kept.
     """
     from daskbinder.dataset.rollups import open_rollups
 
@@ -55,14 +55,11 @@ def explore(dest: str, port: int, no_browser: bool, storage_options: StorageOpti
 def report(dest: str, output: str, storage_options: StorageOptions) -> None:
     """Write what a run left in DEST as one HTML page, to be published.
 
-    Figures that can be zoomed, tables by month, the top repositories: all in one file, which asks
-    nothing of the network.
+    It has figures that can be zoomed, tables by month and the top repositories, all in one file
+    that loads nothing from the network.
     """
     from daskbinder.dataset.rollups import open_rollups
-
-    rollups = open_rollups(dest, storage_options=storage_options)
-
     from daskbinder.pages.report import write
 
-    size = write(rollups, output)
+    size = write(open_rollups(dest, storage_options=storage_options), output)
     click.echo(f"{size:,} bytes in {address_of(output)}")

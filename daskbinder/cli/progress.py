@@ -1,11 +1,20 @@
-"""What is seen of a run while it goes on."""
+"""Progress displays, on standard error: of a run, and of a sync."""
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from daskbinder.text import visible
 
@@ -13,25 +22,25 @@ if TYPE_CHECKING:
     from daskbinder.pipeline.run import Result
 
 
-class Watch:
-    """Shows how far a run is: a bar on a terminal, a line from time to time elsewhere."""
+class RunProgress:
+    """Shows the progress of a run: a bar on a terminal, a line for each tenth elsewhere."""
 
     def __init__(self, total: int) -> None:
         self.console = Console(stderr=True)
-        self.total, self.bytes, self.events, self.tenth = max(total, 1), 0, 0, 0
+        self.total, self.bytes, self.launches, self.tenth = max(total, 1), 0, 0, 0
         self.started = time.perf_counter()
         self.bar = Progress(
             TextColumn("counting"),
             BarColumn(),
-            TextColumn("{task.percentage:>3.0f}% {task.fields[events]:,} launches"),
+            TextColumn("{task.percentage:>3.0f}% {task.fields[launches]:,} launches"),
             TextColumn("{task.fields[rate]:,.0f} MB/s"),
             TimeRemainingColumn(),
             console=self.console,
             disable=not self.console.is_terminal,
         )
-        self.task = self.bar.add_task("", total=self.total, events=0, rate=0.0)
+        self.task = self.bar.add_task("", total=self.total, launches=0, rate=0.0)
 
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> "RunProgress":
         self.bar.start()
         return self
 
@@ -40,21 +49,36 @@ class Watch:
 
     def tell(self, sentence: str) -> None:
         """Print a sentence above the bar."""
-        said = f"daskbinder: {visible(sentence)}"
-        self.console.print(said, markup=False, highlight=False, soft_wrap=True)
+        text = f"daskbinder: {visible(sentence)}"
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def advance(self, read: int, launches: int) -> None:
+        """Add bytes that were read, and the launches in them."""
+        self.bytes, self.launches = self.bytes + read, self.launches + launches
+        rate = self.bytes / 1e6 / max(time.perf_counter() - self.started, 1e-6)
+        self.bar.update(self.task, advance=read, launches=self.launches, rate=rate)
+        tenth = 10 * self.bytes // self.total
+        if not self.console.is_terminal and tenth > self.tenth:
+            self.tenth = tenth
+            click.echo(
+                f"{10 * tenth}% read, {self.launches:,} launches, {rate:,.0f} MB/s", err=True
+            )
 
     def finish(self, result: "Result") -> None:
-        """Show the end; the last tasks may not have been heard of."""
-        accepted = result.rollups.contents.totals.accepted
-        self.bar.update(self.task, completed=self.total, events=accepted)
+        """Fill the bar: news of the last tasks may not have arrived."""
+        launches = result.rollups.contents.totals.accepted
+        self.bar.update(self.task, completed=self.total, launches=launches)
 
-    def advance(self, read: int, events: int) -> None:
-        """Count bytes that were read and launches that were in them."""
-        self.bytes, self.events = self.bytes + read, self.events + events
-        rate = self.bytes / 1e6 / max(time.perf_counter() - self.started, 1e-6)
-        self.bar.update(self.task, advance=read, events=self.events, rate=rate)
-        if not self.console.is_terminal and 10 * self.bytes // self.total > self.tenth:
-            self.tenth = 10 * self.bytes // self.total
-            click.echo(
-                f"{10 * self.tenth}% read, {self.events:,} launches, {rate:,.0f} MB/s", err=True
-            )
+
+@contextmanager
+def sync_progress(total: int) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on a terminal, and give a function that takes the bytes of each file done."""
+    console = Console(stderr=True)
+    with Progress(
+        *Progress.get_default_columns()[:2],
+        *(DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()),
+        console=console,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task("syncing", total=total)
+        yield lambda size, _fetched: bar.advance(task, size)

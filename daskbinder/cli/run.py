@@ -15,14 +15,25 @@ from daskbinder.cli.options import (
     read_size,
     storage_options,
 )
+from daskbinder.cli.output import print_facts, print_table
 from daskbinder.cli.startup import hide_pandas
 from daskbinder.errors import InputError
 from daskbinder.model.windows import GRAINS, KINDS
+from daskbinder.redaction import StorageOptions
 from daskbinder.text import listing, readable, visible
 
 if TYPE_CHECKING:
+    from distributed.security import Security
+
+    from daskbinder.model.hub import Instance
     from daskbinder.pipeline.plan import Plan
     from daskbinder.pipeline.run import Result
+
+_CLUSTER = (
+    *("scheduler", "cluster", "adapt", "wait", "dashboard"),
+    *("workers", "threads", "memory_limit"),
+)
+"""Options that are arguments of `daskbinder.run`; the others are those of `daskbinder.plan`."""
 
 
 @click.command(short_help="Count the launches of SOURCE into DEST.")
@@ -34,6 +45,7 @@ if TYPE_CHECKING:
     "windows",
     multiple=True,
     type=click.Choice(KINDS),
+    default=KINDS,
     help="Write only these windows; may be repeated.  [default: all]",
 )
 @click.option(
@@ -41,6 +53,7 @@ if TYPE_CHECKING:
     "grains",
     multiple=True,
     type=click.Choice(GRAINS),
+    default=GRAINS,
     help="Write only these grains; may be repeated.  [default: both]",
 )
 @click.option(
@@ -48,7 +61,7 @@ if TYPE_CHECKING:
     type=click.Choice(["record", "raise"]),
     default="record",
     show_default=True,
-    help="Record lines that cannot be used, or stop at the first.",
+    help="Record rejected lines, or stop at the first.",
 )
 @click.option(
     "--compat",
@@ -57,12 +70,12 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--federation",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FILE,
     help="Table of hosts and members (TOML) in place of the packaged one.",
 )
 @click.option(
     "--accept-version",
-    "versions",
+    "accept_versions",
     multiple=True,
     type=int,
     metavar="N",
@@ -110,7 +123,10 @@ if TYPE_CHECKING:
     help="Cluster to start for the run: module.Class(name=value), or a YAML or TOML file of it.",
 )
 @click.option(
-    "--adapt", metavar="MIN:MAX", callback=read_bounds, help="Workers between which it adapts."
+    "--adapt",
+    metavar="MIN:MAX",
+    callback=read_bounds,
+    help="Fewest and most workers of that cluster.",
 )
 @click.option(
     "--wait",
@@ -118,10 +134,18 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="How long to wait for the first worker.  [default: 60]",
 )
-@click.option("--dashboard", is_flag=True, help="Say where Dask's dashboard is.")
+@click.option("--dashboard", is_flag=True, help="Print the address of Dask's dashboard.")
 @instance
 @storage_options("SOURCE and DEST")
-def run(**given: Any) -> None:
+def run(
+    source: str | None,
+    dest: str | None,
+    dry_run: bool,
+    instance: "Instance",
+    federation: str | None,
+    storage_options: StorageOptions,
+    **given: Any,
+) -> None:
     """Count the launches of SOURCE into DEST.
 
     SOURCE is a folder, gs://, https:// or any fsspec URL, and so is DEST. With one argument it is
@@ -130,14 +154,83 @@ def run(**given: Any) -> None:
     Ends with 0 when all is done, 2 when something given cannot be used, 1 when the job failed.
     A run that was stopped is finished by running again.
     """
-    source, dest = given.pop("source"), given.pop("dest")
     if dest is None:
         source, dest = None, source
     if dest is None:
         raise click.UsageError("Give DEST, the folder for the results.")
-    result = _run(source, dest, **given)
+    hide_pandas()
+    from daskbinder.archive.archive import Archive
+    from daskbinder.model.federation import Federation
+    from daskbinder.pipeline.plan import plan
+
+    security = _security(given.pop("tls_ca"), given.pop("tls_cert"), given.pop("tls_key"))
+    cluster = {name: given.pop(name) for name in _CLUSTER}
+    planned = plan(
+        Archive(source, storage_options=storage_options, instance=instance),
+        dest,
+        federation=Federation.load(federation) if federation else None,
+        storage_options=storage_options,
+        **given,
+    )
+    if dry_run:
+        click.echo("\n".join(map(visible, str(planned).split("\n"))))
+        return
+    cluster = {name: value for name, value in cluster.items() if value is not None}
+    result = _count(planned, security=security, **cluster)
     if result.rollups.contents.lost:
         sys.exit(1)
+
+
+def _security(ca: str | None, cert: str | None, key: str | None) -> "Security | None":
+    files = {"tls_ca_file": ca, "tls_client_cert": cert, "tls_client_key": key}
+    given = {name: file for name, file in files.items() if file}
+    if not given:
+        return None
+    from distributed.security import Security
+
+    return Security(require_encryption=True, **given)
+
+
+def _count(plan: "Plan", **cluster: Any) -> "Result":
+    """Run a plan, showing its progress and its summary."""
+    from daskbinder.cli.progress import RunProgress
+    from daskbinder.pipeline.run import run
+
+    gc.freeze()  # spares the collector everything that was imported
+    with RunProgress(plan.bytes) as progress:
+        result = run(plan, progress=progress.advance, tell=progress.tell, **cluster)
+        progress.finish(result)
+    _show_summary(result)
+    return result
+
+
+def _show_summary(result: "Result") -> None:
+    from daskbinder.dataset.notes import secrets, shrunk
+
+    contents, totals = result.rollups.contents, result.rollups.contents.totals
+    print_facts(
+        {
+            "days": totals.files,
+            "days missing": len(contents.missing),
+            **({"days left out": len(contents.lost)} if contents.lost else {}),
+            **({"days shrunk": len(contents.shrunk)} if contents.shrunk else {}),
+            "launches": totals.accepted,
+            "lines rejected": totals.rejected,
+            **{f"  {reason}": n for reason, n in totals.reasons.items()},
+            "index mismatches": totals.index_mismatches,
+            "files written": len(contents.files),
+            "seconds": f"{result.seconds:,.1f}",
+            "MB read": round(result.bytes / 1e6),
+            "MB/s": round(result.bytes / 1e6 / result.seconds),
+            "launches/s": round(result.launches / result.seconds),
+        }
+    )
+    for name, why in contents.lost.items():
+        click.echo(f"left out: {readable(name)}: {visible(why)}")
+    for sentence in (*shrunk(contents.shrunk), *secrets(contents.secret_launches)):
+        click.echo(f"note: {sentence}")
+    if contents.unknown_origins:
+        click.echo(f"unknown hosts: {listing(contents.unknown_origins)}")
 
 
 @click.command(short_help="Make a small sample archive, count it and show what comes out.")
@@ -145,12 +238,15 @@ def run(**given: Any) -> None:
 def demo(folder: Path | None) -> None:
     """Make a small sample archive, count it and show what comes out.
 
-    Needs no network. The archive lands in DIR/archive, the results in DIR/rollups; DIR is a new
+    Needs no network. The archive goes to DIR/archive, the results to DIR/rollups; DIR is a new
     temporary folder by default.
     """
     import tempfile
 
+    hide_pandas()
+    from daskbinder.archive.archive import Archive
     from daskbinder.dataset.manifest import read_manifest
+    from daskbinder.pipeline.plan import plan
     from daskbinder.storage.location import Location
 
     folder = folder or Path(tempfile.mkdtemp(prefix="daskbinder-"))
@@ -160,8 +256,8 @@ def demo(folder: Path | None) -> None:
         raise InputError(f"{dest} holds the results of {before.source}; name another DIR")
     if not source.exists():
         _make_sample(source)
-    result = _run(str(source), str(dest))
-    _show_findings(result)
+    result = _count(plan(Archive(source), dest))
+    _show_last_day(result)
     click.echo(f"\nThe results are in {dest}. In Python:\n")
     click.echo("    import daskbinder")
     click.echo(f"    rollups = daskbinder.open({str(dest)!r})")
@@ -169,7 +265,7 @@ def demo(folder: Path | None) -> None:
 
 
 def _make_sample(folder: Path) -> None:
-    """Make a sample archive that is there as a whole or not at all."""
+    """Make a sample archive, which appears whole or not at all."""
     import shutil
     import tempfile
 
@@ -184,121 +280,13 @@ def _make_sample(folder: Path) -> None:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _run(source: str | None, dest: str, **given: Any) -> "Result":
-    hide_pandas()
-    from daskbinder.cli.progress import Watch
-    from daskbinder.pipeline.run import run
-
-    plan = _plan(source, dest, given)
-    if given.get("dry_run"):
-        click.echo("\n".join(map(visible, str(plan).split("\n"))))
-        sys.exit(0)
-    cluster = {
-        name: given[name]
-        for name in ("cluster", "adapt", "workers", "threads", "memory_limit", "wait", "dashboard")
-        if given.get(name) is not None
-    }
-    gc.freeze()  # what is there now stays, and need not be looked through again and again
-    with Watch(plan.bytes) as watch:
-        result = run(
-            plan,
-            given.get("scheduler"),
-            progress=watch.advance,
-            security=_security(given),
-            tell=watch.tell,
-            **cluster,
-        )
-        watch.finish(result)
-    _show_summary(result)
-    return result
-
-
-def _plan(source: str | None, dest: str, given: dict[str, Any]) -> "Plan":
-    from daskbinder.archive.archive import Archive
-    from daskbinder.model.federation import Federation
-    from daskbinder.model.hub import MYBINDER
-    from daskbinder.pipeline.plan import plan
-
-    chosen: dict[str, Any] = {
-        name: given[name]
-        for name in ("start", "end", "windows", "grains", "errors", "compat", "blocksize")
-        if given.get(name)
-    }
-    if given.get("federation"):
-        chosen["federation"] = Federation.load(given["federation"])
-    options = given.get("storage_options")
-    return plan(
-        Archive(source, storage_options=options, instance=given.get("instance", MYBINDER)),
-        dest,
-        accept_versions=given.get("versions", ()),
-        full=given.get("full", False),
-        keep_going=given.get("keep_going", False),
-        storage_options=options,
-        **chosen,
-    )
-
-
-def _security(given: dict[str, Any]) -> Any:
-    names = {"tls_ca": "tls_ca_file", "tls_cert": "tls_client_cert", "tls_key": "tls_client_key"}
-    files = {theirs: given[ours] for ours, theirs in names.items() if given.get(ours)}
-    if not files:
-        return None
-    from distributed.security import Security
-
-    return Security(require_encryption=True, **files)
-
-
-def _show_summary(result: "Result") -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from daskbinder.dataset.notes import secrets, shrunk
-
-    manifest = result.rollups.contents
-    totals = manifest.totals
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(style="bold")
-    table.add_column(justify="right")
-    rows = {
-        "days": f"{totals.files:,}",
-        "days missing": f"{len(manifest.missing):,}",
-        **({"days left out": f"{len(manifest.lost):,}"} if manifest.lost else {}),
-        **({"days shrunk": f"{len(manifest.shrunk):,}"} if manifest.shrunk else {}),
-        "launches": f"{totals.accepted:,}",
-        "lines rejected": f"{totals.rejected:,}",
-        **{f"  {reason}": f"{n:,}" for reason, n in totals.reasons.items()},
-        "index mismatches": f"{totals.index_mismatches:,}",
-        "files written": f"{len(manifest.files):,}",
-        "seconds": f"{result.seconds:,.1f}",
-        "MB read": f"{result.bytes / 1e6:,.0f}",
-        "MB/s": f"{result.bytes / 1e6 / result.seconds:,.0f}",
-        "launches/s": f"{result.launches / result.seconds:,.0f}",
-    }
-    for row in rows.items():
-        table.add_row(*row)
-    Console().print(table)
-    for name, why in manifest.lost.items():
-        click.echo(f"left out: {readable(name)}: {visible(why)}")
-    for sentence in (*shrunk(manifest.shrunk), *secrets(manifest.secret_launches)):
-        click.echo(f"note: {sentence}")
-    if manifest.unknown_origins:
-        click.echo(f"hosts of no known member: {listing(manifest.unknown_origins)}")
-
-
-def _show_findings(result: "Result") -> None:
+def _show_last_day(result: "Result") -> None:
     """Show launches and mean of each member on the last day of the data."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     series = result.rollups.federation("day")
-    last = series[series["timestamp"] == series["timestamp"].max()].sort_values(
-        "n", ascending=False
-    )
-    table = Table(title=f"launches on {last['timestamp'].iloc[0]:%Y-%m-%d}", title_justify="left")
-    table.add_column("member")
-    table.add_column("launches", justify="right")
-    table.add_column("7-day mean", justify="right")
-    for row in last.itertuples():
-        table.add_row(Text(readable(row.federation)), f"{row.n:,}", f"{row.mean_7d:,.0f}")
-    Console().print(table)
+    last = series[series["timestamp"] == series["timestamp"].max()]
+    rows = [
+        {"member": row.federation, "launches": int(row.n), "7-day mean": round(row.mean_7d)}
+        for row in last.sort_values("n", ascending=False).itertuples()
+    ]
+    click.echo(f"\nlaunches on {last['timestamp'].iloc[0]:%Y-%m-%d}\n")
+    print_table(["member", "launches", "7-day mean"], rows)

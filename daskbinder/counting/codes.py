@@ -42,7 +42,10 @@ def distinct(codes: Ints) -> tuple[Ints, Ints]:
 
 
 def distinct_rows(columns: Sequence[Ints]) -> tuple[list[Ints], Ints]:
-    """Sort the distinct rows of columns of codes; also return each row's index among them."""
+    """Sort the distinct rows of columns of codes; also return each row's index among them.
+
+    Codes must fit 32 bits, so that two multiply to 64.
+    """
     code = columns[0].astype(np.intp, copy=False)
     _, size = _range(code)
     for column in columns[1:]:

@@ -12,7 +12,7 @@ from typing import Any
 from daskbinder.archive.archive import Archive
 from daskbinder.dataset import faults, notes
 from daskbinder.dataset.layout import DAYS, MANIFEST, federation_name
-from daskbinder.dataset.rollups import open_at
+from daskbinder.dataset.rollups import Rollups, open_at
 from daskbinder.errors import InputError
 from daskbinder.model.hub import MYBINDER, Instance
 from daskbinder.storage.location import Location
@@ -106,31 +106,19 @@ def check(
     found = list(faults.interrupted(location))
     told: list[str] = []
     rows: list[dict[str, Any]] = []
+    files = 0
     try:
         rollups = open_at(location)
     except InputError as error:
         if not found and not location.stamp(MANIFEST):
             raise
         found.append(str(error))
-        files = 0
     else:
-        manifest = rollups.contents
-        files = len(manifest.files)
-        of_files, launches = faults.check_files(rollups)
-        found += (*faults.unnamed_files(manifest), *of_files, *faults.unlisted_tables(rollups))
-        hours = federation_name("hour")
-        if hours in launches:
-            told += notes.silences(rollups.table(hours))
-        if DAYS in launches:
-            rows = rollups.table(DAYS).to_pylist()
-            found += faults.wrong_days(manifest, rows)
-            found += faults.wrong_sums(manifest, rows, launches)
-        found += faults.left_out(manifest)
-        told += notes.gaps(rows, today)
-        told += notes.shrunk(manifest.shrunk)
-        told += notes.secrets(manifest.secret_launches)
+        files = len(rollups.contents.files)
+        of_data, told, rows = _check_data(rollups, today)
+        found += of_data
         if archive is not None:
-            found += faults.differences(archive, manifest.source, rows, start, end)
+            found += faults.differences(archive, rollups.contents.source, rows, start, end)
     return Audit(
         dest=location.address,
         source=None if archive is None else archive.location.address,
@@ -140,3 +128,24 @@ def check(
         faults=tuple(found),
         notes=tuple(told),
     )
+
+
+def _check_data(rollups: Rollups, today: date) -> tuple[list[str], list[str], list[dict[str, Any]]]:
+    """Check a data set in itself: its faults, notes on the archive, rows of its day table."""
+    manifest = rollups.contents
+    of_files, launches = faults.check_files(rollups)
+    found = [*faults.unnamed_files(manifest), *of_files, *faults.unlisted_tables(rollups)]
+    told: list[str] = []
+    rows: list[dict[str, Any]] = []
+    hours = federation_name("hour")
+    if hours in launches:
+        told += notes.silences(rollups.table(hours))
+    if DAYS in launches:
+        rows = rollups.table(DAYS).to_pylist()
+        found += faults.wrong_days(manifest, rows)
+        found += faults.wrong_sums(manifest, rows, launches)
+    found += faults.left_out(manifest)
+    told += notes.gaps(rows, today)
+    told += notes.shrunk(manifest.shrunk)
+    told += notes.secrets(manifest.secret_launches)
+    return found, told, rows

@@ -1,7 +1,4 @@
-"""The columns of each table of a data set, told by the name of its file.
-
-Tables of one series have the columns that the module which makes them states.
-"""
+"""The columns of each table of a data set, by the name of its file."""
 
 from typing import NamedTuple
 
@@ -51,13 +48,13 @@ _MAY_BE_NULL = {
 
 
 class Kind(NamedTuple):
-    """What a file is, and its columns."""
+    """A kind of table: what to call it, and its columns."""
 
     what: str
     schema: pa.Schema
 
     def fits(self, schema: pa.Schema, table: pa.Table) -> bool:
-        """Whether a file of a schema, of which some columns were read, may be of this kind."""
+        """Whether a file with this schema, some of whose columns were read, can be of this kind."""
         return (
             schema.names == self.schema.names
             and schema.types == self.schema.types
@@ -76,7 +73,7 @@ _ALONE = {
 
 
 def kind_of(name: str) -> Kind | None:
-    """Kind of a file of a data set; None if its columns depend on what was counted.
+    """Kind of the table with this name; None if its columns depend on what was counted.
 
     Examples
     --------

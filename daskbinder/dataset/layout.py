@@ -1,7 +1,7 @@
-"""Names of the files below DEST: the one place that makes them and recognises them.
+"""Names of the files below DEST: made and recognised here alone.
 
-A name that comes from a file (a manifest, a receipt) may be a stranger's. Only a name that this
-module could have made is ever written, read or removed.
+A name that comes from a file (a manifest, a receipt) may be a stranger's. Only names that this
+module can make are ever written, read or removed.
 """
 
 import re
@@ -17,16 +17,16 @@ DIRECTORY = "repositories/all.parquet"
 ACTIVE = "repositories/active.parquet"
 
 JOURNAL = ".daskbinder"
-"""Folder of what a run keeps while it is under way, which is no part of the data set."""
+"""Folder of a run that is under way, no part of the data set."""
 LOCK = f"{JOURNAL}/lock"
 PENDING = f"{JOURNAL}/target.json"
 RECEIPTS = f"{JOURNAL}/done"
 EARLIER_DAYS = f"{JOURNAL}/{DAYS}"
-"""The day table of the run before."""
+"""Copy of the day table that a run replaces."""
 
 
 class _Series(NamedTuple):
-    """Files of one folder, a file a window: what stands before and after the window's label."""
+    """A folder with a file a window, named by the window's label between `before` and `after`."""
 
     kind: str
     labels: str
@@ -35,23 +35,23 @@ class _Series(NamedTuple):
 
 
 def rollup_name(window: Window, grain: str) -> str:
-    """Name below DEST of the rollup of a window."""
+    """Name of the rollup of a window."""
     return f"rollups/{window.kind}/by-{grain}/{window.label}.parquet"
 
 
 def notebook_name(window: Window, grain: str) -> str:
-    """Name below DEST of the rollup of a window, as the older notebook has it."""
+    """Name of the rollup of a window in the older notebook's layout."""
     label = f"{window.kind}-by-{grain}-{window.label}"
     return f"{window.kind}/by-{grain}/{label}.feather"
 
 
 def repositories_name(month: Window) -> str:
-    """Name below DEST of the launches of repositories in a month."""
+    """Name of the launches of repositories in a month."""
     return f"{REPOSITORIES}/{month.label}.parquet"
 
 
 def federation_name(grain: str) -> str:
-    """Name below DEST of a federation series."""
+    """Name of a federation series."""
     return f"federation/by-{grain}.parquet"
 
 
@@ -76,7 +76,7 @@ FOLDERS = ("", "federation", "repositories", *_BY_WINDOW, JOURNAL, RECEIPTS)
 
 
 def is_output(name: str) -> bool:
-    """Whether a data set may have a file of this name; the manifest itself is none of them.
+    """Whether a data set may have a file of this name, other than the manifest.
 
     Examples
     --------
@@ -100,11 +100,11 @@ def is_output(name: str) -> bool:
 
 
 def receipt_name(key: str) -> str:
-    """Name below DEST of the receipt of a task."""
+    """Name of the receipt of a task."""
     return f"{RECEIPTS}/{key}.json"
 
 
 def receipt_key(name: str) -> str | None:
-    """Return the task of which a file among the receipts may be one, None if it is no receipt."""
+    """Key of the task whose receipt has this file name; None if it is no receipt's name."""
     key = name.removesuffix(".json")
     return key if name == f"{key}.json" and _RECEIPT.fullmatch(key) else None

@@ -1,7 +1,7 @@
-"""One run at a time: a lock in DEST, which a run that was killed cannot leave for ever.
+"""The lock that keeps runs out of each other's way, and that a killed run cannot hold for ever.
 
-In a folder the system holds it for the process. Elsewhere it is an object that is made only where
-there is none and renewed while the run lives; one that was not renewed for long is anybody's.
+In a local folder it is a file lock, which ends with the process. Elsewhere it is an object that is
+created only where there is none and renewed while the run lives; it expires when it is not renewed.
 """
 
 import json
@@ -21,10 +21,10 @@ from daskbinder.storage.location import Location
 log = logging.getLogger(__name__)
 
 EXPIRY = 300.0
-"""Seconds after which a lock object that was not renewed is anybody's."""
+"""Seconds after which a lock object that is not renewed expires."""
 
 _RENEWALS = 5
-"""How often it is renewed in that time."""
+"""Renewals in that time."""
 
 StillHeld = Callable[[], None]
 """Raises `JobError` if the lock was lost."""
@@ -32,25 +32,17 @@ StillHeld = Callable[[], None]
 
 @contextmanager
 def locked(dest: Location, expiry: float = EXPIRY) -> Iterator[StillHeld]:
-    """Keep other runs off a place.
-
-    Parameters
-    ----------
-    dest : Location
-        The place.
-    expiry : float
-        Seconds after which a lock that was not renewed is anybody's. That of a folder needs none:
-        it goes with the process, however that ends.
+    """Hold the lock of a data set.
 
     Yields
     ------
     callable
-        Raises `JobError` if the lock was lost, as after the bucket could not be reached for long.
+        Raises `JobError` if the lock was lost, as when the bucket was out of reach for long.
 
     Raises
     ------
     InputError
-        When another run is at work there.
+        When another run holds the lock.
     JobError
         When nothing can be written there.
     """
@@ -73,7 +65,7 @@ def _flocked(dest: Location) -> Iterator[StillHeld]:
                 except BaseException:
                     os.close(file)
                     raise
-                os.close(file)  # whoever held the lock has just taken the file away
+                os.close(file)  # its holder has just removed the file
     except OSError as error:
         raise JobError(f"{dest} cannot be written: {error.strerror or error}") from error
     try:
@@ -120,11 +112,11 @@ def _leased(dest: Location, expiry: float) -> Iterator[StillHeld]:
     finally:
         ended.set()
         keeper.join()
-        lease.give_back()
+        lease.release()
 
 
 class _Lease:
-    """The lock object of one run."""
+    """The lock object of one run in a bucket."""
 
     def __init__(self, dest: Location, expiry: float) -> None:
         self.dest, self.expiry = dest, expiry
@@ -132,10 +124,10 @@ class _Lease:
         self.lost = False
 
     def take(self) -> None:
-        """Make the object, or take one over that was not renewed; refuse if there is another."""
+        """Create the object or take over an expired one; refuse if another run holds it."""
         stamp = self.dest.stamp(LOCK)
         if stamp:
-            self._refuse_a_living_one()
+            self._refuse_unless_expired()
         try:
             self.dest.write(LOCK, self.text, stamp=stamp)
         except JobError as error:
@@ -143,11 +135,10 @@ class _Lease:
                 raise self._refusal(self.expiry) from error
             raise
 
-    def _refuse_a_living_one(self) -> None:
-        """Refuse while the object that is there may be of a run that lives."""
+    def _refuse_unless_expired(self) -> None:
         try:
             age = self.dest.age(LOCK)
-        except FileNotFoundError:  # it was given back just now
+        except FileNotFoundError:  # it has just been released
             return
         if age is None:
             raise InputError(
@@ -157,14 +148,14 @@ class _Lease:
         if age < self.expiry:
             raise self._refusal(self.expiry - age)
 
-    def _refusal(self, rest: float) -> InputError:
+    def _refusal(self, seconds: float) -> InputError:
         return InputError(
             f"another run is writing to {self.dest}, or was killed there; "
-            f"wait for it, or for {max(rest, 1):.0f} seconds if it was killed"
+            f"wait for it, or for {max(seconds, 1):.0f} seconds if it was killed"
         )
 
     def renew(self) -> None:
-        """Write the object again, if it is still ours."""
+        """Write the object again if it is still ours."""
         try:
             stamp = self.dest.stamp(LOCK)
             if not self._is_ours():
@@ -175,15 +166,15 @@ class _Lease:
             log.warning("the lock of %s was not renewed: %s", self.dest, error)
 
     def check(self) -> None:
-        """Raise an error if another run may be at work by now."""
+        """Raise an error if another run may hold the lock by now."""
         if self.lost or not self._is_ours():
             raise JobError(
                 f"the lock of {self.dest} was lost, and another run may be writing there; "
                 "run again later"
             )
 
-    def give_back(self) -> None:
-        """Remove the object, if it is ours; one that stays expires."""
+    def release(self) -> None:
+        """Remove the object if it is ours; one that stays behind expires."""
         with suppress(Exception):
             if self._is_ours():
                 self.dest.remove(LOCK)

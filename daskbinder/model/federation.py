@@ -33,21 +33,8 @@ class Interval(
 ):
     """When a host name stood for a member.
 
-    Attributes
-    ----------
-    host : str
-        The host name, normalised by `host_of`.
-    member : str
-        The federation member.
-    first, last : datetime.date or None
-        First and last day; None where not known or not ended.
-    source : str
-        Where this is known from.
-
-    Raises
-    ------
-    ValueError
-        When a name is missing, or the first day comes after the last.
+    `first` and `last` are None where not known or not ended; `source` says where this is known
+    from. Raises a ValueError when a name is missing, or the first day comes after the last.
     """
 
     host: str
@@ -61,20 +48,18 @@ class Interval(
         for name in ("host", "member"):
             if not getattr(self, name).strip():
                 raise ValueError(f"{name!r} is missing")
-        if self._start > self._end:
+        if self.bounds[0] > self.bounds[1]:
             raise ValueError(f"'from' {self.first} is after 'to' {self.last}")
 
     @property
-    def _start(self) -> date:
-        return self.first or date.min
-
-    @property
-    def _end(self) -> date:
-        return self.last or date.max
+    def bounds(self) -> tuple[date, date]:
+        """First and last day; those of the calendar where open."""
+        return self.first or date.min, self.last or date.max
 
     def distance(self, day: date) -> int:
         """Days between the interval and `day`; 0 within it."""
-        return max((self._start - day).days, (day - self._end).days, 0)
+        first, last = self.bounds
+        return max((first - day).days, (day - last).days, 0)
 
 
 class Federation(
@@ -111,10 +96,10 @@ class Federation(
     def __post_init__(self) -> None:
         for host, intervals in self._by_host.items():
             for one, other in pairwise(intervals):
-                if other._start <= one._end:
+                if other.bounds[0] <= one.bounds[1]:
                     raise ValueError(
                         f"the intervals of {host!r} for {one.member!r} and {other.member!r}"
-                        f" overlap on {other._start}"
+                        f" overlap on {other.bounds[0]}"
                     )
 
     @classmethod
@@ -184,11 +169,11 @@ class Federation(
 
     def begins(self, member: str) -> date | None:
         """First day of any host of a member; None if unknown."""
-        return min((known.first for known in self._dated(member) if known.first), default=None)
+        return min((one.first for one in self._dated(member) if one.first), default=None)
 
     def ends(self, member: str) -> date | None:
         """Last day of all hosts of a member; None if one has not ended."""
-        lasts = [known.last for known in self._dated(member)]
+        lasts = [one.last for one in self._dated(member)]
         return max((last for last in lasts if last), default=None) if all(lasts) else None
 
     def span(self, member: str) -> tuple[date, date | None] | None:
@@ -216,44 +201,27 @@ class Federation(
     def fingerprint(self) -> str:
         """Hex digest of hosts, members and dates, whatever their order and sources."""
         rows = sorted(
-            [known.host, known.member, str(known.first), str(known.last)]
-            for known in self.intervals
+            [one.host, one.member, str(one.first), str(one.last)] for one in self.intervals
         )
         return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
     def _dated(self, member: str) -> list[Interval]:
-        return [
-            known
-            for known in self.intervals
-            if known.member == member and (known.first or known.last)
-        ]
+        of_member = (one for one in self.intervals if one.member == member)
+        return [one for one in of_member if one.first or one.last]
 
     @cached_property
     def _by_host(self) -> dict[str, list[Interval]]:
         hosts: dict[str, list[Interval]] = {}
-        for known in sorted(self.intervals, key=lambda known: known._start):
-            hosts.setdefault(known.host, []).append(known)
+        for interval in sorted(self.intervals, key=lambda interval: interval.bounds):
+            hosts.setdefault(interval.host, []).append(interval)
         return hosts
 
 
 def host_of(origin: str) -> str:
-    """Host of a Host header: without port and trailing dot, case folded.
+    """Host of a Host header: without port and trailing dot, case folded; empty if nothing is left.
 
-    Parameters
-    ----------
-    origin : str
-        Any string: ``host``, ``host:port``, ``[IPv6]``, ``[IPv6]:port``, or anything a stranger
-        wrote.
-
-    Returns
-    -------
-    str
-        Empty if nothing is left.
-
-    Notes
-    -----
-    RFC 9110 section 7.2 (Host) and RFC 3986 section 3.2.2 (brackets around IPv6). An IPv6 address
-    without brackets has no port to lose.
+    Takes any string: ``host``, ``host:port``, ``[IPv6]``, ``[IPv6]:port``, or anything a stranger
+    wrote. An IPv6 address without brackets has no port to lose (RFC 9110, 7.2; RFC 3986, 3.2.2).
 
     Examples
     --------

@@ -53,8 +53,8 @@ class Instance:
     name: str = "mybinder.org"
 
     def __post_init__(self) -> None:
-        _, found, after = self.files.partition(_DATE)
-        if not found or _DATE in after or "/" in self.files or after.endswith(".gz"):
+        _, placeholder, after = self.files.partition(_DATE)
+        if not placeholder or _DATE in after or "/" in self.files or after.endswith(".gz"):
             raise ValueError(
                 f"'files' is {self.files!r}, expected the name of a day file such as "
                 "'events-{date}.jsonl': {date} once, no folder, without .gz"
@@ -92,9 +92,9 @@ class Instance:
 
     def date_of(self, name: str) -> date | None:
         """Date of a day file; None if this is not exactly the name of one."""
-        found = self._name.fullmatch(name)
+        match = self._name.fullmatch(name)
         try:
-            return date.fromisoformat(found[1]) if found else None
+            return date.fromisoformat(match[1]) if match else None
         except ValueError:
             return None
 

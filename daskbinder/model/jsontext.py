@@ -1,8 +1,8 @@
-"""What JSON a line holds, as Python's ``json`` decides, for lines of any shape.
+"""JSON as Python's ``json`` defines it, for lines of any shape.
 
-A fast parser answers for nearly all lines. It refuses some that are JSON: numbers beyond a double,
-escapes of half a surrogate pair, deep nesting. These are read again by Python's ``json``, whose own
-limits (digits of an integer, depth) depend on the interpreter and are not part of what JSON is.
+A fast parser reads nearly all lines. It refuses some that are JSON: numbers beyond a double, lone
+surrogates, deep nesting. Python's ``json`` reads these, freed of its own limits, which depend on
+the interpreter.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import orjson
 
 _DEPTH = 200
-"""Containers inside one another that Python's ``json`` reads wherever it is called."""
+"""Nesting that Python's ``json`` reads however deep the call stack is."""
 
 _SPACE = r"[ \t\n\r]*"
 _STRING = r'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+"'
@@ -23,32 +23,17 @@ _CLOSES = {"[": "]", "{": "}"}
 
 
 def loads(line: bytes) -> Any:
-    """Read one JSON value.
+    """Read one JSON value, in UTF-8; raise a ValueError if it is none.
 
-    Parameters
-    ----------
-    line : bytes
-        UTF-8. NaN and Infinity, which Python's ``json`` takes beyond the standard, are no JSON.
-
-    Returns
-    -------
-    object
-        As ``json.loads`` gives it, but that an integer of more than 18 digits may be a float, and
-        that a container deep inside others may be empty.
-
-    Raises
-    ------
-    UnicodeDecodeError
-        When the line is not UTF-8.
-    ValueError
-        When it is not JSON.
+    Reads as ``json.loads`` does, except that NaN and Infinity are refused, that an integer of more
+    than 18 digits may come as a float, and that a deeply nested container may come empty.
     """
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError:
         text = line.decode()
     if text.count("[") + text.count("{") > _DEPTH:
-        text = _flattened(text)
+        text = _flatten(text)
     return _DECODER.decode(text)
 
 
@@ -63,17 +48,17 @@ def _integer(digits: str) -> int | float:
 _DECODER = json.JSONDecoder(parse_constant=_refuse, parse_int=_integer)
 
 
-def _flattened(text: str) -> str:
-    """Empty the containers inside the outermost one, having seen that all of it is JSON."""
+def _flatten(text: str) -> str:
+    """Check that a text is JSON, and empty the containers inside the outermost one."""
     kept: list[str] = []
     closers: list[str] = []
     wanted = "value"
     at = _after_blank(text, 0)
     while at < len(text):
-        found = _TOKEN.match(text, at)
-        if found is None:
+        token = _TOKEN.match(text, at)
+        if token is None:
             raise ValueError(f"no JSON at character {at}")
-        string, _, sign = found.groups()
+        string, _, sign = token.groups()
         depth = len(closers)
         if sign is None:
             wanted = _after_scalar(wanted, closers, is_string=string is not None)
@@ -91,8 +76,8 @@ def _flattened(text: str) -> str:
         else:
             raise ValueError(f"{sign!r} out of place at character {at}")
         if depth < 2:
-            kept.append(found[0])
-        at = _after_blank(text, found.end())
+            kept.append(token[0])
+        at = _after_blank(text, token.end())
     if closers or wanted != "comma":
         raise ValueError("ends too early")
     return "".join(kept)
@@ -103,7 +88,7 @@ def _kind(closer: str) -> str:
 
 
 def _after_scalar(wanted: str, closers: list[str], *, is_string: bool) -> str:
-    """What is wanted after a string, a number or a constant."""
+    """What must follow a string, a number or a constant."""
     if is_string and wanted in ("key", "key or end"):
         return "colon"
     if wanted not in ("value", "value or end"):
@@ -112,5 +97,5 @@ def _after_scalar(wanted: str, closers: list[str], *, is_string: bool) -> str:
 
 
 def _after_blank(text: str, at: int) -> int:
-    found = _BLANK.match(text, at)
-    return at if found is None else found.end()
+    blank = _BLANK.match(text, at)
+    return at if blank is None else blank.end()

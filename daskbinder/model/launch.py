@@ -59,14 +59,7 @@ class Launch(NamedTuple):
 class Column(NamedTuple):
     """How a field of `Launch` is stored in a table.
 
-    Attributes
-    ----------
-    type : pyarrow.DataType
-        Type of its values.
-    nullable : bool
-        Whether it may be null.
-    repeats : bool
-        Whether few distinct values make up the column, so that dictionary codes say it all.
+    A column that `repeats` has few distinct values: dictionary codes are all there is to store.
     """
 
     type: pa.DataType
@@ -100,15 +93,15 @@ _TIMESTAMP = re.compile(
 
 
 def read_timestamp(text: object) -> int | None:
-    """Microseconds from 1970-01-01 UTC to an ISO 8601 date-time, or None if it is none.
+    """Microseconds from 1970-01-01 UTC to an ISO 8601 date-time; None if it is none.
 
-    Extended format, to the minute or finer; fractions are cut to microseconds; any UTC offset,
-    none meaning UTC. Leap seconds, ``24:00``, week dates and the basic format are not accepted.
+    Extended format, to the minute or finer, any UTC offset, none meaning UTC. Fractions are cut to
+    microseconds. Leap seconds, ``24:00``, week dates and the basic format are not accepted.
     """
-    found = _TIMESTAMP.fullmatch(text) if isinstance(text, str) else None
-    if found is None:
+    match = _TIMESTAMP.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
         return None
-    year, month, day, hour, minute, second, fraction, sign, off_hour, off_minute = found.groups("0")
+    year, month, day, hour, minute, second, fraction, sign, off_hour, off_minute = match.groups("0")
     if hour > "23" or minute > "59" or second > "59" or off_hour > "23" or off_minute > "59":
         return None
     try:
@@ -129,20 +122,9 @@ def read_timestamp(text: object) -> int | None:
 def read_fields(
     line: bytes, versions: frozenset[int] = VERSIONS
 ) -> tuple[object, Launch] | Reason | None:
-    """Read one line up to its timestamp.
+    """Read one line but for its timestamp, whose raw value comes with the other fields.
 
-    Parameters
-    ----------
-    line : bytes
-        One line of a day file, with or without its line end.
-    versions : frozenset of int
-        The schema versions that are accepted.
-
-    Returns
-    -------
-    (timestamp, Launch), Reason or None
-        The raw value of ``timestamp`` and the other fields; the reason of a rejected line;
-        None for a blank line.
+    Gives the reason if the line is rejected, None if it is blank. The line may have its line end.
     """
     line = line.removeprefix(BOM)
     try:
@@ -179,29 +161,17 @@ def read_fields(
 
 
 def _is_text(value: object) -> TypeGuard[str]:
-    """Whether a value is text that can be written: half a surrogate pair cannot."""
+    """Whether a value is text without lone surrogates, which cannot be written."""
     return type(value) is str and (value.isascii() or not _SURROGATE.search(value))
 
 
 def read_line(
     line: bytes, day: int, versions: frozenset[int] = VERSIONS
 ) -> tuple[int, Launch] | Reason | None:
-    """Read one line of the file of a day.
+    """Read one line of the file of a day, which is given in days from 1970-01-01.
 
-    Parameters
-    ----------
-    line : bytes
-        One line, with or without its line end.
-    day : int
-        The file's date, in days from 1970-01-01.
-    versions : frozenset of int
-        The schema versions that are accepted.
-
-    Returns
-    -------
-    (int, Launch), Reason or None
-        The timestamp in microseconds from 1970-01-01 UTC and the fields of an accepted line;
-        the reason of a rejected one; None for a blank one.
+    Gives the timestamp, in microseconds from 1970-01-01 UTC, and the other fields; the reason if
+    the line is rejected; None if it is blank.
     """
     fields = read_fields(line, versions)
     if not isinstance(fields, tuple):

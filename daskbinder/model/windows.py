@@ -1,20 +1,19 @@
-"""Calendar windows: which days fill a day, a week or a month, and what each is called.
-
-Pure calendar work; knows no files and no launches.
-"""
+"""Calendar windows: days, weeks and months, their bounds and their labels."""
 
 from calendar import monthrange
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import MAXYEAR, MINYEAR, date, timedelta
+from datetime import MAXYEAR, MINYEAR, date
 from functools import cache
 from typing import NamedTuple
+
+from daskbinder.model.dates import DateSet
 
 __all__ = ["GRAINS", "KINDS", "LABELS", "Window", "labels_of", "window_of", "windows_of"]
 
 
 class _Kind(NamedTuple):
-    """A family of windows: first and last day around a day, and labels of a last day."""
+    """A kind of window: its bounds around a day, and its label from its last day."""
 
     bounds: Callable[[date], tuple[date, date]]
     iso: Callable[[date], str]
@@ -61,21 +60,10 @@ LABELS = ("iso", "notebook")
 
 @dataclass(frozen=True, order=True)
 class Window:
-    """A day, a week from Monday to Sunday or a month of the calendar.
+    """A day, a week from Monday to Sunday or a calendar month.
 
-    Attributes
-    ----------
-    kind : str
-        One of `KINDS`.
-    first, last : datetime.date
-        The days it runs from and to, both included; the calendar itself ends on 9999-12-31.
-    label : str
-        Its name, in either of the ways of `LABELS`.
-
-    Raises
-    ------
-    ValueError
-        When these do not describe one window.
+    `first` and `last` are its bounds, both included; the calendar itself ends on 9999-12-31. Raises
+    a ValueError if these and the label are not those of one window of this `kind`.
     """
 
     kind: str
@@ -84,41 +72,28 @@ class Window:
     label: str
 
     def __post_init__(self) -> None:
-        family = _family(self.kind)
-        first, last = family.bounds(self.first)
+        rules = _kind(self.kind)
+        first, last = rules.bounds(self.first)
         if (self.first, self.last) != (first, last):
             raise ValueError(
                 f"the {self.kind} window of {self.first} is {first} to {last},"
                 f" not {self.first} to {self.last}"
             )
-        if self.label not in (family.iso(last), family.notebook(last)):
+        if self.label not in (rules.iso(last), rules.notebook(last)):
             raise ValueError(
-                f"the {self.kind} window of {first} is called {family.iso(last)},"
-                f" not {self.label!r}"
+                f"the {self.kind} window of {first} is called {rules.iso(last)}, not {self.label!r}"
             )
 
     def dates(self) -> list[date]:
         """Every day of the window, in order."""
-        days = range(self.first.toordinal(), self.last.toordinal() + 1)
-        return [date.fromordinal(day) for day in days]
+        return list(DateSet(((self.first, self.last),)))
 
 
 def window_of(kind: str, day: date, *, labels: str = "iso") -> Window:
-    """Find the one window of a kind that holds a day.
+    """Window of a kind that holds a day.
 
-    Parameters
-    ----------
-    kind : str
-        One of `KINDS`.
-    day : datetime.date
-        The day.
-    labels : {"iso", "notebook"}
-        Weeks are called ``2021-W09`` after ISO 8601, or as the older notebook calls them, by
-        ``strftime("%Y-w%W")`` of their Sunday. Bounds and all other labels are the same.
-
-    Returns
-    -------
-    Window
+    Weeks are labelled ``2021-W09`` after ISO 8601 or, with `labels` ``"notebook"``, by
+    ``strftime("%Y-w%W")`` of their Sunday. Bounds and all other labels are the same.
 
     Examples
     --------
@@ -130,26 +105,26 @@ def window_of(kind: str, day: date, *, labels: str = "iso") -> Window:
     """
     if labels not in LABELS:
         raise ValueError(f"labels are one of {', '.join(LABELS)}, not {labels!r}")
-    family = _family(kind)
-    first, last = family.bounds(day)
-    label = family.notebook if labels == "notebook" else family.iso
+    rules = _kind(kind)
+    first, last = rules.bounds(day)
+    label = rules.notebook if labels == "notebook" else rules.iso
     return Window(kind, first, last, label(last))
 
 
 def windows_of(kind: str, days: Iterable[date], *, labels: str = "iso") -> list[Window]:
-    """Find the windows of a kind that hold any of the days, each once, in order of time.
+    """Windows of a kind that hold any of the days, each once, in order.
 
     Examples
     --------
     >>> from datetime import date
-    >>> [one.label for one in windows_of("weekly", [date(2021, 1, 3), date(2021, 1, 4)])]
+    >>> [window.label for window in windows_of("weekly", [date(2021, 1, 3), date(2021, 1, 4)])]
     ['2020-W53', '2021-W01']
     """
-    found: list[Window] = []
+    windows: list[Window] = []
     for day in days:
-        if not found or not found[-1].first <= day <= found[-1].last:
-            found.append(window_of(kind, day, labels=labels))
-    return sorted(set(found))
+        if not windows or not windows[-1].first <= day <= windows[-1].last:
+            windows.append(window_of(kind, day, labels=labels))
+    return sorted(set(windows))
 
 
 @cache
@@ -163,16 +138,11 @@ def labels_of(kind: str, year: int, *, labels: str = "iso") -> frozenset[str]:
     """
     if not MINYEAR <= year <= MAXYEAR:
         return frozenset()
-    found, day, last = set(), date(year, 1, 1), date(year, 12, 31)
-    while True:
-        window = window_of(kind, day, labels=labels)
-        found.add(window.label)
-        if window.last >= last:
-            return frozenset(found)
-        day = window.last + timedelta(days=1)
+    days = DateSet(((date(year, 1, 1), date(year, 12, 31)),))
+    return frozenset(window.label for window in windows_of(kind, days, labels=labels))
 
 
-def _family(kind: str) -> _Kind:
+def _kind(kind: str) -> _Kind:
     if kind not in _FAMILY:
         raise ValueError(f"windows are one of {', '.join(KINDS)}, not {kind!r}")
     return _FAMILY[kind]

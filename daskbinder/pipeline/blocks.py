@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from hashlib import blake2b
-from itertools import groupby
+from itertools import chain, groupby
 
 from daskbinder.archive.dayfiles import DayFile
 from daskbinder.archive.reading import Part, parts_of
@@ -39,6 +39,11 @@ class BlockLayout:
                 for first, of_month in months
             }
         )
+
+    @property
+    def blocks(self) -> Iterator[Block]:
+        """All blocks, in the order of their files."""
+        return chain.from_iterable(self.by_month.values())
 
     def near(self, month: Window, margin: int) -> list[Block]:
         """Blocks of a month and of so many days before and after it."""

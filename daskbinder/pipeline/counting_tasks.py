@@ -6,7 +6,6 @@ knows the graph.
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 from daskbinder.archive.losses import refuse_losses
@@ -128,7 +127,9 @@ def tallies_of(blocks: Sequence[Counted]) -> list[tuple[Part, Tally]]:
 
 
 def partition(month: Window, dates: Collection[int] | None, blocks: Sequence[Counted]) -> Partition:
-    """Merge the counts of a month, as `merge_days` does.
+    """Merge the counts of a month, from all blocks that may hold launches of it.
+
+    With `dates`, in days from 1970-01-01, only those are kept.
 
     Raises
     ------
@@ -136,17 +137,7 @@ def partition(month: Window, dates: Collection[int] | None, blocks: Sequence[Cou
         When a file has no launch in it: then nothing must be written.
     """
     refuse_losses(counted.tallies for counted in blocks)
-    return merge_days(month.first, month.last, dates, blocks)
-
-
-def merge_days(
-    first: date, last: date, dates: Collection[int] | None, blocks: Sequence[Counted]
-) -> Partition:
-    """Merge the counts of some days, from all blocks that may hold launches of them.
-
-    With `dates`, in days from 1970-01-01, only those are kept.
-    """
-    bounds = day_number(first), day_number(last)
+    bounds = day_number(month.first), day_number(month.last)
     counts = _merged([{grain: c.between(*bounds) for grain, c in b.counts.items()} for b in blocks])
     counts = counts or {"hour": EMPTY}
     if dates is not None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from itertools import groupby, islice
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 import dask
 from dask.base import tokenize
@@ -32,7 +32,7 @@ _MONTHS_READ = 12
 """Months of repositories that one task reads."""
 
 T = TypeVar("T")
-_Lazy = Callable[..., Delayed]
+_Input: TypeAlias = "Delayed | list[Delayed]"
 
 
 @dataclass(frozen=True)
@@ -107,20 +107,8 @@ class GraphBuilder:
         self.salt = tokenize(*(at.address for at in locations), request.rules, FORMAT)
         # A cluster may still hold results of these names from an earlier run.
         self.run = tokenize(token, digest(update.read), update.dates, *locations)[:8]
-        self.block_keys = {
-            block: self._key(
-                digest(part.file for part in block), [(p.start, p.stop) for p in block]
-            )
-            for blocks in self.layout.by_month.values()
-            for block in blocks
-        }
-        counted_again = None if update.dates is None else sorted(update.dates)
-        self.month_keys = {
-            month: self._key(
-                month.label, counted_again, [self.block_keys[b] for b in self.near(month)]
-            )
-            for month in self.months
-        }
+        self.block_keys = {block: self._block_key(block) for block in self.layout.blocks}
+        self.month_keys = {month: self._month_key(month) for month in self.months}
         self.counted: dict[Block, Delayed] = {}
         self.partitions: dict[Window, Delayed] = {}
 
@@ -133,25 +121,15 @@ class GraphBuilder:
         repositories = series = None
         if request.rules.compat is None:
             repositories = self.repositories()
-            write_series = self.final(
-                output_tasks.write_series,
-                request.present,
-                request.federation,
-                request.grains,
-                update.day_numbers,
-            )
-            series = write_series([self.members(month) for month in self.months])
+            how = request.present, request.federation, request.grains, update.day_numbers
+            members = [self.members(month) for month in self.months]
+            series = self._final(output_tasks.write_series, how, members)
         tallies = [self.tallies(month) for month in self.layout.by_month]
         kept = update.kept_days(request.present)
-        write_days = self.final(output_tasks.write_days, request.today, kept)
-        write_rejects = self.final(output_tasks.write_rejects, {row["name"] for row in kept})
-        return Outputs(
-            rollups,
-            repositories,
-            series,
-            days=write_days(self.index(), tallies),
-            rejects=write_rejects(tallies),
-        )
+        days = self._final(output_tasks.write_days, (request.today, kept), self.index(), tallies)
+        names = {row["name"] for row in kept}
+        rejects = self._final(output_tasks.write_rejects, (names,), tallies)
+        return Outputs(rollups, repositories, series, days, rejects)
 
     def near(self, month: Window) -> list[Block]:
         """Blocks that may hold launches of a month: its own, and those just beside it."""
@@ -173,7 +151,7 @@ class GraphBuilder:
                 self.policy,
             )
             name = f"{block[0].file.date}.{block[0].start}"
-            self.counted[block] = self._lazy(task, name, self.block_keys[block])()
+            self.counted[block] = self._task(task, name, self.block_keys[block])
         return self.counted[block]
 
     def index(self) -> Delayed:
@@ -184,7 +162,7 @@ class GraphBuilder:
         archive = self.request.archive
         task = partial(read_index, archive.location, archive.instance)
         with dask.annotate(priority=1):
-            return self._lazy(task, "all", self._key(self.token))()
+            return self._task(task, "all", self._key(self.token))
 
     def tallies(self, month: Window) -> Delayed:
         """Take the tallies of a month over, so that its counts can be released."""
@@ -203,9 +181,8 @@ class GraphBuilder:
         """Merge the counts of a month."""
         if month not in self.partitions:
             task = partial(counting_tasks.partition, month, self.update.day_numbers)
-            self.partitions[month] = self._lazy(task, month.label, self.month_keys[month])(
-                [self.count(block) for block in self.near(month)]
-            )
+            counted = [self.count(block) for block in self.near(month)]
+            self.partitions[month] = self._task(task, month.label, self.month_keys[month], counted)
         return self.partitions[month]
 
     def members(self, month: Window) -> Delayed:
@@ -251,15 +228,15 @@ class GraphBuilder:
             # the last month by itself, since everything else is done when it is
             for months in filter(None, (*_batches(self.months[:-1]), self.months[-1:])):
                 written = [self._repositories(month) for month in months]
-                read.append(self._visits(months[0].label, ())(written))
+                read.append(self._visits(months[0].label, (), written))
         for number, names in enumerate(_batches(sorted(standing - recounted))):
-            read.append(self._visits(f"standing-{number}", names)())
-        return self.final(output_tasks.write_directory, self.request.present)(read)
+            read.append(self._visits(f"standing-{number}", names))
+        return self._final(output_tasks.write_directory, (self.request.present,), read)
 
-    def _visits(self, label: str, standing: Sequence[str]) -> _Lazy:
+    def _visits(self, label: str, standing: Sequence[str], *written: list[Delayed]) -> Delayed:
         """Read visits from files that stand, or that other tasks have written."""
         task = partial(output_tasks.read_visits, self.request.dest, standing)
-        return self._lazy(task, label, self._key(self.token, standing))
+        return self._task(task, label, self._key(self.token, standing), *written)
 
     def _repositories(self, month: Window) -> Delayed:
         request = self.request
@@ -273,17 +250,17 @@ class GraphBuilder:
         key = self._key(self.month_keys[month], request.federation.fingerprint, self._base)
         return self._once(task, month.label, key, lambda: self.partition(month))
 
-    def final(self, task: Any, *constants: Any) -> _Lazy:
+    def _final(self, task: Any, constants: Sequence[Any], *inputs: _Input) -> Delayed:
         """Make a task that ends the graph and is done in every run."""
         bound = partial(task, self.request.dest, *constants)
-        return self._lazy(bound, "all", self._key(self.token, constants))
+        return self._task(bound, "all", self._key(self.token, constants), *inputs)
 
     def _once(
         self,
         task: Any,
         label: str,
         key: str,
-        inputs: Callable[[], Any],
+        inputs: Callable[[], _Input],
         kind: journal.Kind = "written",
         is_complete: Callable[[Any], bool] = lambda _: True,
     ) -> Delayed:
@@ -294,28 +271,25 @@ class GraphBuilder:
             if result is not None and is_complete(result):
                 return dask.delayed(result, name=f"recalled-{name}", traverse=False)
         remembered = partial(journal.remember, dest, name, kind, task)
-        return self._lazy(remembered, label, key, of=task)(inputs())
+        return _call(remembered, f"{name}-{self.run}", inputs())
 
-    def _lazy(self, task: Any, label: str, key: str, *, of: Any = None) -> _Lazy:
-        """Make a lazy call of `task`, under a name that the dashboard shows.
-
-        It is called with results of other tasks and lists of such; all else is bound to it. Dask
-        gets the lists unfolded: it would copy the graph behind each to look into it.
-        """
-        name = f"{_name(of or task, label, key)}-{self.run}"
-
-        def call(*inputs: Delayed | list[Delayed]) -> Delayed:
-            sizes = [len(one) if isinstance(one, list) else None for one in inputs]
-            flat = [each for one in inputs for each in (one if isinstance(one, list) else [one])]
-            lazy = dask.delayed(partial(_fold, task, sizes), name=name, pure=True, traverse=False)
-            return cast(Delayed, lazy(*flat, dask_key_name=name))
-
-        return call
+    def _task(self, task: Any, label: str, key: str, *inputs: _Input) -> Delayed:
+        """Make a task that is done whenever its result is needed."""
+        return _call(task, f"{_name(task, label, key)}-{self.run}", *inputs)
 
     @property
     def _base(self) -> str:
         """What rows that are carried over come from; empty where everything is counted."""
         return self.token if self.update.earlier else ""
+
+    def _block_key(self, block: Block) -> str:
+        bounds = [(part.start, part.stop) for part in block]
+        return self._key(digest(part.file for part in block), bounds)
+
+    def _month_key(self, month: Window) -> str:
+        """Identify what the counts of a month are made from."""
+        dates = None if self.update.dates is None else sorted(self.update.dates)
+        return self._key(month.label, dates, [self.block_keys[one] for one in self.near(month)])
 
     def _key(self, *parts: Any) -> str:
         return str(tokenize(self.salt, parts))[:16]
@@ -338,8 +312,19 @@ def _batches(items: Sequence[T]) -> list[Sequence[T]]:
     return [items[start : start + _MONTHS_READ] for start in range(0, len(items), _MONTHS_READ)]
 
 
-def _fold(task: Any, sizes: Sequence[int | None], *inputs: Any) -> Any:
-    """Do a task on inputs of which some are lists, so many of `inputs` each."""
+def _call(task: Any, name: str, *inputs: _Input) -> Delayed:
+    """Call a task lazily on results of others and on lists of them.
+
+    Dask gets the lists flattened: it would copy the graph behind each to look into it.
+    """
+    sizes = [len(one) if isinstance(one, list) else None for one in inputs]
+    flat = [each for one in inputs for each in (one if isinstance(one, list) else [one])]
+    lazy = dask.delayed(partial(_unflatten, task, sizes), name=name, pure=True, traverse=False)
+    return cast(Delayed, lazy(*flat, dask_key_name=name))
+
+
+def _unflatten(task: Any, sizes: Sequence[int | None], *inputs: Any) -> Any:
+    """Do a task on inputs, so many of which make up each list."""
     rest = iter(inputs)
     try:
         return task(*(next(rest) if size is None else [*islice(rest, size)] for size in sizes))

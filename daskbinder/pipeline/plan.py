@@ -38,6 +38,7 @@ from daskbinder.pipeline.incremental import Update, find_damaged, find_earlier
 from daskbinder.pipeline.request import CountRules, Request, RunPolicy
 from daskbinder.storage.backend import Fingerprint
 from daskbinder.storage.location import Location
+from daskbinder.text import plural
 
 
 @dataclass(frozen=True)
@@ -160,13 +161,13 @@ class Plan:
         windows = ", ".join(f"{n:,} {kind}" for kind, n in counts.items() if n)
         return "\n".join(
             [
-                f"covers  {len(self.files):,} day files, {first} to {last}, "
-                f"{len(self.missing):,} days missing",
-                f"reads   {len(self.read):,} day files, {self.bytes:,} bytes",
+                f"covers  {plural(len(self.files), 'day file')}, {first} to {last}, "
+                f"{plural(len(self.missing), 'day')} missing",
+                f"reads   {plural(len(self.read), 'day file')}, {self.bytes:,} bytes",
                 f"from    {self.request.archive.location}",
                 f"blocks  {len(self.blocks):,}, read {self.policy.block_bytes:,} bytes at a time",
                 f"tasks   {self.n_tasks:,}",
-                f"writes  {len(self.names):,} files",
+                f"writes  {plural(len(self.names), 'file')}",
                 f"windows {windows}; by {', '.join(self.request.grains)}",
                 f"to      {self.dest}",
             ]

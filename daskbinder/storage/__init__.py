@@ -1,1 +1,1 @@
-"""Where bytes lie: folders, buckets and sites, read and written by name."""
+"""Files in folders, buckets and sites, read and written by name."""

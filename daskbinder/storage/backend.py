@@ -76,14 +76,8 @@ class Storage:
     """Files below a root of an fsspec file system."""
 
     fingerprints: ClassVar[tuple[str, ...]] = (
-        "generation",
-        "md5Hash",
-        "crc32c",
-        "ETag",
-        "etag",
-        "LastModified",
-        "mtime",
-        "created",
+        *("generation", "md5Hash", "crc32c", "ETag", "etag"),
+        *("LastModified", "mtime", "created"),
     )
     """Keys of a listing that make up the fingerprint."""
     times: ClassVar[tuple[str, ...]] = ("mtime", "LastModified", "created")

@@ -110,7 +110,8 @@ class Folder(Storage):
             os.rmdir(base, dir_fd=parent)
 
     def sweep(self, folders: Iterable[str]) -> None:
-        """Remove temporary files that killed runs left in these folders."""
+        """Remove temporary files that killed runs left in these folders, as a run begins."""
+        _same_mount.clear()  # another folder may have the number of one that was removed
         for folder in folders:
             with suppress(FileNotFoundError), open_folder(self.root, folder) as parent:
                 _sweep(parent)

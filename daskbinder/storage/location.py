@@ -43,17 +43,10 @@ _HASH_KEY = secrets.token_bytes(16)
 
 @dataclass(frozen=True, repr=False)
 class Location:
-    """Files below one URL.
+    """Files below one URL, shown as its `address` and the names of its options.
 
-    Shown as its `address` and the names of its options.
-
-    Parameters
-    ----------
-    secret_url : str
-        A local folder or any fsspec URL, with the password that may be in it: to be opened, never
-        to be shown.
-    options : StorageOptions
-        Arguments of the file system, as fsspec takes them.
+    `secret_url` may hold a password: it is to be opened, never to be shown. `options` are arguments
+    of the file system, as fsspec takes them.
     """
 
     secret_url: str
@@ -106,7 +99,7 @@ class Location:
                 return Site(url, options)
             fs, root = fsspec.core.url_to_fs(url, **options)
         except Exception as error:
-            failed = InputError(f"cannot open {self}: {self.scrub(str(error))}")
+            failed = InputError(f"cannot open {self}: {self._explain.scrub(str(error))}")
             misused = self._explain.misuse(error, self.address)
             raise (misused or failed) from self._explain.safe(error)
         return (Folder if isinstance(fs, LocalFileSystem) else Storage)(fs, root)
@@ -151,10 +144,6 @@ class Location:
         """Make the error that permission is denied to a file, or to the location."""
         return self._explain.refusal(name)
 
-    def scrub(self, text: str) -> str:
-        """Cut the secrets of this location, and of any URL, from somebody else's sentence."""
-        return self._explain.scrub(text)
-
     def listing(self, folder: str = "") -> list[Entry]:
         """List a folder, files and others; raise FileNotFoundError if there is none."""
         return self._try(folder, lambda: list(self.storage.entries(folder)))
@@ -170,12 +159,8 @@ class Location:
     def entries_named(self, names: Iterable[str]) -> list[Entry]:
         """Describe those of some files that exist, by asking for each, a few at a time.
 
-        The fingerprint of one that we may not read is its refusal.
-
-        Raises
-        ------
-        InputError
-            When we may read none of them.
+        The fingerprint of one that we may not read is its refusal; if that is all of them, an
+        `InputError` is raised.
         """
 
         def describe(name: str) -> Entry:
@@ -217,21 +202,10 @@ class Location:
     def fetch(
         self, entry: Entry, path: str | None = None, *, allocate: Allocate = allocate_new
     ) -> Any:
-        """Read a whole file, the one that was listed and no other.
+        """Read a whole file; raise `JobError` if it changed since it was listed or arrives damaged.
 
-        Parameters
-        ----------
-        entry : Entry
-            The file as it was listed.
-        path : str, optional
-            Its name with folders, if it is not directly below the location.
-        allocate : callable
-            Gives the memory that a local file is read into.
-
-        Raises
-        ------
-        JobError
-            When the file is no longer what was listed, or never arrives whole.
+        `path` is its name with folders, if it is not directly below the location. A local file is
+        read into the memory that `allocate` gives.
         """
         path = path or entry.name
 
@@ -246,13 +220,7 @@ class Location:
     def fetch_range(
         self, entry: Entry, start: int, stop: int, *, allocate: Allocate = allocate_new
     ) -> Any:
-        """Read bytes `start` to `stop` of a file that was listed; only their number is checked.
-
-        Raises
-        ------
-        JobError
-            When the file is no longer what was listed, or the range never arrives whole.
-        """
+        """Read bytes `start` to `stop` of a file, as `fetch` does; only their number is checked."""
 
         def request() -> Any:
             data = self._read(entry.name, entry, start, stop, allocate)
@@ -273,26 +241,14 @@ class Location:
     def write(self, name: str, data: Any, *, stamp: Fingerprint | None = None) -> None:
         """Write a whole file; a reader finds either the old one or the new one.
 
-        Parameters
-        ----------
-        name : str
-            Its name below the location.
-        data : bytes-like
-            Its content.
-        stamp : mapping, optional
-            Replace only the file that has this stamp. A bucket checks that itself; elsewhere
-            another writer may still slip in between.
-
-        Raises
-        ------
-        JobError
-            When the file there has another stamp.
+        With a `stamp`, only the file that has it is replaced, else `JobError` is raised. A bucket
+        checks that itself; elsewhere another writer may still slip in between.
         """
         try:
             self._try(name, lambda: self.storage.write(name, data, stamp), "written")
         except FileNotFoundError as error:
             raise InputError(
-                f"cannot write to {self}: {self.scrub(str(error))}; make the bucket first"
+                f"cannot write to {self}: {self._explain.scrub(str(error))}; make the bucket first"
             ) from error
 
     def stamp(self, name: str) -> Fingerprint:

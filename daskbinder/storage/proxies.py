@@ -1,9 +1,9 @@
-"""The proxies that the environment names, for requests of aiohttp: to sites and to buckets.
+"""The proxies that the environment names, for requests of aiohttp to sites and buckets.
 
-``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` mean what they mean to curl; no host
-is spared, loopback neither, unless ``NO_PROXY`` names it. aiohttp's own ``trust_env`` would also
-send each host what ~/.netrc holds for it: nobody who names a proxy asked for that, and requests
-that already have a token fail of it. Who wants it says so, by a storage option.
+``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` mean what they mean to curl: no host
+is exempt, not even loopback, unless ``NO_PROXY`` names it. aiohttp's own ``trust_env`` is not used:
+it would also send each host its password in ~/.netrc, and requests with a token fail of that. A
+storage option may still turn it on.
 """
 
 from base64 import b64encode
@@ -19,23 +19,20 @@ from daskbinder.errors import InputError
 _SCHEMES = ("http", "https")
 _WANTS_USER, _FORBIDDEN = 407, 403
 _OWN = {"proxy", "trust_env", "middlewares"}
-"""Arguments of a session by which a user says which proxies there are."""
+"""Arguments of a session by which a user chooses proxies."""
 
 
 def heeding_proxies(session: Mapping[str, Any]) -> dict[str, Any]:
-    """Add to the arguments of a session that it heeds the environment, unless they say what to."""
+    """Have a session use the proxies of the environment, unless its arguments choose others."""
     if not isinstance(session, Mapping):
         raise TypeError("arguments of a session are names and values")
     return dict(session) if _OWN & session.keys() else {"middlewares": (_send,), **session}
 
 
 def proxy_of(url: URL) -> tuple[URL, dict[str, str]] | None:
-    """Find the proxy for a URL, and the headers that it takes; None if there is none.
+    """Proxy for a URL and the headers that it takes; None if there is none.
 
-    Raises
-    ------
-    InputError
-        When the environment names one that cannot be used.
+    Raises `InputError` when the environment names one that cannot be used.
     """
     host = url.host or ""
     if proxy_bypass(host) or proxy_bypass(f"{host}:{url.port}"):
@@ -51,7 +48,7 @@ def proxy_of(url: URL) -> tuple[URL, dict[str, str]] | None:
     if proxy.scheme not in _SCHEMES or not proxy.host:  # not shown: a password may be in it
         raise InputError(
             f"{_variable(url)} names no proxy that can be used; write http://HOST:PORT or "
-            "http://USER:PASSWORD@HOST:PORT, with signs of a password as %2F for /"
+            "http://USER:PASSWORD@HOST:PORT, with special characters of a password as %2F for /"
         )
     if proxy.user is None:
         return proxy, {}
@@ -60,11 +57,11 @@ def proxy_of(url: URL) -> tuple[URL, dict[str, str]] | None:
 
 
 async def _send(request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
-    """Send a request, also each that a redirect leads to, through the proxy for its URL."""
-    found = None if request.proxy else proxy_of(request.url)
-    if found is None:
+    """Send a request, or one that a redirect leads to, through the proxy for its URL."""
+    chosen = None if request.proxy else proxy_of(request.url)
+    if chosen is None:
         return await send(request)
-    proxy, headers = found
+    proxy, headers = chosen
     if request.url.scheme == "http":  # the proxy reads the request itself
         request.update_proxy(proxy, None, None)
         request.headers.update(headers)
@@ -82,7 +79,7 @@ async def _send(request: ClientRequest, send: ClientHandlerType) -> ClientRespon
 
 
 def _raise_refusal(status: int, url: URL, proxy: URL) -> None:
-    """Tell what a user can do about the answer of a proxy that lets nothing through."""
+    """Raise what a user can do about a proxy that refuses a request."""
     if status == _WANTS_USER:
         raise InputError(
             f"the proxy {proxy.origin()} wants a user and a password; "
@@ -96,5 +93,5 @@ def _raise_refusal(status: int, url: URL, proxy: URL) -> None:
 
 
 def _variable(url: URL) -> str:
-    """Name of the variable that decides."""
+    """Environment variable that names the proxy for a URL."""
     return f"{url.scheme.upper()}_PROXY" if getproxies().get(url.scheme) else "ALL_PROXY"

@@ -35,15 +35,7 @@ class Damaged(Exception):
 
 
 class Explainer:
-    """Explains errors of a file system in one sentence, without its secrets.
-
-    Parameters
-    ----------
-    secret_url : str
-        Where the files are, with the password that may be in it.
-    options : mapping
-        Arguments of the file system.
-    """
+    """Explains errors of a file system in one sentence, without the secrets of its location."""
 
     def __init__(self, secret_url: str, options: Mapping[str, Any]) -> None:
         self.secret_url, self.options = secret_url, options
@@ -101,25 +93,15 @@ def with_retries(
 ) -> T:
     """Make a request, again while it may yet succeed.
 
-    Parameters
-    ----------
-    request : callable
-        What to do.
-    storage : Storage
-        Which storage it asks.
-    explain : Explainer
-        Explains its errors.
-    name : str
-        The file it is about; empty for the location itself.
-    verb : str
-        What happens to the file: ``"read"``, ``"written"`` or ``"removed"``.
+    `name` is the file it is about, empty for the location itself; `verb` says what happens to it:
+    ``"read"``, ``"written"`` or ``"removed"``.
 
     Raises
     ------
     InputError, JobError
         In one sentence, when it fails for good.
     OSError
-        As the system raised it, when trying again cannot help.
+        As the system raised it but without secrets, when trying again cannot help.
     """
     where = explain.where(name)
     for attempt in range(1, ATTEMPTS + 1):

@@ -35,7 +35,7 @@ MAX_DEPTH = 2000  # that lines are drawn with
 MAX_REJECTS = 100
 TEXT_BYTES = 200
 BOM = b"\xef\xbb\xbf"
-FEDERATION = Path(__file__).parents[1] / "daskbinder" / "model" / "federation.toml"
+FEDERATION = Path(__file__).parents[2] / "daskbinder" / "model" / "federation.toml"
 
 EPOCH = date(1970, 1, 1)
 MICROSECOND = timedelta(microseconds=1)

@@ -10,9 +10,8 @@ from datetime import date, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from oracle import DAY, Oracle, dates, label, member_of
-
 from daskbinder.redaction import without_secrets
+from support.oracle import DAY, Oracle, dates, label, member_of
 
 WORD = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 HEX = "0123456789abcdef"

@@ -11,7 +11,8 @@ from datetime import date, timedelta
 from typing import Any
 
 from hypothesis import strategies as st
-from strategies import (
+
+from support.strategies import (
     LAYOUTS,
     SCRAPS,
     hostile_lines,

@@ -1,4 +1,7 @@
-"""The structure of a package as numbers: ``python tests/structure.py [FOLDER]`` prints them."""
+"""The structure of a package as numbers.
+
+``python tests/support/structure.py [FOLDER]`` prints them.
+"""
 
 import ast
 import sys
@@ -6,8 +9,22 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[1] / "daskbinder"
+PACKAGE = Path(__file__).parents[2] / "daskbinder"
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+# which folder or module at the top stands on which stage; imports point to lower ones
+STAGES = [
+    ["_version", "errors", "redaction", "text"],
+    ["model", "storage"],
+    ["counting", "plots"],
+    ["archive"],
+    ["cluster", "dataset"],
+    ["answers", "pipeline"],
+    ["pages"],
+    ["cli"],
+    ["__init__", "__main__"],
+]
+STAGE = {room: stage for stage, rooms in enumerate(STAGES) for room in rooms}
 
 
 @dataclass(frozen=True)
@@ -79,12 +96,21 @@ def length(function: Function) -> int:
     return (function.end_lineno or 0) - function.lineno + 1 - said
 
 
-def is_typed(function: Function) -> bool:
-    """Whether every argument and the result have a type."""
+def _arguments(function: Function) -> list[ast.arg]:
     of = function.args
     arguments = [*of.posonlyargs, *of.args, *of.kwonlyargs, of.vararg, of.kwarg]
-    named = [one for one in arguments if one is not None and one.arg not in ("self", "cls")]
-    return function.returns is not None and all(one.annotation is not None for one in named)
+    return [one for one in arguments if one is not None and one.arg not in ("self", "cls")]
+
+
+def parameters(function: Function) -> int:
+    """How many parameters a function has."""
+    return len(_arguments(function))
+
+
+def is_typed(function: Function) -> bool:
+    """Whether every argument and the result have a type."""
+    typed = all(one.annotation is not None for one in _arguments(function))
+    return typed and function.returns is not None
 
 
 def circular(found: dict[str, Module]) -> list[str]:

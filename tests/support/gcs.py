@@ -1,7 +1,7 @@
 """A loopback server with faults, and on it the part of Google's storage API that gcsfs speaks.
 
-`python tests/gcs.py FOLDER` serves the files of a folder as the bucket ``archive`` and prints the
-port; it ends with its standard input.
+`python tests/support/gcs.py FOLDER` serves the files of a folder as the bucket ``archive`` and
+prints the port; it ends with its standard input.
 """
 
 import argparse

@@ -6,7 +6,8 @@ from hashlib import sha1
 from pathlib import Path
 
 from aiohttp import web
-from gcs import Server, ranged
+
+from support.gcs import Server, ranged
 
 
 @dataclass

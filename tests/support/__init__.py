@@ -1,0 +1,1 @@
+"""What tests share: servers and hosts with faults, makers of archives, independent counts."""

@@ -1,0 +1,59 @@
+"""Runs commands of the program, as a shell does or inside this process."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from daskbinder.cli import main
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = [sys.executable, "-m", "daskbinder"]
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """Return this process's environment, with the package to test and some variables more."""
+    return os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "100"} | variables
+
+
+def execute(
+    *words: object, cwd: Path = ROOT, timeout: float = 120, **variables: str
+) -> subprocess.CompletedProcess[bytes]:
+    """Run any program to its end and keep what it prints, whatever its exit code."""
+    return subprocess.run(
+        [str(word) for word in words],
+        capture_output=True,
+        cwd=cwd,
+        timeout=timeout,
+        env=environment(**variables),
+        check=False,
+    )
+
+
+def command(
+    *words: object, cwd: Path = ROOT, timeout: float = 120, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    r"""Run a command of daskbinder; its output is decoded from UTF-8, with every \r as it is."""
+    return _decoded(execute(*PROGRAM, *words, cwd=cwd, timeout=timeout, **variables))
+
+
+def python(
+    code: str, *words: object, cwd: Path = ROOT, timeout: float = 120, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run some code in a new Python process."""
+    words = (sys.executable, "-c", code, *words)
+    return _decoded(execute(*words, cwd=cwd, timeout=timeout, **variables))
+
+
+def invoke(*words: object) -> str:
+    """Run a command in this process; it must succeed. Return what it printed to standard output."""
+    ended = CliRunner().invoke(main, [str(word) for word in words])
+    assert ended.exit_code == 0, ended.output
+    return ended.stdout
+
+
+def _decoded(ended: subprocess.CompletedProcess[bytes]) -> subprocess.CompletedProcess[str]:
+    printed = [output.decode() for output in (ended.stdout, ended.stderr)]
+    return subprocess.CompletedProcess(ended.args, ended.returncode, *printed)
