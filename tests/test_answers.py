@@ -11,19 +11,19 @@ from typing import Any
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from conftest import MakeArchive, MakeLaunch
 from distributed import Client
-from support.census import Named, identity, tables, visits
-from support.commands import invoke, python
-from support.oracle import Oracle, member_of, read_archive
 
 import daskbinder as db
+from conftest import MakeArchive, MakeLaunch
 from daskbinder import answers
 from daskbinder.cli import main
 from daskbinder.pages.content import PageContent
 from daskbinder.pages.data import PageData
 from daskbinder.pages.figures import FIGURES
 from daskbinder.pages.filters import Filters
+from support.census import Named, identity, tables, visits
+from support.commands import invoke, python
+from support.oracle import Oracle, member_of, read_archive
 
 HEX = "256c3ad937af9ec7d4c65a29e5b6d454"
 SPECS = (

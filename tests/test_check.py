@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from conftest import MakeArchive, MakeLaunch
 from distributed import Client
-from support.commands import command
 
 import daskbinder as db
+from conftest import MakeArchive, MakeLaunch
 from daskbinder.cli import main
+from support.commands import command
 
 FIRST = date(2021, 2, 26)
 ROLLUP = "rollups/monthly/by-day/2021-03.parquet"

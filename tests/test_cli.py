@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import MakeArchive, MakeLaunch
-from support.commands import PROGRAM, ROOT, command, environment, python
 
 import daskbinder as db
+from conftest import MakeArchive, MakeLaunch
+from support.commands import PROGRAM, ROOT, command, environment, python
 
 
 def sentence(ended: subprocess.CompletedProcess[str], code: int) -> str:

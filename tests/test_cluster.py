@@ -18,17 +18,17 @@ from typing import Any
 import dask
 import psutil
 import pytest
-from conftest import MakeArchive, MakeLaunch, check_same, documented
 from distributed import Client
 from distributed.security import Security
-from support.commands import command, python
-from support.machines import Machines, machines
 
 import daskbinder as db
+from conftest import MakeArchive, MakeLaunch, check_same, documented
 from daskbinder.cluster import connect, preflight
 from daskbinder.cluster.execution import compute
 from daskbinder.cluster.managers import read_specification
 from daskbinder.cluster.probe import check_scheduler, is_exposed
+from support.commands import command, python
+from support.machines import Machines, machines
 
 ROOT = Path(__file__).parents[1]
 LOCAL = {"memory_limit": "4GiB"}

@@ -9,12 +9,12 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from conftest import MakeArchive, MakeLaunch
-from support import structure
-from support.commands import python
 
 import daskbinder as db
+from conftest import MakeArchive, MakeLaunch
 from daskbinder import answers, cluster, plots
+from support import structure
+from support.commands import python
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text("utf-8")

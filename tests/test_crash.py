@@ -10,13 +10,13 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from conftest import MakeLaunch, Report
 from distributed import Client
+
+import daskbinder as db
+from conftest import MakeLaunch, Report
 from support import runs
 from support.disk import disk, ends, wait_for_threads
 from support.histories import Writer, data, facts
-
-import daskbinder as db
 
 CRASHES = int(os.environ.get("DASKBINDER_CRASHES", "9"))
 FIRST = date(2021, 1, 31)

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from support.commands import execute
-from support.structure import STAGE
 
 import daskbinder
 from daskbinder import answers, plots
 from daskbinder.cli import main
+from support.commands import execute
+from support.structure import STAGE
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

@@ -7,14 +7,14 @@ from typing import Any
 
 import aiohttp
 import pytest
-from conftest import check_same
 from distributed import Client
-from support import runs
-from support.gcs import FakeGCS, Fault, served
 
 import daskbinder as db
+from conftest import check_same
 from daskbinder.storage import checksums
 from daskbinder.storage.location import Location
+from support import runs
+from support.gcs import FakeGCS, Fault, served
 
 DAYS = 8
 URL = "gs://archive"

@@ -22,19 +22,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from conftest import MakeArchive, MakeLaunch, Report, needs
 from distributed import Client, default_client
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import runs
-from support.commands import command
-from support.disk import wait_for_threads
 
 import daskbinder as db
+from conftest import MakeArchive, MakeLaunch, Report, needs
 from daskbinder.cli import main
 from daskbinder.dataset.layout import is_output
 from daskbinder.model.windows import GRAINS, KINDS, window_of
 from daskbinder.pipeline import run as job
+from support import runs
+from support.commands import command
+from support.disk import wait_for_threads
 
 HOSTILE = int(os.environ.get("DASKBINDER_HOSTILE", "25"))
 VICTIM = "victim/precious.txt"

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import check_same, documented
-from support.hosts import Host, Hosts, dask, permitted
 
 import daskbinder as db
+from conftest import check_same, documented
+from support.hosts import Host, Hosts, dask, permitted
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("ip") is None, reason="needs ip"),

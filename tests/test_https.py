@@ -6,16 +6,16 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from conftest import check_same
 from distributed import Client
-from support import runs
-from support.gcs import Fault
-from support.web import FakeSite
 
 import daskbinder as db
+from conftest import check_same
 from daskbinder.archive.dayfiles import list_day_files
 from daskbinder.model.hub import MYBINDER
 from daskbinder.storage.location import Location
+from support import runs
+from support.gcs import Fault
+from support.web import FakeSite
 
 TODAY = date(2021, 3, 10)
 FIRST = date(2021, 2, 20)

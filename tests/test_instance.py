@@ -9,13 +9,10 @@ from shutil import copy
 import holoviews as hv
 import pytest
 from click.testing import CliRunner
-from conftest import MakeArchive, MakeLaunch
 from distributed import Client
-from support.commands import invoke
-from support.histories import data, equals_a_rebuild
-from support.web import FakeSite
 
 import daskbinder as db
+from conftest import MakeArchive, MakeLaunch
 from daskbinder import answers
 from daskbinder.cli import main
 from daskbinder.model.hub import MYBINDER
@@ -24,6 +21,9 @@ from daskbinder.pages.data import PageData
 from daskbinder.pages.figures import FIGURES
 from daskbinder.pages.filters import Filters
 from daskbinder.pages.report import render
+from support.commands import invoke
+from support.histories import data, equals_a_rebuild
+from support.web import FakeSite
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 FIRST = date(2022, 2, 27)

@@ -19,22 +19,22 @@ import psutil
 import pytest
 from bokeh.embed import components
 from bokeh.resources import Resources
-from conftest import MakeArchive, MakeLaunch, Report, needs
 from distributed import Client
 from playwright.sync_api import Browser, Page, sync_playwright
-from support import runs
-from support.commands import PROGRAM, ROOT, command, environment, execute
-from support.names import MARKUP, NAMES, events
-from support.names import count as count_names
 
 import daskbinder as db
 from benchmarks.look import ARGUMENTS, FIGURES, INTERACTIONS
+from conftest import MakeArchive, MakeLaunch, Report, needs
 from daskbinder import answers, plots
 from daskbinder.archive.sample import write_sample
 from daskbinder.model.hub import MYBINDER
 from daskbinder.pages.data import PageData
 from daskbinder.pages.report import render
 from daskbinder.plots.timeseries import labels
+from support import runs
+from support.commands import PROGRAM, ROOT, command, environment, execute
+from support.names import MARKUP, NAMES, events
+from support.names import count as count_names
 
 pytestmark = needs("chromium")
 

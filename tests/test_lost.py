@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MakeArchive, MakeLaunch
 from distributed import Client
+
+import daskbinder as db
+from conftest import MakeArchive, MakeLaunch
+from daskbinder.model.hub import MYBINDER
+from daskbinder.pipeline import run as job
+from daskbinder.storage.http import Site
 from support.commands import command
 from support.gcs import Fault, served
 from support.runs import run
 from support.web import FakeSite
-
-import daskbinder as db
-from daskbinder.model.hub import MYBINDER
-from daskbinder.pipeline import run as job
-from daskbinder.storage.http import Site
 
 FIRST = date(2021, 2, 24)
 DAYS = 9

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, check_same, documented
 from distributed import LocalCluster
-from support import managers
-from support.commands import command
 
 import daskbinder as db
+from conftest import ROOT, check_same, documented
+from support import managers
+from support.commands import command
 
 pytestmark = pytest.mark.slow
 run = partial(command, "run", timeout=180)

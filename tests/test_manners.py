@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from conftest import MakeArchive, MakeLaunch
 from distributed import Client
+
+import daskbinder as db
+from conftest import MakeArchive, MakeLaunch
 from support.commands import PROGRAM, environment, execute, execute_bytes, python
 from support.gcs import FakeGCS
 from support.web import FakeSite
-
-import daskbinder as db
 
 NAME = "https://example.org/\u00fcn\u00ef/\u65e5\u672c"
 SPEC = NAME.replace(":", "%3A").replace("/", "%2F") + "/main"

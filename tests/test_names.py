@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MakeArchive, MakeLaunch, Report
 from distributed import Client
 from hypothesis import given
 from hypothesis import strategies as st
-from support import commands
-from support.names import LONG, NAMES, count, events
 
 import daskbinder as db
+from conftest import MakeArchive, MakeLaunch, Report
 from daskbinder.model.hub import MYBINDER
 from daskbinder.text import EMPTY, readable, visible
+from support import commands
+from support.names import LONG, NAMES, count, events
 
 command = partial(commands.command, COLUMNS="400", PYTHONUTF8="1")
 STEERS = "\x1b[2J\x1b]0;pwned\x07\x9b31m\u202e\u2066\u200f\u2028\r\x08"

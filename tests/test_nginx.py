@@ -9,13 +9,13 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from conftest import check_same, needs
 from distributed import Client
-from support.commands import command
 
 import daskbinder as db
+from conftest import check_same, needs
 from daskbinder.archive.reading import Part, read_part
 from daskbinder.model.hub import MYBINDER
+from support.commands import command
 
 pytestmark = needs("nginx", "openssl")
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 import yaml
-from support.commands import execute
 
 from daskbinder._version import __version__
+from support.commands import execute
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = {

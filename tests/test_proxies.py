@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+import daskbinder as db
 from conftest import needs
+from daskbinder.storage.location import Location
 from support.commands import command
 from support.gcs import FakeGCS
 from support.proxy import Proxy
 from support.web import FakeSite
-
-import daskbinder as db
-from daskbinder.storage.location import Location
 
 ROOT = Path(__file__).parents[1]
 SECRET = "s3cr3t%2Fword"

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from conftest import MakeLaunch
 from distributed import Client
 from hypothesis import example, given
 from hypothesis import strategies as st
-from support.commands import invoke
 
 import daskbinder as db
+from conftest import MakeLaunch
 from daskbinder import answers
 from daskbinder.answers.export import badge, safe_name
 from daskbinder.cli import main
+from support.commands import invoke
 
 FIRST = date(2021, 1, 30)
 HOSTILE = "../../../etc/passwd"

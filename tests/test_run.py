@@ -11,17 +11,17 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import MakeArchive, MakeLaunch
 from distributed import Client
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+
+import daskbinder as db
+from conftest import MakeArchive, MakeLaunch
 from support.census import tables
 from support.commands import command
 from support.oracle import GRAINS, SCHEMA, WINDOWS, Oracle, read_archive, read_body
 from support.readers import read_by_the_kernel, rows
 from support.strategies import archives, bodies, plain
-
-import daskbinder as db
 
 MICROS = "epoch_us(timestamp) as micros"
 KEY = "schema, version, provider, spec, status, origin, build_token, request_origin"

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from distributed import Client
-from support.commands import ROOT, command, python
-from support.gcs import Fault, served
 
 import daskbinder as db
 from daskbinder.cli import main
 from daskbinder.storage import retry
+from support.commands import ROOT, command, python
+from support.gcs import Fault, served
 
 DOCS = (ROOT / "docs" / "shell.md").read_text("utf-8")
 LINE = re.compile(r"[\d-]{10} [\d:,]{12} ([A-Z]+) (daskbinder(?:\.\w+)+): (.*)")
