@@ -850,7 +850,7 @@ def test_all_of_a_visitor_who_left_is_given_back(winter: Path, browser: Browser)
         return int(process.stdout.readline())  # type: ignore[union-attr]
 
     def comes_to(wanted: Callable[[int], bool]) -> bool:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90  # a broken connection is noticed after half a minute
         while not wanted(count()) and time.monotonic() < deadline:
             time.sleep(0.2)
         return wanted(count())
