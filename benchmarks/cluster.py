@@ -16,17 +16,11 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
-from datetime import date, timedelta
 from typing import Any
 
-from dask.base import collections_to_expr
 from distributed import Client
-from distributed.protocol import serialize, to_serialize
-from distributed.utils import nbytes
 
 import daskbinder as db
-from benchmarks.data import START
-from daskbinder.archive.dayfiles import DayFile
 from daskbinder.cluster import connect
 
 PORT = 8786
@@ -144,38 +138,6 @@ def memory(data: str, limits: list[str], workers: int, threads: int) -> None:
     assert len(launches) == 1, launches
 
 
-def plan(numbers: list[int]) -> None:
-    """Plan runs over day files that are not there; tell how long it takes and what is sent."""
-    print("| day files | GB | seconds | CPU s | tasks | graph MB |")
-    print("|---|---|---|---|---|---|")
-    for number in numbers:
-        with tempfile.TemporaryDirectory() as folder:
-            archive = db.Archive(folder)
-            archive.files = tuple(
-                DayFile(
-                    name=f"events-{day}.jsonl",
-                    size=5_000_000 + i,
-                    fingerprint={"generation": f"{i:016}"} | _MARKS,
-                    date=day,
-                )
-                for i, day in enumerate(_days(number))
-            )
-            began, cpu = time.perf_counter(), time.process_time()
-            planned = db.plan(archive, f"{folder}/out")
-            seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
-            sent = serialize(to_serialize(collections_to_expr(list(planned.outputs))))
-            size = sum(map(nbytes, [sent[0], *sent[1]]))
-        print(
-            f"| {number:,} | {planned.bytes / 1e9:,.0f} | {seconds:.1f} | {cpu:.1f} "
-            f"| {planned.n_tasks:,} | {size / 1e6:.2f} |",
-            flush=True,
-        )
-
-
-def _days(number: int) -> list[date]:
-    return [START + timedelta(days=i) for i in range(number)]
-
-
 def _say(line: str) -> None:
     print(line, file=sys.stderr)
 
@@ -192,8 +154,6 @@ def main() -> None:
     of_memory.add_argument("--limits", nargs="+", default=["512MiB", "1GiB", "4GiB"])
     of_memory.add_argument("--workers", type=int, default=2)
     of_memory.add_argument("--threads", type=int, default=1)
-    of_plan = kinds.add_parser("plan")
-    of_plan.add_argument("--files", type=int, nargs="+", default=[1_000, 1_000_000])
     of_one = kinds.add_parser("one")
     for name, kind in (("where", str), ("number", int), ("data", str), ("dest", str)):
         of_one.add_argument(name, type=kind)

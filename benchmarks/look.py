@@ -93,7 +93,7 @@ def measure(page: Page, address: str) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure and print; exit 1 when something takes longer than it may."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("dest")
     parser.add_argument("--repeat", type=int, default=3)

@@ -67,10 +67,11 @@ def plural(n: int, noun: str) -> str:
 
     Examples
     --------
-    >>> plural(1, "day"), plural(1_305, "day")
-    ('1 day', '1,305 days')
+    >>> plural(1, "day"), plural(1_305, "repository")
+    ('1 day', '1,305 repositories')
     """
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+    many = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
+    return f"{n:,} {noun if n == 1 else many}"
 
 
 def number(value: float) -> str:

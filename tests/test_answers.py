@@ -1,8 +1,6 @@
 """Every answer is that of a plain count over the launches, and all answers agree."""
 
 import json
-import subprocess
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -13,18 +11,19 @@ from typing import Any
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from conftest import MakeArchive, MakeLaunch
 from distributed import Client
-from support.census import Named, identity, tables, visits
-from support.oracle import Oracle, member_of, read_archive
 
 import daskbinder as db
+from conftest import MakeArchive, MakeLaunch
 from daskbinder import answers
 from daskbinder.cli import main
 from daskbinder.pages.content import PageContent
 from daskbinder.pages.data import PageData
 from daskbinder.pages.figures import FIGURES
 from daskbinder.pages.filters import Filters
+from support.census import Named, identity, tables, visits
+from support.commands import invoke, python
+from support.oracle import Oracle, member_of, read_archive
 
 HEX = "256c3ad937af9ec7d4c65a29e5b6d454"
 SPECS = (
@@ -337,47 +336,41 @@ def test_what_cannot_be_asked_is_one_sentence(
 # The commands -----------------------------------------------------------------------------------
 
 
-def asked(*words: object) -> str:
-    ended = CliRunner().invoke(main, [str(word) for word in words], env={"COLUMNS": "120"})
-    assert ended.exit_code == 0, ended.output
-    return ended.stdout
-
-
 def test_commands_say_what_the_interface_says(dest: Path, rollups: db.Rollups) -> None:
-    found = json.loads(asked("top", dest, "--by", "org", "-n", 3, "--json"))
+    found = json.loads(invoke("top", dest, "--by", "org", "-n", 3, "--json"))
     assert found["rows"] == answers.top(rollups, "org", n=3).to_dict("records")
-    found = json.loads(asked("repo", dest, "owner/name", "--json"))
+    found = json.loads(invoke("repo", dest, "owner/name", "--json"))
     same = answers.repository(rollups, "owner/name")
     assert (found["total"], found["rank"]) == (same.total, same.rank)
     assert sum(row["n"] for row in found["series"]) == same.total
-    found = json.loads(asked("members", dest, "--quarter", "2021q1", "--json"))
+    found = json.loads(invoke("members", dest, "--quarter", "2021q1", "--json"))
     frame = answers.members(rollups, "quarter")
     wanted = frame[frame["period"] == "2021Q1"]
     assert [(row["member"], row["n"]) for row in found["rows"]] == plain(wanted[["member", "n"]])
 
 
 def test_tables_are_for_people(dest: Path) -> None:
-    table = asked("top", dest)
+    table = invoke("top", dest)
     assert "Owner/Name" in table
     assert "\x1b" not in table
     assert "\\x1b[31mred" in table
-    shown = asked("repo", dest, "owner/name")
+    shown = invoke("repo", dest, "owner/name")
     assert "Owner/Name" in shown
     assert "█" in shown
     assert "feature/x" in shown
-    table = asked("members", dest, "--year", 2021)
+    table = invoke("members", dest, "--year", 2021)
     assert "2020" not in table
     assert "ovh" in table
 
 
 def test_csv_holds_no_formula(dest: Path) -> None:
-    rows = asked("top", dest, "--csv").splitlines()
+    rows = invoke("top", dest, "--csv").splitlines()
     assert rows[0] == "provider,repository,n,share"
     assert any(row.startswith("GitHub,'=cmd|' /C calc'!A0,") for row in rows)
-    days = asked("repo", dest, "owner/name", "--csv").splitlines()
+    days = invoke("repo", dest, "owner/name", "--csv").splitlines()
     assert days[0] == "date,n"
     assert sum(int(row.split(",")[1]) for row in days[1:]) > 0
-    years = asked("members", dest, "--by", "year", "--csv").splitlines()
+    years = invoke("members", dest, "--by", "year", "--csv").splitlines()
     assert years[0] == "period,member,n,share,change"
     assert len(years) > 2
 
@@ -399,7 +392,8 @@ def test_commands_need_nothing_heavy(dest: Path, heavy: str) -> None:
             f"import sys; from daskbinder.cli import main; main({words}, standalone_mode=False); "
             f"assert {heavy!r} not in sys.modules"
         )
-        subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+        ended = python(code)
+        assert ended.returncode == 0, ended.stderr
 
 
 def test_pandas_is_there_for_who_asks_after_a_command(dest: Path) -> None:
@@ -408,7 +402,8 @@ def test_pandas_is_there_for_who_asks_after_a_command(dest: Path) -> None:
         "import daskbinder as db; from daskbinder import answers\n"
         f"assert len(answers.top(db.open({str(dest)!r}))) > 5"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+    ended = python(code)
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_days_before_1970_are_days_like_any_other(

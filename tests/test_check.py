@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 import zlib
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -15,11 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from conftest import MakeArchive, MakeLaunch
 from distributed import Client
 
 import daskbinder as db
+from conftest import MakeArchive, MakeLaunch
 from daskbinder.cli import main
+from support.commands import command
 
 FIRST = date(2021, 2, 26)
 ROLLUP = "rollups/monthly/by-day/2021-03.parquet"
@@ -344,7 +343,6 @@ def test_another_copy_of_the_source_is_compared_by_size(
 
 
 def test_the_command_ends_with_its_code(dest: Path) -> None:
-    words = [sys.executable, "-m", "daskbinder", "check", str(dest)]
-    assert subprocess.run(words, stdout=subprocess.DEVNULL, check=False).returncode == 0
+    assert command("check", dest).returncode == 0
     (dest / ROLLUP).unlink()
-    assert subprocess.run(words, stdout=subprocess.DEVNULL, check=False).returncode == 1
+    assert command("check", dest).returncode == 1

@@ -11,15 +11,15 @@ import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
-from conftest import MakeArchive
 from distributed import Client
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+
+import daskbinder as db
+from conftest import MakeArchive
 from support.notebook import GRAINS, KEY, as_rows, grouped, notebook
 from support.oracle import SCHEMA, Oracle, dates, days_of, read_archive
 from support.strategies import archives
-
-import daskbinder as db
 
 DAY = timedelta(days=1)
 SWITCHES = {

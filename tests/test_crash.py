@@ -6,20 +6,23 @@
 import os
 import shutil
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
-from conftest import MakeLaunch, Report
 from distributed import Client
-from support.disk import disk, ends, wait_for_threads
-from support.histories import Writer, data, facts
 
 import daskbinder as db
+from conftest import MakeLaunch, Report
+from support import runs
+from support.disk import disk, ends, wait_for_threads
+from support.histories import Writer, data, facts
 
 CRASHES = int(os.environ.get("DASKBINDER_CRASHES", "9"))
 FIRST = date(2021, 1, 31)
 """Taken away, and its month with it."""
 LAST_CALLS = 6
+run = partial(runs.run, windows=["weekly", "monthly"], grains=["day"])
 """Of the manifest and after it, where most can go wrong."""
 
 
@@ -42,11 +45,6 @@ def before(launch: MakeLaunch, tmp_path_factory: pytest.TempPathFactory, client:
     writer.remove(FIRST)
     run(root / "archive", root / "new")
     return root
-
-
-def run(archive: Path, dest: Path) -> None:
-    plan = db.plan(db.Archive(archive), dest, windows=["weekly", "monthly"], grains=["day"])
-    db.run(plan)
 
 
 def read(dest: Path) -> dict[str, bytes] | None:

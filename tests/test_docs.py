@@ -1,9 +1,7 @@
 """What the pages show is true: commands, Python, SQL, links, columns, the drawing."""
 
-import os
 import re
 import shlex
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -14,11 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from support.structure import STAGE
 
 import daskbinder
 from daskbinder import answers, plots
 from daskbinder.cli import main
+from support.commands import execute
+from support.structure import STAGE
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -37,15 +36,7 @@ def fenced(page: Path, *languages: str) -> list[tuple[str, str]]:
 
 
 def run(words: list[str], folder: Path) -> str:
-    ended = subprocess.run(
-        words,
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "100"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    ended = execute(*words, cwd=folder)
     assert ended.returncode == 0, (words, ended.stderr)
     return ended.stdout
 

@@ -6,9 +6,9 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from support import structure
 
 import daskbinder as db
+from support import structure
 
 MODULES = [name for name in structure.modules() if "__" not in name]
 

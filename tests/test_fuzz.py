@@ -10,9 +10,10 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import MakeArchive, MakeLaunch, Report
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+
+from conftest import MakeArchive, MakeLaunch, Report
 from support.agreement import agree
 from support.fuzz import Writer, corpora
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import aiohttp
 import pytest
-from conftest import check_same
 from distributed import Client
-from support.gcs import FakeGCS, Fault, served
 
 import daskbinder as db
+from conftest import check_same
 from daskbinder.storage import checksums
 from daskbinder.storage.location import Location
+from support import runs
+from support.gcs import FakeGCS, Fault, served
 
 DAYS = 8
 URL = "gs://archive"
@@ -32,7 +33,7 @@ def bucket(sampled: Path) -> Iterator[FakeGCS]:
 def run(bucket: FakeGCS, dest: Path, client: Client, **options: Any) -> Path:
     wait = aiohttp.ClientTimeout(sock_connect=5, sock_read=0.5)
     storage = bucket.options | {"requests_timeout": wait}
-    db.run(db.plan(db.Archive(URL, storage_options=storage), dest, **options), client)
+    runs.run(db.Archive(URL, storage_options=storage), dest, client, **options)
     return dest
 
 

@@ -15,7 +15,6 @@ import dask
 import fsspec
 import pandas as pd
 import pytest
-from conftest import MakeArchive, MakeLaunch
 from dask.base import collections_to_expr
 from dask.sizeof import sizeof
 from distributed import Client
@@ -25,6 +24,7 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 import daskbinder as db
+from conftest import MakeArchive, MakeLaunch
 from daskbinder.archive.dayfiles import DayFile
 from daskbinder.archive.reading import Part, parts_of, read_groups
 from daskbinder.model.windows import window_of

@@ -10,7 +10,6 @@ from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
 
-from conftest import MakeEvents, Report
 from distributed import Client
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -20,10 +19,11 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from support.disk import disk, ends, wait_for_threads
-from support.histories import FIRST, Writer, data, facts
 
 import daskbinder as db
+from conftest import MakeEvents, Report
+from support.disk import disk, ends, wait_for_threads
+from support.histories import FIRST, Writer, data, facts
 
 HISTORIES = int(os.environ.get("DASKBINDER_HISTORIES", "12"))
 DAYS = st.integers(0, 12).map(lambda offset: FIRST + timedelta(days=offset))

@@ -9,12 +9,12 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +22,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from conftest import MakeArchive, MakeLaunch, Report, needs
 from distributed import Client, default_client
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.disk import wait_for_threads
 
 import daskbinder as db
+from conftest import MakeArchive, MakeLaunch, Report, needs
 from daskbinder.cli import main
 from daskbinder.dataset.layout import is_output
 from daskbinder.model.windows import GRAINS, KINDS, window_of
 from daskbinder.pipeline import run as job
+from support import runs
+from support.commands import command
+from support.disk import wait_for_threads
 
 HOSTILE = int(os.environ.get("DASKBINDER_HOSTILE", "25"))
 VICTIM = "victim/precious.txt"
+run = partial(runs.run, windows=["monthly"], grains=["day"])
 Spoil = Callable[[Path], None]
 
 
@@ -73,10 +76,6 @@ class new_world:
 
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self.root)
-
-
-def run(archive: Path, dest: Path, **options: Any) -> None:
-    db.run(db.plan(db.Archive(archive), dest, windows=["monthly"], grains=["day"], **options))
 
 
 def tree(root: Path) -> dict[str, Any]:
@@ -455,17 +454,6 @@ KINDS_OF_FILE = {
     "device": put_device,
     "folder": put_folder,
 }
-
-
-def command(*words: object) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "daskbinder", *map(str, words)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env=os.environ | {"NO_COLOR": "1"},
-    )
 
 
 @pytest.mark.parametrize("kind", KINDS_OF_FILE)

@@ -4,15 +4,14 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import check_same, documented
-from support.hosts import Host, Hosts, dask, permitted
 
 import daskbinder as db
+from conftest import check_same, documented
+from support.hosts import Host, Hosts, dask, permitted
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("ip") is None, reason="needs ip"),
@@ -59,10 +58,9 @@ class Cluster:
         asked = self.client.start("-c", code, self.address, workers, *files)
         assert asked.wait(150) == 0, asked.communicate()[1]
 
-    def run(self, source: Path, dest: Path, in_mid_run: Callable[[], object]) -> float:
+    def run(self, source: Path, dest: Path, in_mid_run: Callable[[], object]) -> None:
         """Run to the end and do something as soon as the first blocks are counted."""
         words = ("--scheduler", self.address, "--blocksize", BLOCK, *self.ours)
-        began = time.monotonic()
         run = self.client.start("-m", "daskbinder", "run", source, dest, *words)
         assert run.stderr is not None
         said = ""
@@ -75,7 +73,6 @@ class Cluster:
         assert run.returncode == 0, said + errors
         assert "warning" not in said + errors
         assert "launches" in rest
-        return time.monotonic() - began
 
 
 @pytest.fixture
@@ -148,10 +145,9 @@ def test_a_host_whose_worker_is_killed_changes_nothing(
 ) -> None:
     victim, _ = cluster.add_worker(), cluster.add_worker()
     cluster.wait_for(2)
-    seconds = cluster.run(large, tmp_path / "out", victim.processes[0].kill)
+    cluster.run(large, tmp_path / "out", victim.processes[0].kill)
     assert victim.processes[0].wait(10) == -signal.SIGKILL
     assert files_of(tmp_path / "out") == wanted
-    print(f"a worker killed in mid-run: {seconds:.1f} s")
 
 
 @pytest.mark.slow
@@ -160,9 +156,8 @@ def test_a_host_whose_link_is_cut_changes_nothing(
 ) -> None:
     victim, _ = cluster.add_worker(), cluster.add_worker()
     cluster.wait_for(2)
-    seconds = cluster.run(large, tmp_path / "out", victim.cut)
+    cluster.run(large, tmp_path / "out", victim.cut)
     assert files_of(tmp_path / "out") == wanted
-    print(f"a link cut in mid-run: {seconds:.1f} s")
 
 
 @pytest.mark.slow
@@ -172,8 +167,7 @@ def test_a_host_that_joins_late_is_used(
     cluster.add_worker()
     cluster.wait_for(1)
     late: list[Host] = []
-    seconds = cluster.run(large, tmp_path / "out", lambda: late.append(cluster.add_worker()))
+    cluster.run(large, tmp_path / "out", lambda: late.append(cluster.add_worker()))
     assert files_of(tmp_path / "out") == wanted
     sent = late[0].traffic()[1]
-    print(f"a worker that joined late: {seconds:.1f} s, it sent {sent:,} bytes")
     assert sent > 300_000  # what it counted; a worker without work says no more than hello

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from conftest import check_same
 from distributed import Client
-from support.gcs import Fault
-from support.web import FakeSite
 
 import daskbinder as db
+from conftest import check_same
 from daskbinder.archive.dayfiles import list_day_files
 from daskbinder.model.hub import MYBINDER
 from daskbinder.storage.location import Location
+from support import runs
+from support.gcs import Fault
+from support.web import FakeSite
 
 TODAY = date(2021, 3, 10)
 FIRST = date(2021, 2, 20)
@@ -39,7 +40,7 @@ def web(sampled: Path) -> Iterator[FakeSite]:
 def run(web: FakeSite, dest: Path, client: Client, blocksize: int = 1 << 26) -> Path:
     wait = {"timeout": aiohttp.ClientTimeout(sock_read=0.5)}
     archive = db.Archive(web.url, storage_options={"client_kwargs": wait}, today=TODAY)
-    db.run(db.plan(archive, dest, blocksize=blocksize), client)
+    runs.run(archive, dest, client, blocksize=blocksize)
     return dest
 
 

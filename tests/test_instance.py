@@ -9,12 +9,10 @@ from shutil import copy
 import holoviews as hv
 import pytest
 from click.testing import CliRunner
-from conftest import MakeArchive, MakeLaunch
 from distributed import Client
-from support.histories import data, equals_a_rebuild
-from support.web import FakeSite
 
 import daskbinder as db
+from conftest import MakeArchive, MakeLaunch
 from daskbinder import answers
 from daskbinder.cli import main
 from daskbinder.model.hub import MYBINDER
@@ -23,6 +21,9 @@ from daskbinder.pages.data import PageData
 from daskbinder.pages.figures import FIGURES
 from daskbinder.pages.filters import Filters
 from daskbinder.pages.report import render
+from support.commands import invoke
+from support.histories import data, equals_a_rebuild
+from support.web import FakeSite
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 FIRST = date(2022, 2, 27)
@@ -53,12 +54,6 @@ def hub(tmp_path_factory: pytest.TempPathFactory, launch: MakeLaunch) -> Path:
     return folder
 
 
-def command(*words: object) -> str:
-    ended = CliRunner().invoke(main, [str(word) for word in words])
-    assert ended.exit_code == 0, ended.output
-    return ended.output
-
-
 def test_the_example_is_counted(hub: Path, client: Client, tmp_path: Path) -> None:
     instance = db.Instance.load(hub / "hub.toml")
     archive = db.Archive(instance=instance)
@@ -83,13 +78,13 @@ def test_the_example_is_counted(hub: Path, client: Client, tmp_path: Path) -> No
 def test_commands_take_it(hub: Path, tmp_path: Path) -> None:
     option = "--instance", hub / "hub.toml"
     out = tmp_path / "out"
-    command("run", out, *option, "--workers", 1)
-    assert "0 faults" in command("check", out, hub / "archive", *option)
-    assert json.loads(command("info", *option, "--json"))["days"] == 4
-    assert "4 days fetched" in command("sync", tmp_path / "copy", *option)
+    invoke("run", out, *option, "--workers", 1)
+    assert "0 faults" in invoke("check", out, hub / "archive", *option)
+    assert json.loads(invoke("info", *option, "--json"))["days"] == 4
+    assert "4 days fetched" in invoke("sync", tmp_path / "copy", *option)
     copied = {path.name for path in (tmp_path / "copy").iterdir()}
     assert copied == {f"launches-{FIRST + timedelta(days=i)}.jsonl" for i in range(4)}
-    assert "4 days unchanged" in command("sync", tmp_path / "copy", *option)
+    assert "4 days unchanged" in invoke("sync", tmp_path / "copy", *option)
 
 
 def test_other_origins_are_other_results(hub: Path, client: Client, tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ from datetime import date
 from typing import Any
 
 import pytest
-from conftest import MakeLaunch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import MakeLaunch
 from daskbinder.model import jsontext
 from daskbinder.model.dates import day_number
 from daskbinder.model.launch import Launch, Reason, read_line

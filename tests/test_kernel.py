@@ -15,17 +15,11 @@ import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
-from conftest import MakeArchive
 from dask.sizeof import sizeof
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from support.agreement import agree
-from support.fuzz import Writer, corpora
-from support.notebook import as_rows, notebook
-from support.oracle import SCHEMA, read_archive, read_body
-from support.readers import read_by_the_kernel, rows
-from support.strategies import LAYOUTS, SINCE, archives, laid_out
 
+from conftest import MakeArchive
 from daskbinder.archive.dayfiles import list_day_files
 from daskbinder.archive.reading import parts_of
 from daskbinder.counting import kernel, scan, templates
@@ -38,6 +32,12 @@ from daskbinder.pipeline.counting_tasks import Counted, count_block, partition
 from daskbinder.pipeline.output_tasks import CarryOver, write_rollups
 from daskbinder.pipeline.request import CountRules, RunPolicy
 from daskbinder.storage.location import Location
+from support.agreement import agree
+from support.fuzz import Writer, corpora
+from support.notebook import as_rows, notebook
+from support.oracle import SCHEMA, read_archive, read_body
+from support.readers import read_by_the_kernel, rows
+from support.strategies import LAYOUTS, SINCE, archives, laid_out
 
 GRAINS = ("hour", "day")
 STEP = timedelta(days=1)

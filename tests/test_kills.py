@@ -16,12 +16,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import Report
 from distributed import Client
-from support.histories import data, facts
-from support.machines import Machines, machines
 
 import daskbinder as db
+from conftest import Report
+from support.histories import data, facts
+from support.machines import Machines, machines
 
 KILLS = int(os.environ.get("DASKBINDER_KILLS", "4"))
 WORKERS = 2

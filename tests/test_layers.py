@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import structure
-from support.structure import STAGE, STAGES
 
 import daskbinder
+from support import structure
+from support.structure import STAGE, STAGES
 
 FACES = {"answers", "cli", "cluster", "plots"}
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from conftest import MakeArchive, MakeLaunch
 from distributed import Client
-from support.gcs import FakeGCS, served
 
 import daskbinder as db
+from conftest import MakeArchive, MakeLaunch
 from daskbinder.dataset.lock import EXPIRY, locked
 from daskbinder.storage.location import Location
+from support.gcs import FakeGCS, served
 
 LOCK = "out/.daskbinder/lock"
 

@@ -3,7 +3,6 @@
 import csv
 import http.client
 import json
-import os
 import re
 import subprocess
 import sys
@@ -20,25 +19,25 @@ import psutil
 import pytest
 from bokeh.embed import components
 from bokeh.resources import Resources
-from conftest import MakeArchive, MakeLaunch, Report, needs
 from distributed import Client
 from playwright.sync_api import Browser, Page, sync_playwright
-from support.names import MARKUP, NAMES, events
-from support.names import count as count_names
 
 import daskbinder as db
-from benchmarks.look import ARGUMENTS, FIGURES
+from benchmarks.look import ARGUMENTS, FIGURES, INTERACTIONS
+from conftest import MakeArchive, MakeLaunch, Report, needs
 from daskbinder import answers, plots
 from daskbinder.archive.sample import write_sample
 from daskbinder.model.hub import MYBINDER
 from daskbinder.pages.data import PageData
 from daskbinder.pages.report import render
 from daskbinder.plots.timeseries import labels
+from support import runs
+from support.commands import PROGRAM, ROOT, command, environment, execute
+from support.names import MARKUP, NAMES, events
+from support.names import count as count_names
 
 pytestmark = needs("chromium")
 
-WORK = Path(__file__).parents[1]
-COMMAND = [sys.executable, "-m", "daskbinder"]
 HOSTILE = (
     "<img src=x onerror=pwned=1>/<b>repo<%2Fb>/master",
     "\"><script>pwned=1</script>/'x' onmouseover='pwned=1/master",
@@ -52,7 +51,7 @@ RUN = "<img src=x onerror=pwned=1>"
 
 
 def count(archive: Path, dest: Path, client: Client, instance: db.Instance = MYBINDER) -> Path:
-    db.run(db.plan(db.Archive(archive, instance=instance), dest), client)
+    runs.run(db.Archive(archive, instance=instance), dest, client)
     return dest
 
 
@@ -91,12 +90,12 @@ def hostile(
 @contextmanager
 def explorer(dest: Path) -> Iterator[tuple[str, psutil.Process]]:
     process = subprocess.Popen(
-        [*COMMAND, "explore", str(dest), "--no-browser"],
+        [*PROGRAM, "explore", str(dest), "--no-browser"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        cwd=WORK,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        cwd=ROOT,
+        env=environment(PYTHONUNBUFFERED="1"),
     )
     assert process.stdout is not None
     try:
@@ -514,7 +513,7 @@ def test_nothing_that_strangers_wrote_is_run_in_the_report(
     watch: Callable[..., Watched], hostile: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "report.html"
-    subprocess.run([*COMMAND, "report", str(hostile), "-o", str(out)], cwd=WORK, check=True)
+    assert command("report", hostile, "-o", out).returncode == 0
     seen = watch()
     page = seen.page
     page.goto(out.as_uri())
@@ -577,7 +576,7 @@ def test_the_report_draws_whatever_members_are_called(
     watch: Callable[..., Watched], named: Path, tmp_path: Path, report: Report
 ) -> None:
     out = tmp_path / "report.html"
-    subprocess.run([*COMMAND, "report", str(named), "-o", str(out)], cwd=WORK, check=True)
+    assert command("report", named, "-o", out).returncode == 0
     data = PageData.load(db.open(str(named)))
     page = watch().page
     page.goto(out.as_uri())
@@ -679,13 +678,8 @@ def test_figures_of_a_notebook_draw_whatever_names_are_called(
 @pytest.fixture(scope="module")
 def winter_report(winter: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("report") / "report.html"
-    ended = subprocess.run(
-        [*COMMAND, "report", str(winter), "-o", str(out)],
-        cwd=WORK,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
+    ended = command("report", winter, "-o", out)
+    assert ended.returncode == 0, ended.stderr
     assert ended.stdout == f"{out.stat().st_size:,} bytes in {out}\n"
     return out
 
@@ -751,23 +745,16 @@ def test_a_report_of_all_days_is_small_enough_to_publish(client: Client, tmp_pat
 # Odd data sets ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["explore", "report"])
+@pytest.mark.parametrize("name", ["explore", "report"])
 def test_what_is_no_data_set_is_one_sentence(
-    command: str, tmp_path: Path, client: Client, make_archive: MakeArchive
+    name: str, tmp_path: Path, client: Client, make_archive: MakeArchive
 ) -> None:
     empty = count(make_archive({"2021-03-04": b""}), tmp_path / "empty", client)
     for dest, said in (
         (tmp_path / "nothing", "holds no finished data set"),
         (empty, "holds no launches"),
     ):
-        ended = subprocess.run(
-            [*COMMAND, command, str(dest)],
-            cwd=WORK,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        ended = command(name, dest)
         assert ended.returncode == 2
         lines = [line for line in ended.stderr.splitlines() if line != "loading ..."]
         assert len(lines) == 1
@@ -794,25 +781,15 @@ def test_a_data_set_of_one_launch_is_shown(
         page.goto("about:blank")  # before the explorer ends, or the page would look for it
 
 
-# Speed --------------------------------------------------------------------------------------------
+# The benchmark ------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
-def test_it_is_quick_on_1305_days(client: Client, tmp_path: Path) -> None:
-    """Paint within a second, any choice within a fifth; twice that on a machine not idle."""
-    write_sample(tmp_path / "in", days=1_305, start=date(2019, 1, 1), events_per_day=2_000)
-    count(tmp_path / "in", tmp_path / "out", client)
-    ended = subprocess.run(
-        [sys.executable, "-m", "benchmarks.look", str(tmp_path / "out"), "--json"],
-        cwd=WORK,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
+def test_the_benchmark_times_every_interaction(winter: Path) -> None:
+    ended = execute(sys.executable, "-m", "benchmarks.look", winter, "--repeat", 1, "--json")
+    assert ended.returncode == 0, ended.stderr
     took = json.loads(ended.stdout)
-    del took["started"], took["all figures there"]
-    assert took.pop("first paint") < 2 * 1000
-    assert {name: ms for name, ms in took.items() if ms > 2 * 200} == {}
+    assert took.keys() >= {"started", "first paint", *INTERACTIONS}
+    assert min(took.values()) > 0
 
 
 # Visitors who leave -------------------------------------------------------------------------------
@@ -863,7 +840,7 @@ def test_all_of_a_visitor_who_left_is_given_back(winter: Path, browser: Browser)
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        cwd=WORK,
+        cwd=ROOT,
     )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -873,7 +850,7 @@ def test_all_of_a_visitor_who_left_is_given_back(winter: Path, browser: Browser)
         return int(process.stdout.readline())  # type: ignore[union-attr]
 
     def comes_to(wanted: Callable[[int], bool]) -> bool:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90  # a broken connection is noticed after half a minute
         while not wanted(count()) and time.monotonic() < deadline:
             time.sleep(0.2)
         return wanted(count())

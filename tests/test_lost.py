@@ -4,25 +4,23 @@ import gzip
 import json
 import os
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MakeArchive, MakeLaunch
 from distributed import Client
-from support.gcs import Fault, served
-from support.web import FakeSite
 
 import daskbinder as db
+from conftest import MakeArchive, MakeLaunch
 from daskbinder.model.hub import MYBINDER
 from daskbinder.pipeline import run as job
 from daskbinder.storage.http import Site
-
-COMMAND = [sys.executable, "-m", "daskbinder", "run"]
+from support.commands import command
+from support.gcs import Fault, served
+from support.runs import run
+from support.web import FakeSite
 
 FIRST = date(2021, 2, 24)
 DAYS = 9
@@ -46,10 +44,6 @@ def spoil(path: Path) -> bytes:
     whole = path.read_bytes()
     path.write_bytes(whole[:-9])
     return whole
-
-
-def run(archive: Path, dest: Path, **options: Any) -> db.Result:
-    return db.run(db.plan(db.Archive(archive), dest, **options))
 
 
 def files(dest: Path) -> dict[str, bytes]:
@@ -133,8 +127,10 @@ def test_many_lost_files_are_found_in_few_rounds(
         else:
             spoil(path)
     rounds = []
-    compute = job._compute
-    monkeypatch.setattr(job, "_compute", lambda *given: rounds.append(1) or compute(*given))
+    compute = job.compute
+    monkeypatch.setattr(
+        job, "compute", lambda *given, **options: rounds.append(1) or compute(*given, **options)
+    )
     run(archive, tmp_path, keep_going=True)
     assert len(lost(tmp_path)) == 5
     assert len(rounds) <= 3
@@ -160,7 +156,7 @@ def test_a_bucket_that_never_gives_a_file(
     with served(archive) as bucket:
         bucket.faults = [Fault(kind, rf"{GOOD}\?alt=media", 99)]
         source = db.Archive("gs://archive", storage_options=bucket.options)
-        db.run(db.plan(source, tmp_path / "out", keep_going=True))
+        run(source, tmp_path / "out", keep_going=True)
     (archive / GOOD).unlink()
     run(archive, tmp_path / "without")
     assert list(lost(tmp_path / "out")) == [GOOD]
@@ -171,10 +167,7 @@ def test_a_bucket_that_never_gives_a_file(
 
 def test_the_command_ends_with_one(archive: Path, tmp_path: Path) -> None:
     spoil(archive / BAD)
-    command = [sys.executable, "-m", "daskbinder", "run", archive, tmp_path / "out"]
-    ended = subprocess.run(
-        [*command, "--keep-going"], capture_output=True, text=True, timeout=60, check=False
-    )
+    ended = command("run", archive, tmp_path / "out", "--keep-going")
     assert ended.returncode == 1
     assert f"left out: {BAD}: " in ended.stdout
     assert "Traceback" not in ended.stderr
@@ -318,7 +311,7 @@ def test_one_file_that_a_bucket_refuses(
         source = db.Archive("gs://archive", storage_options=bucket.options)
         with pytest.raises(db.JobError, match=GOOD):
             db.run(db.plan(source, tmp_path), workers=1)
-        db.run(db.plan(source, tmp_path, keep_going=True))
+        run(source, tmp_path, keep_going=True)
     assert list(lost(tmp_path)) == [GOOD]
 
 
@@ -331,7 +324,7 @@ def test_one_file_of_which_a_site_does_not_speak_is_left_out(
         site.put_folder(archive)
         site.faults = [Fault(status, f"HEAD /{GOOD}", 99)]
         source = db.Archive(site.url, today=FIRST + timedelta(days=8))
-        db.run(db.plan(source, tmp_path, keep_going=True))
+        run(source, tmp_path, keep_going=True)
         db.sync(source, tmp_path / "copy")
     assert list(lost(tmp_path)) == [GOOD]
     assert not (tmp_path / "copy" / GOOD).exists()
@@ -362,7 +355,7 @@ def test_a_size_beyond_all_measure_is_a_sentence(
         source = db.Archive(site.url, today=FIRST + timedelta(days=8))
         assert len(db.plan(source, tmp_path).blocks) <= 2_000
         with pytest.raises(db.JobError, match=GOOD):
-            db.run(db.plan(source, tmp_path))
+            run(source, tmp_path)
 
 
 def test_a_folder_whose_name_is_no_text_is_a_sentence(archive: Path, tmp_path: Path) -> None:
@@ -443,6 +436,5 @@ def test_a_day_that_shrinks_is_published_and_named_until_it_is_whole(
         assert named() == {}
 
     day.write_bytes(line * 2)
-    command = [*COMMAND, str(folder), str(tmp_path)]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    shown = command("run", folder, tmp_path).stdout
     assert "1 day has less than half of the launches counted before (2021-03-04: 2 of 100)" in shown

@@ -5,32 +5,21 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, check_same, documented
 from distributed import LocalCluster
-from support import managers
 
 import daskbinder as db
+from conftest import ROOT, check_same, documented
+from support import managers
+from support.commands import command
 
 pytestmark = pytest.mark.slow
-
-
-def run(
-    *words: object, cwd: Path, env: dict[str, str] | None = None
-) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "daskbinder", "run", *map(str, words)],
-        cwd=cwd,
-        env={**(env or os.environ), "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=180,
-    )
+run = partial(command, "run", timeout=180)
 
 
 @pytest.mark.skipif(
@@ -49,7 +38,7 @@ def test_the_documented_slurm_cluster_counts(sampled: Path, counted: Path, tmp_p
     (tmp_path / "slurm.yaml").write_text(yaml.safe_dump(wanted))
     (tmp_path / "slurm").mkdir()
     with managers.slurm(tmp_path / "slurm") as environment:
-        ended = run(sampled, tmp_path / "out", *words[4:], cwd=tmp_path, env=environment)
+        ended = run(sampled, tmp_path / "out", *words[4:], cwd=tmp_path, **environment)
     assert ended.returncode == 0, ended.stderr
     assert "warning" not in ended.stderr
     check_same(tmp_path / "out", counted)

@@ -1,38 +1,24 @@
 """What a program owes the shell it runs in: its terminal, its pipes, its proxies, its settings."""
 
-import os
 import shlex
 import subprocess
 import sys
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import pytest
-from conftest import MakeArchive, MakeLaunch
 from distributed import Client
+
+import daskbinder as db
+from conftest import MakeArchive, MakeLaunch
+from support.commands import PROGRAM, environment, execute, execute_bytes, python
 from support.gcs import FakeGCS
 from support.web import FakeSite
 
-import daskbinder as db
-
-ROOT = Path(__file__).parents[1]
-PROGRAM = [sys.executable, "-m", "daskbinder"]
 NAME = "https://example.org/\u00fcn\u00ef/\u65e5\u672c"
 SPEC = NAME.replace(":", "%3A").replace("/", "%2F") + "/main"
-
-
-def environment(**variables: str) -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "100"} | variables
-
-
-def command(*words: object, **variables: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [*PROGRAM, *map(str, words)],
-        capture_output=True,
-        timeout=120,
-        env=environment(**variables),
-        check=False,
-    )
+command = partial(execute_bytes, *PROGRAM)  # in bytes: encodings differ
 
 
 def sentence(ended: subprocess.CompletedProcess[bytes], code: int = 2) -> str:
@@ -135,14 +121,7 @@ def test_a_reader_that_leaves_is_no_error(
 ) -> None:
     words = words_of(name, archive, rollups, tmp_path / "new")
     line = f"{shlex.join([*PROGRAM, *words])} {pipe.replace('FILE', str(tmp_path / 'file'))}"
-    told = subprocess.run(
-        ["bash", "-c", f'{line}; echo "status ${{PIPESTATUS[0]}}"'],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=environment(),
-        check=False,
-    )
+    told = execute("bash", "-c", f'{line}; echo "status ${{PIPESTATUS[0]}}"')
     for complaint in "Traceback", "Exception ignored", "Broken pipe":
         assert complaint not in told.stderr
     *printed, status = told.stdout.splitlines()
@@ -198,15 +177,9 @@ def test_a_broken_configuration_is_one_sentence(archive: Path, tmp_path: Path, t
     assert said.startswith("Dask cannot read its configuration (ValueError: A dask config file at")
     assert str(file) in said
     script = "import daskbinder as db\ntry:\n  db.run\nexcept db.InputError as e: print(e)"
-    words = [sys.executable, "-c", script]
-    python = subprocess.run(
-        words,
-        capture_output=True,
-        text=True,
-        env=environment(DASK_CONFIG=str(file)),
-        check=True,
-    )
-    assert str(file) in python.stdout
+    told = python(script, DASK_CONFIG=str(file))
+    assert told.returncode == 0, told.stderr
+    assert str(file) in told.stdout
 
 
 def test_settings_that_do_no_harm_may_stay(archive: Path, tmp_path: Path) -> None:
@@ -229,13 +202,7 @@ except db.InputError as error:
 
 def test_a_script_without_a_guard_is_told_so_once(archive: Path, tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(_SCRIPT)
-    ended = subprocess.run(
-        [sys.executable, tmp_path / "script.py", archive, tmp_path / "new"],
-        capture_output=True,
-        timeout=60,
-        env=environment(),
-        check=False,
-    )
+    ended = execute_bytes(sys.executable, tmp_path / "script.py", archive, tmp_path / "new")
     assert """below 'if __name__ == "__main__":'""" in sentence(ended, 1)
     assert not ended.stdout
     assert not (tmp_path / "new" / "manifest.json").exists()

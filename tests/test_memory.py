@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 import pytest
-from conftest import MakeLaunch
 
+from conftest import MakeLaunch
 from daskbinder.archive.dayfiles import list_day_files
 from daskbinder.archive.reading import parts_of
 from daskbinder.archive.sample import write_sample

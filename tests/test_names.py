@@ -7,22 +7,23 @@ import os
 import pty
 import re
 import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MakeArchive, MakeLaunch, Report
 from distributed import Client
 from hypothesis import given
 from hypothesis import strategies as st
-from support.names import LONG, NAMES, count, events
 
 import daskbinder as db
+from conftest import MakeArchive, MakeLaunch, Report
 from daskbinder.model.hub import MYBINDER
 from daskbinder.text import EMPTY, readable, visible
+from support import commands
+from support.names import LONG, NAMES, count, events
 
-ROOT = Path(__file__).parents[1]
+command = partial(commands.command, COLUMNS="400", PYTHONUTF8="1")
 STEERS = "\x1b[2J\x1b]0;pwned\x07\x9b31m\u202e\u2066\u200f\u2028\r\x08"
 
 
@@ -34,18 +35,6 @@ def archive(make_archive: MakeArchive, launch: MakeLaunch) -> Path:
 @pytest.fixture(scope="module")
 def dest(archive: Path, client: Client, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return count(archive, tmp_path_factory.mktemp("names") / "dest", client, MYBINDER)
-
-
-def command(*words: object) -> "subprocess.CompletedProcess[str]":
-    ended = subprocess.run(
-        [sys.executable, "-m", "daskbinder", *map(str, words)],
-        capture_output=True,
-        timeout=120,
-        check=False,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "400", "PYTHONUTF8": "1"},
-    )
-    said = [part.decode() for part in (ended.stdout, ended.stderr)]  # with \r as it is
-    return subprocess.CompletedProcess(ended.args, ended.returncode, *said)
 
 
 def unseen(text: str) -> set[str]:
@@ -167,8 +156,8 @@ def test_a_terminal_shows_names_and_obeys_none(words: list[str], dest: Path) -> 
 
 def test_csv_is_as_safe_on_a_terminal(dest: Path) -> None:
     ours, theirs = pty.openpty()
-    words = [sys.executable, "-m", "daskbinder", "top", str(dest), "--by", "origin", "--csv"]
-    with subprocess.Popen([*words, "-n", "20"], stdout=theirs, env=os.environ) as process:
+    words = [*commands.PROGRAM, "top", str(dest), "--by", "origin", "--csv", "-n", "20"]
+    with subprocess.Popen(words, stdout=theirs, env=commands.environment()) as process:
         os.close(theirs)
         said = b""
         try:

@@ -3,19 +3,19 @@
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
-from conftest import check_same, needs
 from distributed import Client
 
 import daskbinder as db
+from conftest import check_same, needs
 from daskbinder.archive.reading import Part, read_part
 from daskbinder.model.hub import MYBINDER
+from support.commands import command
 
 pytestmark = needs("nginx", "openssl")
 
@@ -137,11 +137,7 @@ def test_the_command_counts_over_tls_from_the_first_day(
     serve: Serve, keys: Path, counted: Path, tmp_path: Path
 ) -> None:
     url, dest = serve(keys=keys), tmp_path / "out"
-    command = [sys.executable, "-m", "daskbinder", "run", url, str(dest)]
-    trusting = os.environ | {"SSL_CERT_FILE": str(keys / "cert.pem")}
-    ended = subprocess.run(
-        command, env=trusting, capture_output=True, text=True, timeout=120, check=False
-    )
+    ended = command("run", url, dest, SSL_CERT_FILE=str(keys / "cert.pem"))
     assert ended.returncode == 0, ended.stderr
     check_same(dest, counted)
     asked = (tmp_path / "nginx/access.log").read_text().count("HEAD /events-")

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from daskbinder._version import __version__
+from support.commands import execute
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = {
@@ -38,18 +39,10 @@ def lines(workflow: str, job: str) -> list[str]:
 def run(line: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a line of a workflow with the programs of this environment."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", line],
-        cwd=folder,
-        env=os.environ | {"PATH": path, "PYTHONPATH": str(ROOT)} | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return execute("bash", "-euo", "pipefail", "-c", line, cwd=folder, PATH=path, **variables)
 
 
-def test_there_is_a_workflow_for_each_duty_and_none_may_write_the_code() -> None:
-    assert set(WORKFLOWS) == {"benchmarks", "ci", "nightly", "release"}
+def test_no_workflow_may_write_the_code() -> None:
     for workflow in WORKFLOWS.values():
         assert workflow["permissions"] == {"contents": "read"}
         for job in workflow["jobs"].values():

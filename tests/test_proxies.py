@@ -1,20 +1,19 @@
 """The proxies of the environment: heeded for sites and buckets, by a real proxy that remembers."""
 
-import os
 import ssl
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+import daskbinder as db
 from conftest import needs
+from daskbinder.storage.location import Location
+from support.commands import command
 from support.gcs import FakeGCS
 from support.proxy import Proxy
 from support.web import FakeSite
-
-import daskbinder as db
-from daskbinder.storage.location import Location
 
 ROOT = Path(__file__).parents[1]
 SECRET = "s3cr3t%2Fword"
@@ -105,16 +104,9 @@ def test_a_command_reads_a_bucket_through_a_tunnel(
     with FakeGCS(tls=tls) as bucket, Proxy() as proxy:
         bucket.put("events-2021-03-04.jsonl", b"{}\n")
         options = (f"--storage-option={key}={value}" for key, value in bucket.options.items())
-        ended = subprocess.run(
-            [sys.executable, "-m", "daskbinder", "info", "gs://archive", *options],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            env=os.environ
-            | {"PYTHONPATH": str(ROOT), "HTTPS_PROXY": proxy.url, "NO_PROXY": spared}
-            | {"SSL_CERT_FILE": str(certificate / "cert.pem")},
-        )
+        given = {"HTTPS_PROXY": proxy.url, "NO_PROXY": spared}
+        trust = {"SSL_CERT_FILE": str(certificate / "cert.pem")}
+        ended = command("info", "gs://archive", *options, **given, **trust)
         assert ended.returncode == 0, ended.stderr
         assert "2021-03-04" in ended.stdout
         assert {*proxy.requests} == (set() if spared else {f"CONNECT 127.0.0.1:{bucket.port}"})

@@ -3,20 +3,22 @@
 import json
 import string
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from conftest import MakeLaunch
 from distributed import Client
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 import daskbinder as db
+from conftest import MakeLaunch
 from daskbinder import answers
 from daskbinder.answers.export import badge, safe_name
 from daskbinder.cli import main
+from support.commands import invoke
 
 FIRST = date(2021, 1, 30)
 HOSTILE = "../../../etc/passwd"
@@ -34,6 +36,7 @@ SPECS = {
     ("Zenodo", "10.5281/zenodo.1"): 1,
 }
 MORE = "GitHub", "other/thing/main"
+export = partial(invoke, "export")
 
 
 def write(folder: Path, launch: MakeLaunch, days: int, specs: dict[Any, int]) -> None:
@@ -53,12 +56,6 @@ def dest(launch: MakeLaunch, client: Client, tmp_path_factory: pytest.TempPathFa
     write(folder / "archive", launch, 3, SPECS)
     db.run(db.plan(db.Archive(folder / "archive"), folder / "dest"), client)
     return folder / "dest"
-
-
-def export(*words: object) -> str:
-    ended = CliRunner().invoke(main, ["export", *map(str, words)])
-    assert ended.exit_code == 0, ended.output
-    return ended.stdout
 
 
 def tree(out: Path) -> dict[str, bytes]:

@@ -38,8 +38,3 @@ def test_each_guarantee_is_one_that_is_tested_at_length_and_never_was_wrong() ->
     assert all(wrong == "0" and int(times.replace(",", "")) > 0 for _, times, wrong in rows)
     for soak in SOAKS.values():
         assert soak.variable in (ROOT / soak.test).read_text("utf-8")
-
-
-def test_the_front_door_is_short() -> None:
-    assert README.count("\n") <= 130
-    assert README.index(".png)") < README.index("## ")

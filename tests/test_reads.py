@@ -14,10 +14,8 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from conftest import Report
-from support.gcs import FakeGCS, Fault, served
-from support.web import FakeSite
 
+from conftest import Report
 from daskbinder.archive.dayfiles import DayFile, list_day_files
 from daskbinder.archive.reading import Part, read_part
 from daskbinder.archive.sample import write_sample
@@ -26,6 +24,8 @@ from daskbinder.model.hub import MYBINDER
 from daskbinder.storage import retry
 from daskbinder.storage.location import Location
 from daskbinder.storage.retry import ATTEMPTS
+from support.gcs import FakeGCS, Fault, served
+from support.web import FakeSite
 
 READS = int(os.environ.get("DASKBINDER_READS", "80"))
 FIRST = date(2021, 2, 24)

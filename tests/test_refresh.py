@@ -7,12 +7,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from conftest import MakeArchive, MakeEvents
 from distributed import Client
-from support.histories import FIRST, Writer, data, equals_a_rebuild
 
 import daskbinder as db
+from conftest import MakeArchive, MakeEvents
 from daskbinder.archive import sample
+from support.histories import FIRST, Writer, data, equals_a_rebuild
 
 
 @pytest.fixture

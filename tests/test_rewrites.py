@@ -14,10 +14,10 @@ from datetime import date, timedelta
 from pathlib import Path
 from threading import Event, Thread
 
-from conftest import MakeLaunch, Report
 from distributed import Client
 
 import daskbinder as db
+from conftest import MakeLaunch, Report
 
 RUNS = int(os.environ.get("DASKBINDER_REWRITES", "15"))
 FIRST = date(2021, 3, 4)

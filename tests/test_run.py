@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -13,16 +11,17 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import MakeArchive, MakeLaunch
 from distributed import Client
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+
+import daskbinder as db
+from conftest import MakeArchive, MakeLaunch
 from support.census import tables
+from support.commands import command
 from support.oracle import GRAINS, SCHEMA, WINDOWS, Oracle, read_archive, read_body
 from support.readers import read_by_the_kernel, rows
 from support.strategies import archives, bodies, plain
-
-import daskbinder as db
 
 MICROS = "epoch_us(timestamp) as micros"
 KEY = "schema, version, provider, spec, status, origin, build_token, request_origin"
@@ -516,17 +515,6 @@ def test_two_files_of_one_date_are_refused(make_archive: MakeArchive) -> None:
 
 
 # The command line ---------------------------------------------------------------------------------
-
-
-def command(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "daskbinder", *map(str, words)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=Path(__file__).parents[1],
-        check=False,
-    )
 
 
 def test_the_command_leaves_what_the_oracle_counts(ugly: Path, tmp_path: Path) -> None:

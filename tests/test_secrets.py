@@ -8,15 +8,15 @@ from urllib.parse import quote
 
 import pytest
 from click.testing import CliRunner
-from conftest import MakeArchive, MakeLaunch, Report
 from hypothesis import given
 from hypothesis import strategies as st
-from support.gcs import Fault, served
-from support.web import FakeSite
 
+from conftest import MakeArchive, MakeLaunch, Report
 from daskbinder.cli import main
 from daskbinder.model.hub import MYBINDER
 from daskbinder.redaction import StorageOptions, address_of, without_secrets
+from support.gcs import Fault, served
+from support.web import FakeSite
 
 FIRST = date(2026, 11, 2)
 CANARIES = {

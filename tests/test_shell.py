@@ -1,36 +1,23 @@
 """What a shell sees of the command line: its versions, its log, its completion."""
 
 import logging
-import os
 import re
 import resource
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from distributed import Client
-from support.gcs import Fault, served
 
 import daskbinder as db
 from daskbinder.cli import main
 from daskbinder.storage import retry
+from support.commands import ROOT, command, python
+from support.gcs import Fault, served
 
-ROOT = Path(__file__).parents[1]
 DOCS = (ROOT / "docs" / "shell.md").read_text("utf-8")
 LINE = re.compile(r"[\d-]{10} [\d:,]{12} ([A-Z]+) (daskbinder(?:\.\w+)+): (.*)")
-
-
-def command(*words: object, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "daskbinder", *map(str, words)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "100"} | variables,
-        check=False,
-    )
 
 
 def logged(ended: subprocess.CompletedProcess[str]) -> list[tuple[str, ...]]:
@@ -172,8 +159,6 @@ def test_without_a_reader_the_package_writes_nothing(tmp_path: Path) -> None:
     """Python prints warnings that no handler takes, unless told that none is wanted."""
     name = "daskbinder.storage.retry"
     code = f"import logging, daskbinder; logging.getLogger({name!r}).warning('again')"
-    ended = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
-    )
-    assert ended.stderr == ""
+    ended = python(code)
+    assert (ended.returncode, ended.stderr) == (0, "")
     assert retry.log.name == "daskbinder.storage.retry"

@@ -4,10 +4,10 @@ import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from support.census import FOLDED, KNOWN, lower, named
 
 from daskbinder.model.specs import candidates, keys, resolve, resolve_one
 from daskbinder.redaction import without_secrets
+from support.census import FOLDED, KNOWN, lower, named
 
 HEX = "256c3ad937af9ec7d4c65a29e5b6d454"
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from support.oracle import read_archive
 
 import daskbinder as db
 from daskbinder.dataset.rollups import Rollups
+from support.oracle import read_archive
 
 
 @pytest.mark.parametrize("by", ["hour", "day"])

@@ -12,17 +12,17 @@ from typing import Any, Literal
 
 import pytest
 from click.testing import CliRunner
-from conftest import MakeArchive, MakeLaunch
 from distributed import Client
-from support.gcs import FakeGCS, Fault, served
-from support.web import FakeSite
 
 import daskbinder as db
+from conftest import MakeArchive, MakeLaunch
 from daskbinder.archive.sample import write_sample
 from daskbinder.cli import main
 from daskbinder.dataset.layout import rollup_name
 from daskbinder.model.hub import MYBINDER
 from daskbinder.model.windows import GRAINS, KINDS
+from support.gcs import FakeGCS, Fault, served
+from support.web import FakeSite
 
 DAYS = 29
 

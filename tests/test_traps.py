@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.json
 import pytest
-from conftest import MakeLaunch
 
+from conftest import MakeLaunch
 from daskbinder.counting.scan import Body, Scan, scan
 from daskbinder.model.dates import day_number
 

@@ -63,6 +63,11 @@ def top(
 def repositories(rollups: Rollups) -> "pd.DataFrame":
     """List the repositories, the most launched first.
 
+    Parameters
+    ----------
+    rollups : Rollups
+        The data set.
+
     Returns
     -------
     pandas.DataFrame
@@ -76,7 +81,15 @@ def repositories(rollups: Rollups) -> "pd.DataFrame":
 def launches(rollups: Rollups) -> Launches:
     """Launches by day, member and repository, as compact arrays for quick selections.
 
-    ``repository`` holds row numbers of the result of `repositories`.
+    Parameters
+    ----------
+    rollups : Rollups
+        The data set.
+
+    Returns
+    -------
+    Launches
+        ``repository`` holds row numbers of the result of `repositories`.
     """
     return select.launches(rollups)
 
@@ -95,6 +108,11 @@ def repository(
     provider : str, optional
         The provider to look at; by default, the one with the most launches of this name.
 
+    Returns
+    -------
+    Repository
+        Its ``series``, ``by_member`` and ``by_ref`` are DataFrames.
+
     Raises
     ------
     InputError
@@ -108,6 +126,13 @@ def repository(
 def members(rollups: Rollups, by: str = "month") -> "pd.DataFrame":
     """Count launches of the federation members by month, quarter or year.
 
+    Parameters
+    ----------
+    rollups : Rollups
+        The data set.
+    by : str
+        ``"month"``, ``"quarter"`` or ``"year"``.
+
     Returns
     -------
     pandas.DataFrame
@@ -119,7 +144,18 @@ def members(rollups: Rollups, by: str = "month") -> "pd.DataFrame":
 
 
 def daily(rollups: Rollups) -> "pd.DataFrame":
-    """Count launches by ``date``, ``member`` and ``provider``; only where there are any."""
+    """Count launches by date, member and provider.
+
+    Parameters
+    ----------
+    rollups : Rollups
+        The data set.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``date``, ``member``, ``provider`` and ``n``, only where there are any.
+    """
     return rank.by_provider(rollups).to_pandas()
 
 
@@ -150,6 +186,11 @@ def active(rollups: Rollups, by: str = "day") -> "pd.DataFrame":
 def new(rollups: Rollups) -> "pd.DataFrame":
     """Count the repositories seen for the first time, by month.
 
+    Parameters
+    ----------
+    rollups : Rollups
+        The data set.
+
     Returns
     -------
     pandas.DataFrame
@@ -166,6 +207,11 @@ def new(rollups: Rollups) -> "pd.DataFrame":
 def scripts(rollups: Rollups) -> "pd.DataFrame":
     """Count launches by the site that asked for them, recorded since schema version 6.
 
+    Parameters
+    ----------
+    rollups : Rollups
+        The data set.
+
     Returns
     -------
     pandas.DataFrame
@@ -177,6 +223,11 @@ def scripts(rollups: Rollups) -> "pd.DataFrame":
 
 def completeness(rollups: Rollups) -> "pd.DataFrame":
     """Say how complete each date of the archive is.
+
+    Parameters
+    ----------
+    rollups : Rollups
+        The data set.
 
     Returns
     -------

@@ -95,17 +95,19 @@ def write_sample(
 
     Parameters
     ----------
-    out
+    out : str or Path
         Folder to fill; created if it does not exist, refused if it holds day files.
-    days, start
-        Number of days, and the first. Archives of eight days and more lack a few of them.
-    events_per_day
+    days : int
+        Number of days. Archives of eight days and more lack a few of them.
+    start : datetime.date
+        The first day.
+    events_per_day : int
         Launches on an average day of 2019 to 2022; days and years differ.
-    seed
+    seed : int
         The same seed gives the same bytes; a longer archive begins with the files of a shorter.
-    flaws
+    flaws : bool
         Put some broken lines into one day in seven.
-    progress
+    progress : callable, optional
         Called with the days done and the launches written so far.
 
     Returns

@@ -11,7 +11,7 @@ import click
 from daskbinder.cli.options import TEXT, Command, date_range, storage_options, whole_number
 from daskbinder.cli.output import Rows, print_csv, print_facts, print_json, print_table
 from daskbinder.cli.startup import hide_pandas
-from daskbinder.text import readable
+from daskbinder.text import plural, readable
 
 if TYPE_CHECKING:
     from daskbinder.answers.rank import Repository
@@ -150,7 +150,7 @@ def export(dest: str, out: str, least: int, **given: Any) -> None:
 
     done = publish(rollups, Location.at(out, given["storage_options"]), least)
     click.echo(
-        f"{done.repositories:,} repositories, {done.organisations:,} organisations; "
+        f"{plural(done.repositories, 'repository')}, {plural(done.organisations, 'organisation')}; "
         f"{done.files:,} files, {done.written:,} written, {done.removed:,} removed"
     )
 

@@ -167,6 +167,10 @@ def open_rollups(dest: str, *, storage_options: Mapping[str, Any] | None = None)
     storage_options : mapping, optional
         Arguments of its file system, as fsspec takes them.
 
+    Returns
+    -------
+    Rollups
+
     Raises
     ------
     InputError

@@ -28,21 +28,25 @@ REPOSITORY = "this repository"
 """Name of the series of a repository."""
 PAGE_ROWS = 12
 """Rows of a page of the table of repositories."""
+MOST_RESULTS = 32
+"""Results that are kept for a visitor."""
 
 T = TypeVar("T")
 
 
 def remember(*fields: str) -> Callable[[Callable[..., T]], Callable[..., T]]:
-    """Keep the last result of a method of `PageContent` while these fields of the filters last."""
+    """Cache a method of `PageContent` by the fields of the filters that it depends on."""
     key_of = attrgetter(*fields)
 
     def decorate(method: Callable[..., T]) -> Callable[..., T]:
         @wraps(method)
         def remembering(content: "PageContent", filters: Filters) -> T:
-            key = key_of(filters)
-            if content.results.get(method, (None,))[0] != key:
-                content.results[method] = key, method(content, filters)
-            result: T = content.results[method][1]
+            key, results = (method, key_of(filters)), content.results
+            if key not in results:
+                results[key] = method(content, filters)
+                if len(results) > MOST_RESULTS:
+                    del results[next(iter(results))]
+            result: T = results[key]
             return result
 
         return remembering
@@ -55,7 +59,7 @@ class PageContent:
 
     def __init__(self, data: PageData) -> None:
         self.data = data
-        self.results: dict[Any, tuple[Any, Any]] = {}
+        self.results: dict[Any, Any] = {}
 
     @remember("grain", "members", "providers")
     def member_rates(self, filters: Filters) -> pd.DataFrame:
@@ -104,6 +108,7 @@ class PageContent:
         ranked, _ = self._totals(filters)
         return int(ranked[0]) if len(ranked) else None
 
+    @remember("first", "last", "members", "providers", "search")
     def ranking(self, filters: Filters) -> tuple[Any, Any, Any]:
         """Repositories that match the filters: rows of the directory, launches, and ranks."""
         ranked, totals = self._totals(filters)

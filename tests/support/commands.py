@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from click.testing import CliRunner
 
@@ -18,7 +19,7 @@ def environment(**variables: str) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "100"} | variables
 
 
-def execute(
+def execute_bytes(
     *words: object, cwd: Path = ROOT, timeout: float = 120, **variables: str
 ) -> subprocess.CompletedProcess[bytes]:
     """Run any program to its end and keep what it prints, whatever its exit code."""
@@ -32,28 +33,25 @@ def execute(
     )
 
 
-def command(
-    *words: object, cwd: Path = ROOT, timeout: float = 120, **variables: str
-) -> subprocess.CompletedProcess[str]:
-    r"""Run a command of daskbinder; its output is decoded from UTF-8, with every \r as it is."""
-    return _decoded(execute(*PROGRAM, *words, cwd=cwd, timeout=timeout, **variables))
+def execute(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    r"""Run a program as `execute_bytes` does; decode its output from UTF-8, every \r as it is."""
+    ended = execute_bytes(*words, **options)
+    printed = [output.decode() for output in (ended.stdout, ended.stderr)]
+    return subprocess.CompletedProcess(ended.args, ended.returncode, *printed)
 
 
-def python(
-    code: str, *words: object, cwd: Path = ROOT, timeout: float = 120, **variables: str
-) -> subprocess.CompletedProcess[str]:
+def command(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command of daskbinder."""
+    return execute(*PROGRAM, *words, **options)
+
+
+def python(code: str, *words: object, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run some code in a new Python process."""
-    words = (sys.executable, "-c", code, *words)
-    return _decoded(execute(*words, cwd=cwd, timeout=timeout, **variables))
+    return execute(sys.executable, "-c", code, *words, **options)
 
 
 def invoke(*words: object) -> str:
     """Run a command in this process; it must succeed. Return what it printed to standard output."""
-    ended = CliRunner().invoke(main, [str(word) for word in words])
+    ended = CliRunner().invoke(main, [str(word) for word in words], env={"COLUMNS": "120"})
     assert ended.exit_code == 0, ended.output
     return ended.stdout
-
-
-def _decoded(ended: subprocess.CompletedProcess[bytes]) -> subprocess.CompletedProcess[str]:
-    printed = [output.decode() for output in (ended.stdout, ended.stderr)]
-    return subprocess.CompletedProcess(ended.args, ended.returncode, *printed)
