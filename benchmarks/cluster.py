@@ -1,8 +1,7 @@
-"""What a cluster costs: hosts of their own, the memory of workers, and a plan of very many files.
+"""What a cluster costs: hosts of their own, and the memory of workers.
 
     python -m benchmarks.cluster hosts DIR --counts 1 2 4         # as root, on Linux
     python -m benchmarks.cluster memory DIR --limits 512MiB 1GiB 4GiB
-    python -m benchmarks.cluster plan --files 1000 1000000
 
 DIR is an archive. Hosts are network namespaces of this machine and share its cores: their times say
 what more hosts cost, not what they gain. All runs of a table must count the same launches.
@@ -24,7 +23,6 @@ import daskbinder as db
 from daskbinder.cluster import connect
 
 PORT = 8786
-_MARKS = {"md5Hash": "NMcVFYPkhrBNnuP9YWnT7g==", "crc32c": "yZRlqg=="}
 
 
 @dataclass(frozen=True)
@@ -163,8 +161,6 @@ def main() -> None:
         hosts(given["data"], given["counts"])
     elif kind == "memory":
         memory(**given)
-    elif kind == "plan":
-        plan(given["files"])
     else:
         one(**given)
 
