@@ -43,22 +43,24 @@ class PendingRun(msgspec.Struct, frozen=True):
         Identifies the request together with the data set it builds on.
     names : frozenset of str or None
         Files that it may replace; None if that is not known.
-    left : frozenset of str
+    leftover : frozenset of str
         Files that may be there too, though no manifest will name them.
-    anew : bool
-        Whether it counts everything again because what was there cannot be trusted. It is resumed
-        as such: what it replaced must not be trusted either.
+    from_scratch : bool
+        Whether it counts everything because what was there cannot be trusted. It is resumed as
+        such: what it replaced must not be trusted either.
     """
 
     token: str
     names: frozenset[str] | None
-    left: frozenset[str]
-    anew: bool
+    leftover: frozenset[str] = msgspec.field(name="left")
+    from_scratch: bool = msgspec.field(name="anew")
 
     def also(self, names: Collection[str]) -> "PendingRun":
         """Add outputs; those so far may be left over."""
         before = self.names or frozenset()
-        return PendingRun(self.token, before | set(names), self.left | before, self.anew)
+        return msgspec.structs.replace(
+            self, names=before | set(names), leftover=self.leftover | before
+        )
 
 
 def read_pending(dest: Location) -> PendingRun | None:
@@ -76,8 +78,8 @@ def read_pending(dest: Location) -> PendingRun | None:
     try:
         pending = msgspec.json.decode(saved, type=PendingRun)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        return PendingRun("", None, frozenset(), anew=True)
-    _check_names(dest, PENDING, (pending.names or frozenset()) | pending.left)
+        return PendingRun("", None, frozenset(), from_scratch=True)
+    _check_names(dest, PENDING, (pending.names or frozenset()) | pending.leftover)
     return pending
 
 
@@ -90,7 +92,7 @@ def _check_names(dest: Location, source: str, names: Iterable[str]) -> None:
             )
 
 
-def begin(dest: Location, token: str, names: Collection[str], *, anew: bool) -> PendingRun:
+def begin(dest: Location, token: str, names: Collection[str], *, from_scratch: bool) -> PendingRun:
     """Write down which files will be replaced, before any is.
 
     The day table is set aside: it will be replaced, and the next run needs it if this one is
@@ -101,8 +103,8 @@ def begin(dest: Location, token: str, names: Collection[str], *, anew: bool) -> 
     if before is None:
         with suppress(FileNotFoundError):
             dest.write(EARLIER_DAYS, dest.read(DAYS))
-    left = before.left | (before.names or frozenset()) if before else frozenset()
-    pending = PendingRun(token, frozenset(names), left, anew)
+    leftover = before.leftover | (before.names or frozenset()) if before else frozenset()
+    pending = PendingRun(token, frozenset(names), leftover, from_scratch)
     write_pending(dest, pending)
     return pending
 

@@ -151,7 +151,7 @@ class Rollups:
 
 
 def _frame(table: pa.Table) -> "pd.DataFrame":
-    """Make a frame; of truth values with nulls pandas makes objects by itself, and Dask text."""
+    """Make a DataFrame whose nullable booleans stay booleans: pandas would make them objects."""
     import pandas as pd
 
     return table.to_pandas(types_mapper={pa.bool_(): pd.BooleanDtype()}.get)

@@ -1,8 +1,4 @@
-"""What there is in an archive or in a finished data set, at a glance.
-
-An archive's listing and index tell, a data set's manifest and day table: no day file and no rollup
-is read.
-"""
+"""An archive or a finished data set at a glance; reads no day file and no rollup."""
 
 import os
 from collections import Counter
@@ -73,7 +69,7 @@ class Overview:
 
     @classmethod
     def of(cls, archive: Archive, *, today: date | None = None) -> "Overview":
-        """Look at an archive, of which the index is read.
+        """Summarise an archive, from its listing and its index.
 
         Parameters
         ----------
@@ -137,7 +133,7 @@ class Holdings:
     reasons : dict of str to int
         Why not, and how many.
     index_mismatches : int
-        Days of which the archive's own index has another count.
+        Days for which the archive's own index has another count.
     windows : dict of str to dict of str to int
         How many rollups there are, by kind and grain.
     incomplete : int
@@ -178,7 +174,7 @@ class Holdings:
 
     @classmethod
     def of(cls, rollups: Rollups) -> "Holdings":
-        """Look at a data set, of which the day table is read.
+        """Summarise a data set, from its manifest and its day table.
 
         Parameters
         ----------

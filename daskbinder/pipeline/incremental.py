@@ -148,7 +148,7 @@ def find_earlier(
     suspects : collection of str or None
         Names of files that an interrupted run may have replaced; None if that is not known.
     damaged : collection of str
-        Names of files that are as good as gone.
+        Names of files that are gone or damaged.
 
     Returns
     -------

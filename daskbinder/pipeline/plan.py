@@ -288,7 +288,7 @@ def _plan(request: Request, policy: RunPolicy) -> Plan:
     suspects: Collection[str] | None = []
     if pending is not None and not resumes:
         suspects = pending.names
-    full = full or (resumes and pending is not None and pending.anew)
+    full = full or (resumes and pending is not None and pending.from_scratch)
     earlier = None
     if not full and not damaged & {REJECTS, DAYS, *map(federation_name, GRAINS)}:
         earlier = find_earlier(dest, manifest, request.options, suspects, damaged)

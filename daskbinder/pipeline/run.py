@@ -140,13 +140,13 @@ def _publish(
         launches = launches_before(dest, before, earlier, full=full)
     if full:
         journal.forget(dest)
-    pending = journal.begin(dest, plan.token, plan.names, anew=earlier is None)
+    pending = journal.begin(dest, plan.token, plan.names, from_scratch=earlier is None)
     plan, results, lost, pending = _compute_all(plan, client, progress, pending)
     manifest = _manifest(plan, results, launches, lost)
     standing = before.files.keys() if before else ()
-    stale = frozenset({*standing, *pending.left} - manifest.files.keys())
+    stale = frozenset({*standing, *pending.leftover} - manifest.files.keys())
     if stale:  # the next run removes them if this one cannot
-        journal.write_pending(dest, msgspec.structs.replace(pending, left=stale))
+        journal.write_pending(dest, msgspec.structs.replace(pending, leftover=stale))
     still_held()
     write_manifest(dest, manifest, version)
     log.info("published %s/%s: %d files", dest, MANIFEST, len(manifest.files))
@@ -276,7 +276,7 @@ def _sizes(done: Mapping[str, Any]) -> tuple[int, int]:
 
 @contextmanager
 def _warnings_of_workers(client: Client) -> Iterator[None]:
-    """Have what workers in other processes log come to this one's log, if anybody reads it."""
+    """Forward the warnings of workers in other processes, if this log is read."""
     if not log.isEnabledFor(logging.INFO) or os.getpid() in client.run(os.getpid).values():
         yield
         return
