@@ -95,8 +95,8 @@ _TIMESTAMP = re.compile(
 def read_timestamp(text: object) -> int | None:
     """Parse an ISO 8601 date-time into microseconds from 1970-01-01 UTC; None if invalid.
 
-    Extended format, to the minute or finer, any UTC offset; no offset means UTC. Fractions are
-    truncated to microseconds. Leap seconds, ``24:00``, week dates and the basic format are not accepted.
+    Extended format, to the minute or finer, any UTC offset; no offset means UTC. Fractions are cut
+    to microseconds. Leap seconds, ``24:00``, week dates and the basic format are rejected.
     """
     match = _TIMESTAMP.fullmatch(text) if isinstance(text, str) else None
     if match is None:
