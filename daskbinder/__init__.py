@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from daskbinder.pipeline.plan import Plan, plan
     from daskbinder.pipeline.run import Result, run
 
-# who uses the package decides whether and where its log is seen
+# the application decides whether and where the log is shown
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 _HOMES = {
@@ -67,7 +67,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used, so that importing the package costs nothing."""
+    """Import a public name on first use, so that importing the package stays cheap."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     with explain_config_errors():

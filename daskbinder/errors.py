@@ -2,11 +2,11 @@
 
 
 class InputError(ValueError):
-    """What the user gave cannot be used; the message says what is wrong and what to do."""
+    """Unusable input; the message says what is wrong and what to do."""
 
 
 class JobError(RuntimeError):
-    """The job could not be finished; the message says why and what to do."""
+    """The job failed; the message says why and what to do."""
 
 
 class LostFiles(JobError):

@@ -1,7 +1,7 @@
 """Redaction of secrets: passwords, tokens and the like, in URLs, options, specs and errors.
 
-Text in, text out. Secrets are known by their shape and, in errors of a file system, also by what
-was given to it.
+Text in, text out. Secrets are recognised by their shape and, in file system errors, also by the URL
+and options that the file system was given.
 """
 
 import json
@@ -11,16 +11,16 @@ from typing import Any
 from urllib.parse import quote, unquote, unquote_plus
 
 HIDDEN = "***"
-"""Stands for a secret in a sentence."""
+"""Replaces a secret in text."""
 
 _SHORTEST = 4
-"""Characters a value needs to be searched for in errors; shorter ones occur in any word."""
+"""Minimum length of a secret to search for in errors; shorter ones occur in ordinary words."""
 
 _WORDS = {"anon", "browser", "cache", "cloud", "google_default", "true", "false", "none", "null"}
-"""Values of options that are not secret."""
+"""Option values that are not secret."""
 
 _PATHS = {"file", "local", "memory", "zip", "tar", "libarchive"}
-"""Protocols whose URLs are a path and nothing else."""
+"""Protocols whose URLs are plain paths."""
 
 _CONTAINERS = {"abfs", "abfss", "wasb", "wasbs", "az", "adl"}
 """Protocols that write CONTAINER@ACCOUNT."""
@@ -33,12 +33,12 @@ _CHAIN = re.compile(r"::(?![^\[]*\])(?![^/]*@)")  # not within an IPv6 address o
 
 
 def address_of(url: str) -> str:
-    """Strip a URL, for storing and showing, of user, password, query and fragment.
+    """Strip user, password, query and fragment from a URL, for storing and showing.
 
-    The result is a location's identity. A query is no part of it: a signature that is renewed every
-    hour would make it another location each time. Of two archives that differ in their query alone,
-    sizes and fingerprints tell which days to read again. Names of containers
-    (``abfs://CONTAINER@ACCOUNT``) and repositories (``github://``) stay, and so do local paths.
+    The result identifies a location. The query is left out: a signature renewed every hour would
+    otherwise make a new location each time. If two archives differ only in their query, sizes and
+    fingerprints tell which days to read again. Container names (``abfs://CONTAINER@ACCOUNT``),
+    repository names (``github://``) and local paths are kept.
 
     Examples
     --------
@@ -61,7 +61,7 @@ def _address(url: str) -> str:
 
 
 def _cut(scheme: str, rest: str) -> tuple[str | None, str]:
-    """Split user and password, None if there are none, from what follows ``://``."""
+    """Split what follows ``://`` into user and password, None if there are none, and the rest."""
     authority = re.split("[/?#]", rest, maxsplit=1)[0]
     before = authority.rpartition("@")[0]
     if scheme in _NAMED or (scheme in _CONTAINERS and ":" not in before):
@@ -78,9 +78,9 @@ def _cut(scheme: str, rest: str) -> tuple[str | None, str]:
 
 
 def has_port(url: str) -> bool:
-    """Whether each part of a URL has a number, or nothing, where a port may be.
+    """Whether the port of each part of a URL is a number, empty or missing.
 
-    A password with a slash or a question mark in it ends up there.
+    If not, it may be part of a password with an unescaped slash or question mark.
     """
     for part in _CHAIN.split(url):
         scheme, separator, rest = part.partition("://")
@@ -93,7 +93,7 @@ def has_port(url: str) -> bool:
 
 
 class StorageOptions(Mapping[str, Any]):
-    """Arguments of a file system; only their names are shown.
+    """File system arguments; only their names are shown.
 
     Examples
     --------
@@ -122,7 +122,7 @@ class StorageOptions(Mapping[str, Any]):
 
 
 def secrets_of(url: str, options: Mapping[str, Any]) -> frozenset[str]:
-    """Secrets of a URL and of options, which an error of a file system may quote."""
+    """Secrets in a URL and in options, which a file system error may quote."""
     texts = [text for part in _CHAIN.split(url) for text in _secrets_in(part)]
     texts += _texts(options)
     return frozenset(
@@ -150,7 +150,7 @@ def _secrets_in(url: str) -> Iterator[str]:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Texts and numbers in a value, however deep."""
+    """Text and numbers in a value, at any depth."""
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list | tuple | set | frozenset):
@@ -173,7 +173,7 @@ _QUERY_IN_TEXT = re.compile(
 
 
 def scrub(text: str, secrets: Iterable[str] = ()) -> str:
-    """Cut secrets from somebody else's sentence: those given, and those of URLs in it.
+    """Remove secrets from a third-party message: those given, and those in its URLs.
 
     Examples
     --------
@@ -187,7 +187,7 @@ def scrub(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def _quotings(text: str) -> set[str]:
-    """Ways in which a text may be quoted."""
+    """Forms in which a message may quote a text."""
     return {text, quote(text), quote(text, safe=""), repr(text)[1:-1], json.dumps(text)[1:-1]}
 
 
@@ -212,22 +212,22 @@ MAY_HOLD = (
     r"(?i)@|%(?:25)*40|gh[pousr]_|github_pat_|glpat-"
     r"|(?:[?&;]|%(?:25)*(?:3f|26|3b)).*(?:=|%(?:25)*3d)"
 )
-"""Pattern, for RE2, that every spec with a secret matches, and few others do."""
+"""RE2 pattern that matches every spec with a secret, and few others."""
 
 _MAX_ENCODINGS = 4
-"""How often a spec may be percent-encoded; once is right."""
+"""Levels of percent-encoding to look through; a correct spec has one."""
 
 _MAX_LENGTH = 8192
-"""Characters of a spec that are kept; no URL has more."""
+"""Maximum length of a spec, in characters; no URL is longer."""
 
 
 def without_secrets(text: str) -> str:
-    """Cut user, password and tokens from a spec or a name, even if percent-encoded.
+    """Remove user, password and tokens from a spec or a name, even if percent-encoded.
 
-    A spec is not always a URL, so this goes by looks: what comes before an ``@`` that ends where a
-    host begins, a parameter with a telling name, a token like those of GitHub or GitLab. The user
-    ``git``, by whom everybody clones, stays. Text without secrets is not changed; in other text the
-    level of encoding at which the secret was found is undone.
+    A spec is not always a URL, so secrets are recognised by their shape: what precedes the ``@``
+    before a host, a parameter with a telling name, a token like those of GitHub or GitLab. The user
+    ``git``, which is no secret, is kept. Text without secrets is unchanged; other text is returned
+    decoded to the level at which the secret was found.
 
     Examples
     --------
@@ -256,7 +256,7 @@ def _cut_by_looks(text: str) -> str:
 
 
 def _without_user(match: re.Match[str]) -> str:
-    """Drop a user and a password, unless both are empty."""
+    """Drop user and password, unless both are empty."""
     scheme = (match[1] or "") if match.re is _USER else ""
     return scheme if match[0][len(scheme) :].strip(":@") else match[0]
 
@@ -266,9 +266,9 @@ _JSON_ESCAPE = re.compile(r"\\(?:u00([2-7][0-9a-fA-F])|(/))")
 
 
 def line_without_secrets(text: str, *, cut: bool) -> str:
-    """Cut secrets from a line of an archive, which need not be JSON.
+    """Remove secrets from a line of an archive, which need not be JSON.
 
-    A line that was `cut` short may end within a secret, so its last word goes too.
+    A line that was `cut` short may end inside a secret, so its last word is dropped too.
 
     Examples
     --------

@@ -1,6 +1,6 @@
-"""Text for people: names that strangers chose, made safe to look at; numbers and lists; CSV.
+"""Text for people: untrusted names made safe to show, numbers, lists and CSV.
 
-Data keep every name as it is.
+Data keep every name unchanged.
 """
 
 import csv
@@ -17,10 +17,10 @@ _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 
 
 def visible(text: str) -> str:
-    r"""Escape, as Python does, whatever steers a terminal or cannot be seen.
+    r"""Escape, as Python does, characters that control a terminal or cannot be seen.
 
-    These are controls, characters that change the writing direction, lone surrogates, line
-    separators and spaces other than the usual one.
+    These are control characters, characters that change the text direction, lone surrogates, line
+    separators and all spaces but the ordinary one.
 
     Examples
     --------
@@ -51,7 +51,7 @@ def readable(text: str, longest: int = 80) -> str:
 
 
 def listing(names: Sequence[str], most: int = 10, *, longest: int = 80) -> str:
-    """List names, each made readable; of many, the first and how many more there are.
+    """List names, each made readable; after the first `most`, only say how many more there are.
 
     Examples
     --------
@@ -63,7 +63,7 @@ def listing(names: Sequence[str], most: int = 10, *, longest: int = 80) -> str:
 
 
 def plural(n: int, noun: str) -> str:
-    """Say how many, with the noun in its number.
+    """Write a count with its noun, singular or plural.
 
     Examples
     --------
@@ -75,7 +75,7 @@ def plural(n: int, noun: str) -> str:
 
 
 def number(value: float) -> str:
-    """Write a number with thousands separators, and a decimal if it is small and has any.
+    """Write a number with thousands separators, and one decimal if it is below ten and not whole.
 
     Examples
     --------
@@ -104,21 +104,21 @@ def long_date(day: date) -> str:
 
 
 _ENDS = r";,\t\r\n"
-"""What may end a cell: not every spreadsheet respects commas and quotes."""
+"""Characters that may end a cell: not every spreadsheet respects commas and quotes."""
 _UNSEEN = (
     r" \"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180e"
     r"\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
 )
-"""Blanks, controls and quotes, which a spreadsheet may drop before it looks at a cell."""
+"""Blanks, control characters and quotes, which a spreadsheet may strip before parsing a cell."""
 _FORMULA = re.compile(rf"(?:\A|(?<=[{_ENDS}]))(?=[{_UNSEEN}]*[=+\-@＝＋－＠])|\A(?= *[\t\r\n])")
-"""Where a spreadsheet may take what follows for a formula (OWASP, CSV Injection)."""
+"""Where a spreadsheet may read what follows as a formula (OWASP, CSV Injection)."""
 _END = "\r\n"
 
 
 def write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Write rows as CSV; text that a spreadsheet would take for a formula gets a ' before it."""
+    """Write rows as CSV; text that a spreadsheet would read as a formula is prefixed with '."""
     lines: list[str] = []
-    # csv quotes \r and \n only if they end lines
+    # csv quotes \r and \n only if they are in the line terminator
     target = SimpleNamespace(write=lambda line: lines.append(line.removesuffix(_END) + "\n"))
     writer = csv.writer(target, lineterminator=_END)
     writer.writerow([_cell(name) for name in columns])

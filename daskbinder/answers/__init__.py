@@ -1,7 +1,7 @@
-"""Answers to common questions about the archive, as pandas DataFrames: one function a question.
+"""Answers to common questions about the archive, as pandas DataFrames: one function per question.
 
 All take a finished data set, as returned by `daskbinder.open`, and read nothing else. Launches are
-not people; names of repositories, organisations, refs and origins are text that anybody may choose.
+not people; names of repositories, organisations, refs and origins are text that anyone can choose.
 """
 
 from daskbinder.answers.frames import (

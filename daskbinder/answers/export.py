@@ -1,8 +1,8 @@
 """A data set as a tree of static JSON for a web site: totals, members, organisations, repositories.
 
-The same data set gives the same bytes, so a site that is published every night changes only where
-there were launches. Names, which anybody may choose, become file names that are different for
-different names, valid on any file system, and never lead out of the tree.
+The same data set gives the same bytes, so a site published every night changes only where there
+were launches. Names, which anyone can choose, become file names that are unique, valid on any file
+system, and never lead out of the tree.
 """
 
 import hashlib
@@ -27,10 +27,10 @@ from daskbinder.storage.location import Location
 
 INDEX = "index.json"
 LEAST = 1000
-"""Launches from which a repository or an organisation has a file of its own."""
+"""Launches from which a repository or an organisation gets its own file."""
 
 _TOP_LEVEL = {"totals.json", "members.json", "badges", "repos", "orgs"}
-"""The tree beside its index."""
+"""The top level of the tree, without the index."""
 _COLOUR = "579aca"
 _SPECIAL = re.compile(r"[^a-z0-9_.-]|\A\.|\.\Z")
 _MAX_NAME = 150
@@ -40,7 +40,7 @@ _OURS = re.compile(r"(?:badges/)?(?:repos|orgs)(?:/[a-z0-9_~-][a-z0-9_~.-]*){2,3
 
 @dataclass(frozen=True)
 class Publication:
-    """What an export did: files of repositories and organisations, all files, those changed."""
+    """Result of an export: files of repositories and organisations, all files, changed files."""
 
     repositories: int
     organisations: int
@@ -50,16 +50,16 @@ class Publication:
 
 
 def publish(rollups: Rollups, out: Location, least: int = LEAST) -> Publication:
-    """Write the tree, leaving files that are the same untouched.
+    """Write the tree, leaving unchanged files untouched.
 
-    Files of an earlier export that are no longer part of the tree are removed; files of others
-    stay, and if one has a name of the tree, nothing is written. Repositories and organisations
-    have a file of their own from `least` launches.
+    Files of an earlier export that are no longer part of the tree are removed. Foreign files are
+    kept; if one has a name of the tree, nothing is written. Repositories and organisations with at
+    least `least` launches get their own file.
 
     Raises
     ------
     InputError
-        When `out` is the data set, or files of others have names of the tree.
+        When `out` is the data set, or foreign files have names of the tree.
     """
     if out.path() == rollups.location.path():
         raise InputError(f"{out} is the data set; give another folder for the site")
@@ -107,7 +107,7 @@ class _Index(msgspec.Struct, forbid_unknown_fields=True):
 def _exported_before(out: Location) -> set[str] | None:
     """Names of the files of an earlier export, None if there was none.
 
-    Anybody may have written the index, so only names that a tree can have are returned.
+    The index is untrusted, so only names that a tree can have are returned.
     """
 
     def not_ours(name: str) -> InputError:
@@ -194,7 +194,7 @@ class _Subjects(NamedTuple):
 
 
 def _path(column: str, provider: str, org: str, name: str) -> str:
-    """Path of a file; names that mean the same have one path, as they are in their key's case."""
+    """Path of a file; names that mean the same share one path, in the case of their key."""
     folder, parts = "orgs", [provider.lower(), org]
     if column == "repository":
         folder, parts = "repos", [*parts, name.removeprefix(f"{org}/")]
@@ -202,7 +202,7 @@ def _path(column: str, provider: str, org: str, name: str) -> str:
 
 
 def _organisations(known: pa.Table) -> pa.Table:
-    """Add the rows of a directory up by organisation."""
+    """Add up the rows of a directory by organisation."""
     totals = rank.by_names(known, ("provider", "org"))
     known = known.append_column("row", pa.array(select.row_numbers(known, totals, "org")))
     groups = known.group_by("row", use_threads=False)

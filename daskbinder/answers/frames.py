@@ -33,7 +33,7 @@ def top(
     rollups : Rollups
         The data set.
     by : str
-        ``"repo"``, ``"org"``, ``"provider"``, ``"member"``, ``"origin"`` (the host that was asked)
+        ``"repo"``, ``"org"``, ``"provider"``, ``"member"``, ``"origin"`` (the requested host)
         or ``"ref"`` (of a repository).
     start, end : datetime.date or str, optional
         The first and the last day; by default all.

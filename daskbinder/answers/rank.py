@@ -1,7 +1,7 @@
 """Sums, ranks and shares of launches, from the tables of a data set.
 
-Tables in, tables out, and no pandas, so that a command can answer at once; `daskbinder.answers` has
-the same as DataFrames.
+Tables in, tables out, and no pandas, so that commands start fast; `daskbinder.answers` returns the
+same as DataFrames.
 """
 
 from collections import Counter
@@ -39,7 +39,7 @@ PERIODS: dict[str, tuple[str, Callable[[pa.Array], pa.Array]]] = {
     "quarter": ("{}Q{}", pc.quarter),
     "year": ("{}", lambda time: pa.nulls(len(time), pa.int64())),
 }
-"""Periods: how each is written, and which part of its year a time is in."""
+"""Periods: how each is written, and which part of its year a time falls in."""
 
 _REQUEST_ORIGIN_SINCE = 6
 
@@ -77,7 +77,7 @@ def ranked(totals: pa.Table, n: int | None) -> pa.Table:
 
 
 def by_names(rows: pa.Table, names: Sequence[str]) -> pa.Table:
-    """Add launches up by a provider, perhaps a name and a ref; spellings of a name are merged."""
+    """Add up launches by provider and optionally name and ref; spellings of a name are merged."""
     totals = select.summed(rows, names)
     return _merge_spellings(totals, *names[1:]) if len(names) > 1 else totals
 
@@ -179,7 +179,7 @@ class Repository(Generic[Table]):
     total : int
         Launches.
     share : float
-        Its part of all launches.
+        Its share of all launches.
     rank : int
         1 for the most launched; those with equal launches share a rank.
     days : int
@@ -207,7 +207,7 @@ class Repository(Generic[Table]):
 
 
 def repository(rollups: Rollups, text: str, provider: str | None = None) -> Repository[pa.Table]:
-    """Find the repository that a name or an address means."""
+    """Find the repository that a name or a URL means."""
     known = select.directory(rollups)
     row = known.slice(_row_of(known, text, provider), 1).to_pylist()[0]
     rows = select.rows_about(rollups, row)

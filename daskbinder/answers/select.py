@@ -1,7 +1,7 @@
 """The rows of a data set that an answer needs: which days, which files, which rows of them.
 
-Only looks things up, never reads the archive, and does not import pandas, so that a command can
-answer at once.
+Only looks things up, never reads the archive, and does not import pandas, so that commands start
+fast.
 """
 
 import re
@@ -49,7 +49,7 @@ def read_span(
     end: date | str | None = None,
     last: int | str | None = None,
 ) -> Span:
-    """Read the first and the last day, or the `last` so many days (``"90d"``) up to the last."""
+    """Parse the first and last day, or the number of `last` days (``"90d"``) up to the end."""
     everything = all_days(rollups)
     first, final = read_date(start), read_date(end)
     if last is not None:
@@ -110,7 +110,7 @@ def within(rows: pa.Table, span: Span) -> pa.Table:
 
 
 def from_rollups(rollups: Rollups, span: Span, names: Sequence[str]) -> pa.Table:
-    """Add launches up by columns that only the rollups have."""
+    """Add up launches by columns that only the rollups have."""
 
     def select(rows: pa.Table) -> pa.Table:
         dates = rows["timestamp"].cast(pa.date32())
@@ -145,7 +145,7 @@ _DECODED = pa.schema(
 
 
 def summed(rows: pa.Table, names: Sequence[str]) -> pa.Table:
-    """Add launches up by some columns, which become plain text."""
+    """Add up launches by some columns, which become plain text."""
     groups = rows.select([*names, "n"]).group_by(list(names), use_threads=False)
     totals = groups.aggregate([("n", "sum")]).rename_columns([*names, "n"])
     types = {name: pa.date32() if name == "date" else pa.string() for name in names}

@@ -1,4 +1,4 @@
-"""The public face of an archive: its day files, and its launches as a Dask DataFrame."""
+"""The public interface to an archive: its day files, and its launches as a Dask DataFrame."""
 
 import os
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Archive:
-    """The day files of an archive, listed and not read.
+    """The day files of an archive, listed but not read.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class Archive:
         one (``token``).
     today : datetime.date, optional
         The last day to look for, the UTC date by default. Web sites have no listing, so each day
-        up to this one is asked for.
+        up to this one is requested.
     instance : Instance
         The BinderHub whose archive it is; tells what its day files are called.
 
@@ -108,15 +108,15 @@ class Archive:
         Returns
         -------
         dask.dataframe.DataFrame
-            Indexed by ``timestamp`` (datetime64[us, UTC], sorted), with one partition a day file
+            Indexed by ``timestamp`` (datetime64[us, UTC], sorted), with one partition per day file
             and known divisions. Columns are ``schema``, ``provider``, ``status``, ``origin``,
             ``request_origin`` (categorical), ``version`` (int64), ``spec``, ``ref`` (string) and
             ``build_token`` (boolean). Rejected lines are left out.
 
         Notes
         -----
-        A launch stands in the partition of its own UTC date, whichever file it stood in; launches
-        of a date that has no file stand in the partition before it.
+        A launch is in the partition of its own UTC date, whichever file it was in; launches of a
+        date that has no file are in the partition before it.
         """
         import dask
         import dask.dataframe as dd
@@ -128,7 +128,7 @@ class Archive:
         files = self.select(start, end)
         if not files:
             raise InputError(f"{self.location} has no day file in the range asked for")
-        # a file may hold launches of the days beside its own
+        # a file may hold launches of the days before and after its own
         first, last = files[0].date - timedelta(days=1), files[-1].date + timedelta(days=2)
         starts = [first, *(file.date for file in files[1:]), last]
         divisions = [pd.Timestamp(day, tz=UTC).as_unit("us") for day in starts]

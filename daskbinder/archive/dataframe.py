@@ -31,7 +31,7 @@ META = pd.DataFrame(
 
 
 def read_day(location: Location, file: DayFile) -> pd.DataFrame:
-    """Read the launches of a day file, sorted by time; some may be of the days beside it.
+    """Read the launches of a day file, sorted by time; some may be of adjacent days.
 
     Raises
     ------

@@ -18,14 +18,14 @@ from daskbinder.storage.location import Location
 INDEX = "index.jsonl"
 
 _TICK = 0.02
-"""Seconds in which two changes of a file may get the same time: kernels count in steps of up to
+"""Seconds within which two changes of a file may get the same time: kernel clocks tick at up to
 10 ms."""
 
 _LOOKS = 10
-"""How often to look at a file that changes all the time."""
+"""How often to look at a file that keeps changing."""
 
 _MOST_LAUNCHES = 1 << 63
-"""More than any index can rightly say, and than a table can hold."""
+"""More than any sane index has, and more than a table can hold."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ class DayFile(Entry):
 
     @property
     def compressed(self) -> bool:
-        """Whether its name is that of a gzip file; its first bytes decide."""
+        """Whether it is named like a gzip file; its first bytes have the last word."""
         return self.name.endswith(".gz")
 
     @property
@@ -63,7 +63,7 @@ def list_day_files(
 ) -> tuple[DayFile, ...]:
     """List the day files of an instance by date, without reading them.
 
-    A site has no listing: there each day up to `today`, the UTC date by default, is asked for by
+    A site has no listing: there each day up to `today`, the UTC date by default, is requested by
     name.
 
     Raises
@@ -108,7 +108,7 @@ def list_day_files(
 
 
 def _settle(location: Location, entry: Entry) -> Entry:
-    """Describe a file again until any later change of it would show in its times."""
+    """Describe a file again until any later change would show in its times."""
     for _ in range(_LOOKS):
         if entry.ctime_ns is None or abs(time.time() - entry.ctime_ns / 1e9) > _TICK:
             break
@@ -120,7 +120,7 @@ def _settle(location: Location, entry: Entry) -> Entry:
 
 
 def _possible_names(location: Location, instance: Instance, last: date) -> list[str]:
-    """Names of all day files there may be; only the index can say which are compressed."""
+    """Names of all possible day files; only the index can say which are compressed."""
     first = instance.first
     days = (first + timedelta(days=i) for i in range((last - first).days + 1))
     indexed = {name for day, name, _ in _index(location, instance) if first <= day <= last}
@@ -130,8 +130,8 @@ def _possible_names(location: Location, instance: Instance, last: date) -> list[
 def read_index(location: Location, instance: Instance = MYBINDER) -> dict[date, int]:
     """Launches of each date as ``index.jsonl`` gives them; empty where there is no index.
 
-    The listing is the truth and the index a cross-check, so its entries that make no sense are
-    left out.
+    The listing is authoritative and the index a cross-check, so invalid index entries are
+    skipped.
     """
     return {day: count for day, _, count in _index(location, instance)}
 

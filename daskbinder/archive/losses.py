@@ -1,7 +1,7 @@
-"""Lost day files: those that have lines and no launch, as something else lies in their place.
+"""Lost day files: those that have lines but no launch, because they hold something else.
 
-That may be a maintenance page, another encoding, or the file of another day. Counting it would say
-that nobody launched anything that day.
+That may be a maintenance page, another encoding, or the file of another day. Counting it would show
+a day without launches.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -46,13 +46,13 @@ def refuse_losses(tallies: Iterable[Iterable[tuple[Part, Tally]]]) -> None:
 def look_for_launch(file: DayFile, data: bytes | memoryview) -> tuple[bool, str | None]:
     """Tell whether a file with these bytes holds a launch, and why it is lost if it is.
 
-    Of a good file, little more than the first launch is read. A launch of an unknown schema version
-    is one too: a copy need not understand it.
+    Of a good file, little more than the first launch is read. Launches of unknown schema versions
+    count too: a copy need not understand them.
 
     Raises
     ------
     LostFiles
-        When the file is gzip and not whole.
+        When the file is incomplete gzip.
     """
     tallies = []
     for piece in decompress(Part(file, 0, file.size), data, _PIECE):

@@ -1,4 +1,4 @@
-"""A mirror of an archive in a folder: fetches what is new or changed, verified, and nothing twice.
+"""A mirror of an archive in a folder: fetches and verifies only what is new or changed.
 
 A day file is fetched if it holds a launch or is empty. Anything else that a site may send, such as
 a maintenance page, is refused, and removed if the folder has it.
@@ -23,7 +23,7 @@ from daskbinder.storage.location import Location
 log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
-"""Called for each day that is done, with its bytes and how many of them were fetched."""
+"""Called after each day, with its size in bytes and how many of them were fetched."""
 
 _SAME_TIME = 1e-3  # seconds; not all file systems keep microseconds
 
@@ -79,7 +79,7 @@ def sync(
     """Bring a folder up to date with an archive.
 
     A file is unchanged if it has the listed size and time, or else the listed checksum. Each file
-    appears whole or not at all, so a `sync` that was stopped resumes where it was. A file that has
+    appears whole or not at all, so a stopped `sync` resumes where it was. A file that has
     lines but no launch is refused, and so is an empty one in place of one that has a launch.
 
     Parameters
@@ -186,7 +186,7 @@ class _Copy:
             return False, str(error)
 
     def has_more(self, file: DayFile) -> bool:
-        """Whether the folder has more of a day, and not of something else."""
+        """Whether the folder's file of a day is larger, and not lost."""
         entry = self.entries.get(file.name)
         larger = entry is not None and (entry.size or 0) > file.size
         return larger and self.look(file.date, file.name)[1] is None
@@ -213,7 +213,7 @@ def _fetch_all(
     refused: dict[str, str] = {}
     pool = ThreadPoolExecutor(source.concurrency, "daskbinder-sync")
     try:
-        # the newest first, as they are the likeliest to be rewritten during a sync
+        # newest first: they are the most likely to be rewritten during a sync
         pending = {pool.submit(_fetch, source, copy, file): file for file in reversed(files)}
         for future in as_completed(pending):
             file = pending[future]

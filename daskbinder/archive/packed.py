@@ -24,7 +24,7 @@ class NotWhole(Exception):
 
 
 def is_packed(data: bytes | memoryview, *, called: bool = False) -> bool:
-    """Whether bytes begin a gzip file; the two of the magic are enough if it is `called` one."""
+    """Whether bytes begin a gzip file; the two magic bytes are enough if it is `called` one."""
     start = bytes(data[:HEADER])
     return _HEADER.match(start) is not None or (called and start.startswith(b"\x1f\x8b"))
 

@@ -1,4 +1,4 @@
-"""The repositories of a made-up archive: what they are called and how popular each is on a day."""
+"""The repositories of a made-up archive: their names, and how popular each is on a day."""
 
 import hashlib
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """The verified bytes of day files, in parts that end at line ends.
 
-Knows line ends and gzip, never what a line says.
+Knows line ends and gzip, not the content of lines.
 """
 
 from collections import deque
@@ -119,8 +119,8 @@ def _fetch_ahead(
 def _pool(threads: int) -> ThreadPoolExecutor:
     """Threads that fetch for all tasks of this process.
 
-    Sharing them queues the tasks: one has all its bytes and counts while those of the next arrive.
-    If each task had its own, all would share the link, wait together and then count together.
+    Sharing them queues the tasks: one counts while the bytes of the next arrive. If each task had
+    its own threads, all would share the link, wait together and then count together.
     """
     return ThreadPoolExecutor(threads, "daskbinder-fetch")
 
@@ -152,7 +152,7 @@ def find_lost(location: Location, parts: Sequence[Part]) -> dict[str, str]:
 
 
 def decompress(part: Part, data: Data, size: int) -> Iterator[Data]:
-    """Give the lines of a part: of a gzip file about `size` bytes at a time, else as they are.
+    """Yield the lines of a part: of a gzip file about `size` bytes at a time, else as they are.
 
     Raises
     ------

@@ -1,8 +1,8 @@
 """A made-up events archive with the shape of the real one, from a seed.
 
-It copies what decides how fast and how right a run is: the line formats of each version, a few loud
-repositories before a long and changing tail, weekends, members that come and go, gaps, and an index
-that trails behind. No launch in it ever happened. No more than one day is held at a time.
+It copies what affects the speed and correctness of a run: the line formats of each version, a few
+popular repositories and a long, changing tail, weekends, members that come and go, gaps, and an
+index that lags behind. No launch in it ever happened. No more than one day is held at a time.
 """
 
 import json
@@ -48,7 +48,7 @@ _HOSTS = (
 )
 _GKE_OUTAGE = (date(2022, 10, 20), date(2022, 11, 23))
 _ROUTED_BY_REPOSITORY = date(2019, 11, 10)
-_AWAY_FROM_HOME = 0.02  # launches that the member of their repository had no room for
+_AWAY_FROM_HOME = 0.02  # launches for which the repository's member had no room
 
 _VERSIONS = (
     (2, datetime(2019, 4, 2, 9, 12)),
@@ -197,7 +197,7 @@ def _day_lines(population: Population, day: date, events_per_day: int) -> list[b
 
 
 def _tail(fields: dict[str, Any], version: int) -> bytes:
-    """All of a line behind its timestamp, with the fields that a version of the schema has."""
+    """Everything after the timestamp of a line, with the fields of a schema version."""
     event = {"schema": SCHEMA, "version": version}
     event |= {key: value for key, value in fields.items() if version >= _SINCE.get(key, 1)}
     return f", {json.dumps(event)[1:]}\n".encode()

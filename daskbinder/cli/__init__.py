@@ -1,4 +1,4 @@
-"""The command line: a module a family of commands."""
+"""The command line, with one module per family of commands."""
 
 from daskbinder.cli.commands import main
 

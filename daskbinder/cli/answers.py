@@ -1,6 +1,6 @@
 """The commands that answer questions about a data set: top, repo, members and export.
 
-They need neither pandas, Dask nor the archive, and so start in a moment.
+They need neither pandas, Dask nor the archive, and so start quickly.
 """
 
 import sys
@@ -35,7 +35,7 @@ def _with_output_options(command: Command) -> Command:
 
 
 def _print_rows(form: str | None, columns: list[str], rows: Rows, **facts: Any) -> None:
-    """Print rows as a table, or as `form` says; `facts` are in JSON only."""
+    """Print rows as a table, or in the given `form`; `facts` appear in JSON only."""
     if form == "json":
         print_json(facts | {"rows": rows})
     elif form == "csv":
@@ -184,7 +184,7 @@ def _show_repository(repository: "Repository[Any]") -> None:
 
 
 def _sparkline(repository: "Repository[Any]") -> str:
-    """Draw launches from the first to the last day seen, in parts of equal length."""
+    """Draw launches from the first to the last day seen, in intervals of equal length."""
     first, last = repository.first_seen.toordinal(), repository.last_seen.toordinal()
     length = max((last - first + 1) / _WIDTH, 1)
     parts = [0] * (int((last - first) / length) + 1)

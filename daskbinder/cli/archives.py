@@ -1,4 +1,4 @@
-"""The commands about archives of day files: sample, sync and info, which shows data sets too."""
+"""The commands for archives of day files: sample, sync and info, which also shows data sets."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date
@@ -183,5 +183,5 @@ def _dates(dates: Iterable[date]) -> str:
 
 
 def _listed(texts: Sequence[str], n: int | None = None) -> str:
-    """Say how many there are, by default as many as `texts`, and which."""
+    """Say how many there are, by default the number of `texts`, and list them."""
     return f"{len(texts) if n is None else n:,}: {listing(texts, 20)}" if texts else "none"

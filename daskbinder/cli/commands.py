@@ -1,7 +1,7 @@
-"""The command line: its commands, and how each ends.
+"""The command line: its commands, their errors and exit statuses.
 
 A command turns options into a call of the Python interface, and the result into text and an exit
-status. Heavy modules are imported when a command runs, so that ``--help`` is instant.
+status. Heavy modules are imported only when a command runs, so that ``--help`` is instant.
 """
 
 import io
@@ -27,25 +27,25 @@ from daskbinder.cluster.settings import explain_config_errors
 from daskbinder.errors import InputError, JobError
 from daskbinder.redaction import scrub
 
-logging.getLogger("asyncio").addHandler(logging.NullHandler())  # of sessions that never opened
+logging.getLogger("asyncio").addHandler(logging.NullHandler())  # sessions that never opened
 
 _GRACE = 2.0
-"""Seconds that a stopped command has to end."""
+"""Seconds that a stopped command has to exit."""
 
 _BROKEN_PIPE = 128 + 13
-"""Exit status that a shell gives to a command ended by SIGPIPE."""
+"""Exit status that a shell reports for a command killed by SIGPIPE."""
 
 
 class _Commands(click.Group):
-    """Turns the errors a user can cause into one sentence and an exit status."""
+    """Turns errors that a user can cause into one sentence and an exit status."""
 
     def main(self, *given: Any, **options: Any) -> Any:
-        """Run a command, whatever becomes of the reader of its output."""
+        """Run a command, even if the reader of its output goes away."""
         with _tolerant(sys.stdout), _tolerant(sys.stderr), _exits_on_broken_pipe():
             return super().main(*given, **options)
 
     def make_context(self, *given: Any, **options: Any) -> click.Context:
-        """Parse the arguments; help is printed here."""
+        """Parse the arguments; click prints help here."""
         with _exits_on_broken_pipe():
             return super().make_context(*given, **options)
 
@@ -67,12 +67,12 @@ class _Commands(click.Group):
                 said = f"{error.filename} cannot be a folder, a file is in the way; name another"
                 _fail(ctx, said, 2)
             _fail(ctx, error, 1)
-        except click.UsageError as error:  # it quotes what was given
+        except click.UsageError as error:  # it quotes user input, which may hold secrets
             said = safe_message(scrub(error.format_message()))
             raise click.UsageError(said, error.ctx) from None
         except _Stopped as stopped:
             status = 128 + stopped.signal
-            # Python waits for its threads, and one may wait for a server that never answers
+            # Python joins its threads on exit, and one may wait for a server that never answers
             timer = threading.Timer(_GRACE, os._exit, [status])
             timer.daemon = True
             timer.start()
@@ -86,7 +86,7 @@ def _fail(ctx: click.Context, why: object, status: int) -> None:
 
 @contextmanager
 def _tolerant(stream: Any) -> Iterator[None]:
-    """Let a stream escape characters that it lacks, and drop its rest when nobody reads it."""
+    """Escape characters that a stream cannot encode, and discard output that nobody reads."""
     if not isinstance(stream, io.TextIOWrapper):
         yield
         return
@@ -96,7 +96,7 @@ def _tolerant(stream: Any) -> Iterator[None]:
     finally:
         try:
             stream.flush()
-        except OSError:  # Python flushes again when it exits, and would complain
+        except OSError:  # Python flushes again at exit, and would complain
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, stream.fileno())
             os.close(nowhere)
@@ -104,7 +104,7 @@ def _tolerant(stream: Any) -> Iterator[None]:
 
 @contextmanager
 def _exits_on_broken_pipe() -> Iterator[None]:
-    """Exit as programs do when their reader leaves; click and Rich would exit with 1."""
+    """Exit as if killed by SIGPIPE when the reader goes away; click and Rich would exit with 1."""
     try:
         yield
     except BrokenPipeError:

@@ -17,16 +17,16 @@ Decorator = Callable[[Command], Command]
 
 
 class _Date(click.DateTime):
-    """A date instead of its midnight."""
+    """A date, where click would give a datetime at midnight."""
 
     def convert(self, *given: Any) -> Any:
         return super().convert(*given).date()
 
 
 class _Text(click.types.StringParamType):
-    """Text in UTF-8, as in a data set, whatever encoding the terminal is said to have.
+    """UTF-8 text, as in a data set, whatever the terminal's declared encoding.
 
-    Python keeps bytes that it cannot decode as lone surrogates, which nothing else accepts.
+    Python turns bytes that it cannot decode into lone surrogates, which nothing else accepts.
     """
 
     def convert(self, *given: Any) -> Any:
@@ -40,14 +40,14 @@ FILE = click.Path(exists=True, dir_okay=False)
 
 
 def date_range(of: str) -> Decorator:
-    """Add the options for a first and a last day."""
+    """Add the options --start and --end."""
     start = click.option("--start", type=DATE, metavar="DATE", help=f"First {of}, as YYYY-MM-DD.")
     end = click.option("--end", type=DATE, metavar="DATE", help=f"Last {of}, included.")
     return lambda command: start(end(command))
 
 
 def whole_number(*names: str, default: int, of: str, least: int = 1) -> Decorator:
-    """Add an option for a number, of which it says what it counts."""
+    """Add an option for a whole number; `of` is its help text."""
     kind = click.IntRange(least)
     return click.option(*names, type=kind, default=default, show_default=True, metavar="N", help=of)
 
@@ -71,7 +71,7 @@ instance = click.option(
 
 
 def storage_options(of: str) -> Decorator:
-    """Add the option for the file systems of some arguments of a command."""
+    """Add the option --storage-option; `of` names the arguments it applies to."""
     return click.option(
         "--storage-option",
         "storage_options",
@@ -99,10 +99,10 @@ _CONSTANTS = {"True": True, "False": False, "None": None}
 
 
 def read_value(key: str, text: str) -> Any:
-    """Read the value of a storage option: JSON or a constant of Python if it is one, else text.
+    """Parse the value of a storage option: JSON or a Python constant if it is one, else text.
 
-    A secret, going by its key, stays text even if it looks like a number or ``true``; text in
-    quotes is text, whatever the key.
+    A secret, judging by its key, stays text even if it looks like a number or ``true``. Quoted
+    text is always text.
     """
     if text in _CONSTANTS:
         value = _CONSTANTS[text]
@@ -116,7 +116,7 @@ def read_value(key: str, text: str) -> Any:
 
 
 def read_size(_ctx: click.Context, _param: click.Parameter, given: str | None) -> int | str | None:
-    """Read a number of bytes, such as 64MiB."""
+    """Parse a number of bytes, such as 64MiB."""
     from dask.utils import parse_bytes
 
     if given in (None, "auto"):
@@ -133,7 +133,7 @@ def read_size(_ctx: click.Context, _param: click.Parameter, given: str | None) -
 def read_bounds(
     _ctx: click.Context, _param: click.Parameter, given: str | None
 ) -> tuple[int, int] | None:
-    """Read MIN:MAX."""
+    """Parse MIN:MAX."""
     if given is None:
         return None
     least, _, most = given.partition(":")
@@ -143,7 +143,7 @@ def read_bounds(
 
 
 def verbose() -> click.Option:
-    """Make the option that every command has."""
+    """Make the option --verbose, which every command has."""
     return click.Option(
         ["-v", "--verbose"],
         count=True,
@@ -154,7 +154,7 @@ def verbose() -> click.Option:
 
 
 class _LogLines(logging.Handler):
-    """Prints the log; names in it may be strangers' text."""
+    """Prints the log on standard error; names in it may be untrusted text."""
 
     def emit(self, record: logging.LogRecord) -> None:
         click.echo(safe_message(self.format(record)), err=True)
@@ -178,7 +178,7 @@ def _show_log(ctx: click.Context, _param: click.Parameter, given: int) -> None:
 
 
 def show_versions(ctx: click.Context, _param: click.Parameter, given: bool) -> None:
-    """Print our version and those of the packages a run depends on most, then exit."""
+    """Print our version and those of the main packages, then exit."""
     if not given:
         return
     from importlib.metadata import version

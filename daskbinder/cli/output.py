@@ -1,4 +1,4 @@
-"""What commands print: tables, CSV, JSON and messages, with strangers' names made safe."""
+"""What commands print: tables, CSV, JSON and messages, with untrusted names made safe."""
 
 import json
 import sys
@@ -10,37 +10,37 @@ import click
 from daskbinder.text import readable, visible, write_csv
 
 _LONGEST = 200
-"""Characters of a name that a table shows; --json and --csv have all of it."""
+"""Longest name, in characters, that a table shows; --json and --csv keep it whole."""
 
 Rows = Sequence[Mapping[str, Any]]
 
 
 def safe_message(text: object) -> str:
-    """Write a message, which may quote strangers; only its first line starts at the margin."""
+    """Make a message that may quote untrusted text safe to print; later lines are indented."""
     return "\n  ".join(map(visible, str(text).split("\n")))
 
 
 def print_json(answer: Any) -> None:
-    """Print a value as JSON, for programs."""
+    """Print a value as JSON."""
     click.echo(json.dumps(answer, default=str, indent=1))
 
 
 def print_csv(columns: Sequence[str], rows: Rows) -> None:
-    """Print rows as CSV that is safe to open in a spreadsheet, and to look at on a terminal."""
+    """Print rows as CSV that is safe to open in a spreadsheet and to view on a terminal."""
     text = write_csv(columns, ([row[name] for name in columns] for row in rows))
     if sys.stdout.isatty():
         text = "".join(f"{visible(line)}\n" for line in text.split("\n")[:-1])
-    # without color, click would cut whatever looks like a colour from names
+    # without color=True, click would strip whatever looks like a colour code from names
     click.echo(text, nl=False, color=True)
 
 
 def print_table(columns: Sequence[str], rows: Rows) -> None:
-    """Print rows below a header; numbers stand to the right, floats are shares."""
+    """Print rows below a header; numbers are right-aligned, floats are shares."""
     _print_columns(columns, [[row[name] for name in columns] for row in rows], is_table=True)
 
 
 def print_facts(facts: Mapping[str, str | int]) -> None:
-    """Print names and values, one a line."""
+    """Print names and values, one pair per line."""
     _print_columns(["name", "value"], list(facts.items()), is_table=False)
 
 

@@ -1,4 +1,4 @@
-"""Progress displays, on standard error: of a run, and of a sync."""
+"""Progress displays on standard error, for a run and for a sync."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class RunProgress:
-    """Shows the progress of a run: a bar on a terminal, a line for each tenth elsewhere."""
+    """Shows the progress of a run: a bar on a terminal, elsewhere a line for every 10%."""
 
     def __init__(self, total: int) -> None:
         self.console = Console(stderr=True)
@@ -48,12 +48,12 @@ class RunProgress:
         self.bar.stop()
 
     def tell(self, sentence: str) -> None:
-        """Print a sentence above the bar."""
+        """Print a message above the bar."""
         text = f"daskbinder: {visible(sentence)}"
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def advance(self, read: int, launches: int) -> None:
-        """Add bytes that were read, and the launches in them."""
+        """Add bytes read, and the launches in them."""
         self.bytes, self.launches = self.bytes + read, self.launches + launches
         rate = self.bytes / 1e6 / max(time.perf_counter() - self.started, 1e-6)
         self.bar.update(self.task, advance=read, launches=self.launches, rate=rate)
@@ -65,14 +65,14 @@ class RunProgress:
             )
 
     def finish(self, result: "Result") -> None:
-        """Fill the bar: news of the last tasks may not have arrived."""
+        """Fill the bar: progress of the last tasks may not have arrived."""
         launches = result.rollups.contents.totals.accepted
         self.bar.update(self.task, completed=self.total, launches=launches)
 
 
 @contextmanager
 def sync_progress(total: int) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on a terminal, and give a function that takes the bytes of each file done."""
+    """Show a bar on a terminal; yield a function to call with the bytes of each finished file."""
     console = Console(stderr=True)
     with Progress(
         *Progress.get_default_columns()[:2],

@@ -1,4 +1,4 @@
-"""The commands that count: run, and demo, which runs on a sample."""
+"""The commands that count: run, and demo, which counts a sample."""
 
 import gc
 import sys
@@ -33,7 +33,7 @@ _CLUSTER = (
     *("scheduler", "cluster", "adapt", "wait", "dashboard"),
     *("workers", "threads", "memory_limit"),
 )
-"""Options that are arguments of `daskbinder.run`; the others are those of `daskbinder.plan`."""
+"""Options passed to `daskbinder.run`; the others go to `daskbinder.plan`."""
 
 
 @click.command(short_help="Count the launches of SOURCE into DEST.")
@@ -196,7 +196,7 @@ def _count(plan: "Plan", **cluster: Any) -> "Result":
     from daskbinder.cli.progress import RunProgress
     from daskbinder.pipeline.run import run
 
-    gc.freeze()  # spares the collector everything that was imported
+    gc.freeze()  # exempt everything imported so far from garbage collection
     with RunProgress(plan.bytes) as progress:
         result = run(plan, progress=progress.advance, tell=progress.tell, **cluster)
         progress.finish(result)
@@ -265,7 +265,7 @@ def demo(folder: Path | None) -> None:
 
 
 def _make_sample(folder: Path) -> None:
-    """Make a sample archive, which appears whole or not at all."""
+    """Make a sample archive, atomically: it appears whole or not at all."""
     import shutil
     import tempfile
 
@@ -281,7 +281,7 @@ def _make_sample(folder: Path) -> None:
 
 
 def _show_last_day(result: "Result") -> None:
-    """Show launches and mean of each member on the last day of the data."""
+    """Show each member's launches and 7-day mean on the last day of the data."""
     series = result.rollups.federation("day")
     last = series[series["timestamp"] == series["timestamp"].max()]
     rows = [

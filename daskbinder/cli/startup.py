@@ -1,10 +1,10 @@
-"""A faster start: commands do without pandas."""
+"""Faster start: keep pandas from being imported by commands that do not need it."""
 
 import sys
 
 
 class _WithoutPandas:
-    """A finder that refuses pandas and leaves everything else to others."""
+    """An import finder that hides pandas and leaves everything else to other finders."""
 
     @staticmethod
     def find_spec(name: str, _path: object = None, _target: object = None) -> None:
@@ -13,9 +13,9 @@ class _WithoutPandas:
 
 
 def hide_pandas() -> None:
-    """Keep pyarrow from importing pandas with its first array, which takes a third of a second.
+    """Keep pyarrow from importing pandas for its first array, which takes a third of a second.
 
-    Whoever imports pandas later gets it all the same.
+    Later imports of pandas work as usual.
     """
     if "pandas" in sys.modules:
         return

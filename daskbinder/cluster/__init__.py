@@ -1,4 +1,4 @@
-"""A Dask cluster: started or reached, asked whether it can do a run, and made to do it."""
+"""Dask clusters: start or connect to one, check that it can do a run, and compute on it."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ __all__ = ["connect"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import `connect` when it is first used: distributed takes half a second."""
+    """Import `connect` on first use: importing distributed takes half a second."""
     if name != "connect":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from daskbinder.cluster.clients import connect

@@ -1,4 +1,4 @@
-"""A client for a run: the caller's own, one for a scheduler's address, or one of a new cluster.
+"""A client for a run: the caller's own, or one for a scheduler's address or a new cluster.
 
 Closes only what it opened.
 """
@@ -28,7 +28,7 @@ from daskbinder.cluster.probe import check_scheduler, is_exposed
 from daskbinder.errors import InputError
 
 _CLIENT_TIMEOUT = 30.0
-"""Seconds a scheduler has to accept a client."""
+"""Seconds to wait for a scheduler to accept a client."""
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def connect(
     dashboard: bool = False,
     tell: Tell = silent,
 ) -> Iterator[Client]:
-    """Give a client that is ready for a run.
+    """Provide a client that is ready for a run.
 
     Parameters
     ----------
@@ -54,25 +54,25 @@ def connect(
         A client or a scheduler's address. By default the current client, else the address in
         Dask's configuration (``DASK_SCHEDULER_ADDRESS``), else a cluster on this machine.
     security : distributed.Security, optional
-        TLS for a scheduler's address; by default that of Dask's configuration.
+        TLS settings for a scheduler's address; by default from Dask's configuration.
     cluster : str, optional
-        A cluster to start for the run, see `daskbinder.cluster.managers.read_specification`.
+        A cluster to start for the run; see `daskbinder.cluster.managers.read_specification`.
     adapt : (int, int), optional
-        Fewest and most workers of that cluster.
+        Minimum and maximum number of workers of that cluster.
     workers, threads : int, optional
-        Workers on this machine, and threads of each. By default one worker, and as many threads
-        as there are cores and memory for. A single worker lives in this process; several get a
+        Workers on this machine, and threads per worker. By default one worker, with as many
+        threads as cores and memory allow. A single worker runs in this process; several get a
         process each.
     memory_limit : int or str, optional
-        Memory of each of these workers.
+        Memory per worker on this machine.
     block : int
         Bytes of the archive that one task reads.
     wait : float
         Seconds to wait for the first worker.
     dashboard : bool
-        Tell the address of Dask's dashboard.
+        Whether to tell the user the address of Dask's dashboard.
     tell : callable
-        Takes sentences for the user.
+        Called with messages for the user.
 
     Yields
     ------
@@ -82,7 +82,7 @@ def connect(
     Raises
     ------
     InputError, JobError
-        When there is no such cluster, or it cannot do the work.
+        When the cluster cannot be reached or started, or cannot do the run.
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise SystemExit(UNGUARDED)  # a worker process is importing the script that started it
@@ -144,7 +144,7 @@ def _open_remote(address: str, security: Security | None) -> Iterator[Client]:
 
 
 def _dashboard_url(client: Client) -> str:
-    """URL of the dashboard; that of a cluster in this process listens on loopback only."""
+    """URL of the dashboard; for a cluster in this process it listens on loopback only."""
     if is_in_process(client):
         port = client.scheduler_info()["services"].get("dashboard")
         return f"http://127.0.0.1:{port}/status"

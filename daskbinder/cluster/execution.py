@@ -1,4 +1,4 @@
-"""The computation of a graph on a cluster: wait for it, and explain what went wrong."""
+"""Computing a graph on a cluster: submit it, wait for it, and explain failures."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -12,13 +12,13 @@ from daskbinder.cluster.preflight import PATIENCE, wait_for_workers, workers_of
 from daskbinder.errors import InputError, JobError, LostFiles
 
 _POLL = 0.02
-"""Seconds between two looks at the futures."""
+"""Seconds between polls of the futures."""
 
 _SETTLE = 0.2
-"""Seconds until every failure of one cause is known."""
+"""Seconds to wait until all failures with the same cause are known."""
 
 _NAMED = 3
-"""Most tasks that an error names."""
+"""Maximum number of tasks that an error names."""
 
 
 def compute(
@@ -32,10 +32,10 @@ def compute(
 ) -> list[Any]:
     """Compute lazy values in one graph; on failure, cancel it and say what went wrong.
 
-    `about` tells the user what the task of a key works on. With `keep_going`, everything else is
-    computed before lost files are raised, so that all of them are known. Every `check_every`
-    seconds the workers are looked at; for `most_paused` seconds all may be paused for lack of
-    memory.
+    `about` describes the task of a key to the user. With `keep_going`, everything else is computed
+    before `LostFiles` is raised, so that it names all of them. Workers are checked every
+    `check_every` seconds; all of them may be paused, for lack of memory, for up to `most_paused`
+    seconds.
     """
     futures = client.compute(list(outputs))
     try:
@@ -59,7 +59,7 @@ def compute(
 
 
 def _suspects(futures: Sequence[Future], about: Callable[[object], str]) -> str:
-    """Name the tasks that were running when workers died."""
+    """Describe the tasks that were running when workers died."""
     time.sleep(_SETTLE)
     errors = [future.exception() for future in futures if future.status == "error"]
     names = sorted({about(error.task) for error in errors if isinstance(error, KilledWorker)})
@@ -74,9 +74,9 @@ def _wait(
     check_every: float,
     most_paused: float,
 ) -> None:
-    """Wait until all is done, something failed, or nobody is left to do the work.
+    """Wait until everything is done, something fails, or no usable worker is left.
 
-    Polls: waiting in the client's event loop would leave coroutines behind on Ctrl-C.
+    Polls, because waiting in the client's event loop would leave coroutines behind on Ctrl-C.
     """
     checked = awake = time.monotonic()
     pending = list(futures)
@@ -86,7 +86,7 @@ def _wait(
         _raise_failure(set(pending).difference(still_pending), keep_going)
         pending = still_pending
         if time.monotonic() - checked > check_every:
-            with suppress(OSError):  # the futures tell when the scheduler is lost
+            with suppress(OSError):  # the futures show it when the scheduler is lost
                 wait_for_workers(client, PATIENCE)
                 if any(worker["status"] != "paused" for worker in workers_of(client).values()):
                     awake = time.monotonic()
@@ -101,7 +101,7 @@ def _wait(
 
 
 def _raise_failure(futures: Iterable[Future], keep_going: bool) -> dict[str, str]:
-    """Raise the first failure; with `keep_going`, return lost files instead."""
+    """Raise the first failure; with `keep_going`, collect and return lost files instead."""
     lost: dict[str, str] = {}
     for future in futures:
         if future.status == "error":

@@ -1,4 +1,4 @@
-"""A Dask cluster on this machine, for the time of a run; it listens on loopback only."""
+"""A Dask cluster on this machine for the duration of a run; it listens on loopback only."""
 
 import logging
 import signal
@@ -17,14 +17,14 @@ from daskbinder.errors import InputError
 from daskbinder.storage import buffers
 
 UNGUARDED = 86
-"""Exit status of a worker process whose import of the main script would start a run."""
+"""Exit status of a worker process that would start a run by importing the main script."""
 
 _CLOSE_TIMEOUT = 2.0
-"""Seconds the cluster of an interrupted run has to close."""
+"""Seconds that the cluster of an interrupted run gets to close."""
 
 _LOOPBACK = "127.0.0.1:0"
 
-# sampling stacks and timing the event loop cost more than they tell about tasks this short
+# for tasks this short, sampling stacks and timing the event loop cost more than they are worth
 _UNWATCHED = {
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "500ms",
@@ -32,7 +32,7 @@ _UNWATCHED = {
 
 
 class _WithoutPages:
-    """Leaves out a worker's own dashboard."""
+    """Turns off a worker's own dashboard."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options | {"dashboard": False})
@@ -43,7 +43,7 @@ class _PlainWorker(_WithoutPages, Worker):  # type: ignore[misc]
 
 
 class _PlainNanny(_WithoutPages, Nanny):  # type: ignore[misc]
-    """A worker in a process of its own, whose exit status is remembered."""
+    """A worker in its own process, whose exit status is recorded."""
 
     exits: ClassVar[set[int]] = set()
 
@@ -91,7 +91,7 @@ def _make_cluster(
                 # importing the dashboard takes 0.4 s
                 scheduler_kwargs={"dashboard": dashboard},
                 worker_class=_PlainNanny if workers > 1 else _PlainWorker,
-                # the exception of a failed task is reported in one sentence
+                # a failed task's exception is already reported in one sentence
                 silence_logs=logging.CRITICAL,
             )
     except RuntimeError:
@@ -104,10 +104,10 @@ def _make_cluster(
 
 
 def _worker_environment() -> dict[str, Any]:
-    """Let worker processes keep freed memory for the next array, but not more.
+    """Let worker processes keep freed memory for the next array, but no more than that.
 
-    Dask has them return all above 64 KiB. The kernel then clears the same pages for each array
-    again, which took a quarter of their time.
+    Dask makes them return everything above 64 KiB. The kernel then clears the same pages again for
+    each array, which took a quarter of the workers' time.
     """
     key = "distributed.nanny.pre-spawn-environ"
     given = {k: v for k, v in dask.config.get(key).items() if k != "MALLOC_TRIM_THRESHOLD_"}
@@ -116,14 +116,14 @@ def _worker_environment() -> dict[str, Any]:
 
 @contextmanager
 def _sigint_blocked() -> Iterator[None]:
-    """Block SIGINT, also in every process that is started meanwhile.
+    """Block SIGINT here and in every process started meanwhile.
 
-    Ctrl-C reaches every process of a terminal; this one stops its workers itself.
+    Ctrl-C reaches every process of a terminal; this process stops its workers itself.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    # started later, it would unblock SIGINT
+    # started while SIGINT is blocked, it would unblock it
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:

@@ -1,7 +1,7 @@
-"""Clusters by name: Kubernetes, Slurm and whatever else hands out a Dask cluster.
+"""Clusters by class name: Kubernetes, Slurm or anything else that provides a Dask cluster.
 
-What a specification names is imported and called. The only class treated specially is Dask's
-LocalCluster, whose dashboard would listen on every interface.
+The class that a specification names is imported and called. Only Dask's LocalCluster is treated
+specially: its dashboard would listen on every interface.
 """
 
 import ast
@@ -28,13 +28,13 @@ def read_specification(text: str) -> tuple[str, dict[str, Any]]:
     Parameters
     ----------
     text : str
-        A class, with or without arguments, as in Python, ``module.Class(name=value)``, where values
-        are literals; or a YAML or TOML file with the key ``class`` and the arguments beside it.
+        A class in Python syntax, with optional literal arguments, ``module.Class(name=value)``; or
+        the path of a YAML or TOML file with the key ``class``, whose other keys are the arguments.
 
     Returns
     -------
     (str, dict)
-        The dotted name of the class and its arguments.
+        Dotted name of the class, and its arguments.
     """
     if text.endswith(_FILES):
         return _read_file(Path(text))
@@ -64,7 +64,7 @@ def _read_file(path: Path) -> tuple[str, dict[str, Any]]:
             read = yaml.safe_load(text)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except Exception as error:  # PyYAML's are no ValueErrors
+    except Exception as error:  # PyYAML's errors are not ValueErrors
         raise InputError(f"{path} cannot be parsed: {error}") from error
     if not isinstance(read, Mapping) or not isinstance(read.get("class"), str):
         raise InputError(f"{path} lacks the key 'class' with the dotted name of a cluster class")
@@ -73,7 +73,7 @@ def _read_file(path: Path) -> tuple[str, dict[str, Any]]:
 
 @contextmanager
 def start_managed(specification: str, adapt: tuple[int, int] | None = None) -> Iterator[Client]:
-    """Start a cluster and give a client of it; `adapt` is the fewest and the most workers."""
+    """Start a cluster and provide a client; `adapt` is the minimum and maximum of workers."""
     name, arguments = read_specification(specification)
     module, _, attribute = name.rpartition(".")
     try:

@@ -1,6 +1,6 @@
 """Checks of a cluster before a run begins: workers, software, memory, access to the data.
 
-Each would otherwise end in a killed worker or an obscure error, perhaps an hour later.
+Without them, a problem would end in a killed worker or an obscure error, perhaps an hour later.
 """
 
 import os
@@ -22,19 +22,19 @@ from daskbinder.errors import InputError, JobError
 from daskbinder.storage.location import Location
 
 Tell = Callable[[str], None]
-"""Takes a sentence for the user."""
+"""Called with a message for the user."""
 
 PATIENCE = 60.0
-"""Seconds to wait for the first worker, and for each answer of the cluster."""
+"""Seconds to wait for the first worker, and for each reply from the cluster."""
 
 LEAST_BLOCK = 4 << 20
-"""Bytes of the smallest block a run chooses by itself."""
+"""Smallest block size, in bytes, that a run chooses by itself."""
 
-# Measured: 160 MiB after import, 210 to 240 with months of counts; for each thread 1.1 to 1.3 times
-# the block from a folder, twice that over a network.
+# Measured: 160 MiB after import, 210 to 240 MiB with months of counts; per thread 1.1 to 1.3 times
+# the block size from a folder, twice that over a network.
 _BASE_MEMORY = 240 << 20
 _MEMORY_PER_BLOCK = 2.5
-_USABLE = 0.8  # share of its limit above which Dask starts no more tasks on a worker
+_USABLE = 0.8  # share of its memory limit above which Dask starts no more tasks on a worker
 
 _POLL = 0.1
 _STEP = 1 << 20
@@ -43,7 +43,7 @@ _VERSION = "__import__('daskbinder._version')._version.__version__"
 
 
 def silent(_: str) -> None:
-    """Tell nobody."""
+    """Discard the message."""
 
 
 def workers_of(client: Client) -> dict[str, Any]:
@@ -72,25 +72,25 @@ def wait_for_workers(client: Client, patience: float, tell: Tell = silent) -> No
 
 
 def threads_for(limit: int, block: int) -> int:
-    """Threads, reading a block of so many bytes each, for which a memory limit is enough."""
+    """Number of threads, each reading a block of `block` bytes, that a memory limit allows."""
     return int((_USABLE * limit - _BASE_MEMORY) / (_MEMORY_PER_BLOCK * max(block, 1)))
 
 
 def _largest_block(worker: Mapping[str, Any]) -> int | None:
-    """Bytes of the largest block that each thread of a worker can hold; None without a limit."""
+    """Largest block, in bytes, that every thread of a worker can hold; None without a limit."""
     limit, threads = worker["memory_limit"], worker["nthreads"]
     return threads_for(limit, threads) if limit else None
 
 
 def block_for(client: Client, most: int) -> int:
-    """Bytes of the largest block, up to `most`, that each thread of all workers can hold."""
+    """Largest block, in bytes and up to `most`, that every thread of every worker can hold."""
     sizes = map(_largest_block, workers_of(client).values())
     size = min([most, *(size for size in sizes if size is not None)])
     return max(size - size % _STEP, min(most, LEAST_BLOCK))
 
 
 def check_memory(client: Client, block: int) -> None:
-    """Refuse blocks that are too large for a worker."""
+    """Refuse a block size that is too large for at least one worker."""
     for address, worker in workers_of(client).items():
         size = _largest_block(worker)
         if size is not None and size < max(block, 1):
@@ -104,7 +104,7 @@ def check_memory(client: Client, block: int) -> None:
 
 
 def check_software(client: Client, tell: Tell) -> None:
-    """Compare versions with ours, and send our package where it is missing."""
+    """Compare the cluster's versions with ours, and send our package where it is missing."""
     report = client.get_versions()
     ours, hosts = report["client"], {"the scheduler": report["scheduler"], **report["workers"]}
     for name in ("python", "dask", "distributed"):
@@ -133,7 +133,7 @@ def _version(host: Mapping[str, Any], name: str) -> str:
 
 
 def _difference(name: str, ours: str, theirs: Mapping[str, str]) -> str:
-    """Say who has another version, "" if nobody."""
+    """Say which hosts have another version; empty if none."""
     others = {who: version for who, version in theirs.items() if version != ours}
     if not others:
         return ""
@@ -143,7 +143,7 @@ def _difference(name: str, ours: str, theirs: Mapping[str, str]) -> str:
 
 
 def _missing_module(client: Client) -> str | None:
-    """Name a module that the scheduler or a worker needs and cannot import."""
+    """Name a module that the scheduler or a worker needs but cannot import."""
     code = f"__import__({_NEEDED!r}) and None"
     try:
         client.run_on_scheduler(eval, code)
@@ -154,7 +154,7 @@ def _missing_module(client: Client) -> str | None:
 
 
 def _send_package(client: Client) -> None:
-    """Send our package to the scheduler and to all workers, also to those that join later."""
+    """Send our package to the scheduler and all workers, including those that join later."""
     package = Path(__file__).parents[1]
     with TemporaryDirectory() as folder:
         archive = Path(folder) / f"daskbinder-{__version__}.zip"
@@ -166,7 +166,7 @@ def _send_package(client: Client) -> None:
 
 
 def check_places(client: Client, source: Location, file: DayFile, dest: Location) -> None:
-    """Make sure that every machine that runs tasks can read the archive and write the results."""
+    """Check that every machine that runs tasks can read the archive and write the results."""
     name = f".daskbinder-probe-{secrets.token_hex(8)}"
     if is_in_process(client):
         _try_places(source if source.is_local else None, file, dest, name)
@@ -206,7 +206,7 @@ def _check_host(
 
 
 def _try_places(source: Location | None, file: DayFile, dest: Location, name: str) -> None:
-    """Look up a day file, and write a small file; runs as a task where the others will."""
+    """Look up a day file and write a small probe file; runs as a task, where the others will."""
     try:
         if source is not None and source.entry(file.name).size not in (None, file.size):
             raise InputError(f"{source} has another {file.name} than was listed; run again")

@@ -1,7 +1,7 @@
-"""The first look at a scheduler's address: whether it can be reached, is Dask and uses TLS.
+"""A first probe of a scheduler's address: whether it is reachable, is Dask and uses TLS.
 
-Dask's own client takes half a minute to report that nobody listens, waits for ever for a server
-that says nothing, and runs out of memory on a web server's answer.
+Dask's own client takes half a minute to report that nothing is listening, waits forever for a
+silent server, and runs out of memory on a web server's answer.
 """
 
 import socket
@@ -20,10 +20,10 @@ _MAX_GREETING = 1 << 20
 def check_scheduler(
     address: str, security: Security | None = None, *, timeout: float = 5.0
 ) -> None:
-    """Make sure that a Dask scheduler answers at an address.
+    """Check that a Dask scheduler answers at an address.
 
-    Certificates are by default those of Dask's configuration; `timeout` is the seconds for each
-    answer, as a busy scheduler may take some. Protocols other than tcp and tls are not checked.
+    Certificates are by default those of Dask's configuration. `timeout` is in seconds per answer;
+    a busy scheduler may need a while. Protocols other than tcp and tls are not checked.
     """
     parts = urlsplit(address)
     if parts.scheme not in ("tcp", "tls"):
@@ -53,7 +53,7 @@ def check_scheduler(
 
 
 def is_exposed(address: str) -> bool:
-    """Whether a scheduler does not encrypt and listens to other machines."""
+    """Whether a scheduler is unencrypted and reachable from other machines."""
     parts = urlsplit(address)
     if parts.scheme != "tcp":
         return False

@@ -1,7 +1,7 @@
-"""Dask's configuration, when it is the cause of an error: which file or variable is wrong.
+"""Errors caused by Dask's configuration: which file or variable is wrong.
 
-Dask takes its settings as they come, so a wrong one shows anywhere and as any error. It is looked
-for only after something failed: settings that do no harm may stay.
+Dask does not validate its settings, so a wrong one can surface anywhere and as any error. They are
+checked only after a failure: a wrong setting that does no harm may stay.
 """
 
 import os
@@ -16,12 +16,12 @@ from typing import Any
 from daskbinder.errors import InputError, JobError
 
 _READERS = tuple(str(Path(package, "config.py")) for package in ("dask", "distributed"))
-"""Modules that fail only because of the files they read."""
+"""Modules that fail only because of the configuration files they read."""
 
 
 @contextmanager
 def explain_config_errors() -> Iterator[None]:
-    """Replace an unexpected error by one that names the wrong settings of Dask, if there are any.
+    """Replace an unexpected error with one that names Dask's wrong settings, if there are any.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def explain_config_errors() -> Iterator[None]:
 
 
 def _wrong_settings() -> list[str]:
-    """Settings whose type is not that of Dask's default, each with its origin."""
+    """Settings whose type differs from Dask's default, each with its origin."""
     config = sys.modules.get("dask.config")
     if config is None or not hasattr(config, "defaults"):
         return []
@@ -72,7 +72,7 @@ def _dashed(key: object) -> str:
 
 
 def _fits(value: Any, default: Any) -> bool:
-    """Whether a value may replace a default, as far as the default tells."""
+    """Whether a value may replace a default, as far as the default reveals its type."""
     from dask.utils import parse_bytes, parse_timedelta
 
     if isinstance(default, Mapping):
@@ -99,11 +99,11 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "scheduler-address": lambda value: isinstance(value, str),
     "dataframe.backend": lambda value: value in ("pandas", "cudf"),
 }
-"""Checks of settings whose default does not tell their type."""
+"""Checks for settings whose default does not reveal their type."""
 
 
 def _origin(name: str) -> str:
-    """The environment variable or file that makes a setting."""
+    """The environment variable or file that a setting comes from."""
     from dask import config
 
     sources = [(key, config.collect_env({key: value})) for key, value in os.environ.items()]

@@ -1,7 +1,7 @@
 """Group-by on integer codes, and the columns that codes stand for.
 
-Codes are dense, so marking and counting replace comparing. On 100,000 rows that is two to ten times
-as fast as numpy's sorting functions.
+Codes are dense, so marking and counting replace comparisons. On 100,000 rows that is two to ten
+times as fast as numpy's sorting functions.
 """
 
 from collections.abc import Sequence
@@ -66,7 +66,7 @@ def _range(codes: Ints) -> tuple[int, int]:
 
 
 def _most_marked(rows: int) -> int:
-    """Size of a range up to which marking is faster than sorting."""
+    """Largest range for which marking is faster than sorting."""
     return 16 * rows + 4096
 
 

@@ -1,7 +1,7 @@
-"""Counts of launches as values: count a scan, merge counts, take some days.
+"""Counts of launches as values: count a scan, merge counts, select days.
 
-Merging is associative and commutative, so the same rows come out however the lines of an archive
-are cut into blocks. Nothing here reads or writes a file, or knows of Dask.
+Merging is associative and commutative, so the rows do not depend on how an archive is cut into
+blocks. No file access, no Dask.
 """
 
 from collections.abc import Collection, Sequence
@@ -99,7 +99,7 @@ class Counts:
         return self._rows(slice(*np.searchsorted(self.day, bounds).tolist()))
 
     def without(self, days: Collection[int]) -> "Counts":
-        """Only the rows of other days than these."""
+        """Only the rows of days other than these."""
         return self._rows(~np.isin(self.day, list(days)))
 
     def on(self, days: Collection[int]) -> "Counts":
@@ -121,7 +121,7 @@ EMPTY = Counts(
 
 
 def count(scan: Scan, origin: str = MYBINDER.origin) -> Counts:
-    """Count launches by hour; each belongs to its own UTC date, whichever file it stood in.
+    """Count launches by hour; each belongs to its own UTC date, whichever file it was in.
 
     Launches without an origin get `origin`: before version 3 of the schema one host published.
     """
@@ -151,7 +151,7 @@ def count_rounded(scan: Scan, grain: int) -> Counts:
 
 
 def merge(parts: Sequence[Counts]) -> Counts:
-    """Add up counts."""
+    """Merge counts by adding them up."""
     parts = [part for part in parts if len(part.n)]
     if not parts:
         return EMPTY
@@ -189,8 +189,8 @@ def group_rows(
 ) -> Counts:
     """Sort rows by day, hour and key, and add up those that agree in all three.
 
-    A row stands for `n` launches, one by default. With `slot`, `day` and `hour` have an entry a
-    slot, and `slot` has the index in them of each row.
+    A row stands for `n` launches, one by default. With `slot`, `day` and `hour` have one
+    entry per slot, and `slot` is each row's index in them.
     """
     if not len(key):
         return EMPTY

@@ -46,7 +46,7 @@ DIRECTORY = pa.schema(
         pa.field("last_seen", pa.date32(), nullable=False),
     ]
 )
-"""Columns of the directory: a row a repository, the most launched first."""
+"""Columns of the directory: one row per repository, the most launched first."""
 
 ACTIVE = pa.schema(
     [
@@ -68,7 +68,7 @@ WINDOWS = (*CALENDAR, *ROLLING)
 
 @dataclass(frozen=True)
 class Visits:
-    """Which repositories were launched on which days, and how often in all.
+    """Which repositories were launched on which days, and how often in total.
 
     Attributes
     ----------
@@ -99,7 +99,7 @@ class Visits:
 
     @classmethod
     def together(cls, parts: Sequence["Visits"]) -> "Visits":
-        """Join those of disjoint months."""
+        """Join visits of disjoint months."""
         if not parts:
             return cls.of(DAILY.empty_table())
         starts = np.cumsum([0, *(len(part.names) for part in parts)], dtype=np.int32)
@@ -143,8 +143,8 @@ class Directory:
     def of(cls, visits: Visits) -> "Directory":
         """List the repositories that were visited.
 
-        Of the names that mean one repository it gets the one with the most launches, the first in
-        the alphabet among equals.
+        Of the names that mean one repository, the one with the most launches is kept; ties go to
+        the first in alphabetical order.
         """
         provider, name, org = (as_array(visits.names[column]) for column in _NAME)
         n = visits.names["n"].to_numpy()
@@ -176,7 +176,7 @@ class Directory:
 
 
 def _sort_days(repository: Ints, day: Ints) -> tuple[Ints, Ints]:
-    """Sort days, which are in order, by repository, and drop those that a repository has twice."""
+    """Sort days, already in order, by repository, and drop a repository's duplicates."""
     order, _ = argsort(repository)
     repository, day = repository.take(order), day.take(order)
     new = differs_from_previous(repository) | differs_from_previous(day)
@@ -198,8 +198,8 @@ def count_active(directory: Directory, present: Iterable[int]) -> pa.Table:
     """Count the repositories that were active in each of `WINDOWS`, as rows of `ACTIVE`.
 
     `present` has the dates that have a day file, in days from 1970-01-01. There is a row for each
-    window of the calendar that holds a date with a file or a launch, and for each rolling one that
-    ends with such a date, sorted by window and day.
+    calendar window that holds a date with a file or a launch, and for each rolling window that ends
+    on such a date, sorted by window and day.
     """
     there = np.unique(np.fromiter(present, np.int64))
     low = int(directory.day.min(initial=0))

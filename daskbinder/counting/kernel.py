@@ -1,8 +1,8 @@
-"""The counting kernel: the lines of day files to launches, without reading each.
+"""The counting kernel: from lines of day files to launches, without parsing each line.
 
-The bytes of most lines of a day repeat apart from their timestamp. `daskbinder.counting.lines` cuts
-the timestamps out, `daskbinder.counting.templates` reads the distinct rest, and every line follows
-by its codes. Lines that this leaves undecided are for `daskbinder.counting.scan` to read.
+Most lines of a day repeat apart from their timestamp. `daskbinder.counting.lines` cuts the
+timestamps out, `daskbinder.counting.templates` reads the distinct rest, and codes map each line to
+its result. Lines left undecided are read by `daskbinder.counting.scan`.
 
 A faster kernel would replace this module: `decide` is all that others call.
 """
@@ -25,7 +25,7 @@ _INVALID = np.iinfo(np.int64).min
 
 
 class Decided(NamedTuple):
-    """The lines of some bodies, one after the other, and the launches that they are.
+    """The lines of some bodies, in order, and the launches they stand for.
 
     `time` and `launch` are new arrays, which the caller may change.
 
@@ -37,7 +37,7 @@ class Decided(NamedTuple):
     times : ndarray of int64, shape (times,)
         Timestamps in microseconds from 1970-01-01 UTC, in any order; some may be used by no line.
     time : ndarray of intp, shape (lines,)
-        Index in `times` of each line; of no meaning where `launch` is -1.
+        Index in `times` of each line; meaningless where `launch` is -1.
     launch : ndarray of int64, shape (lines,)
         Row of `launches` of each line, -1 where the line is blank, rejected or undecided.
     launches : pyarrow.Table

@@ -1,7 +1,7 @@
 """Lines of day files, split around their timestamps into pieces that repeat.
 
-Lines are slices of the bytes that were read, never copies. Pieces are hashed, so that whoever reads
-them reads each distinct one once. Where a timestamp stands is a guess: a wrong one costs time.
+Lines are slices of the bytes that were read, never copies. Pieces are hashed, so that each distinct
+one is read only once. The position of a timestamp is a guess: a wrong one only costs time.
 """
 
 import re
@@ -23,7 +23,7 @@ _TIMESTAMP = re.compile(rb'"timestamp"\s*:\s*"(?=([^"\\]+)")')
 def split_lines(data: bytes | memoryview) -> pa.Array:
     """Split bytes into lines, which keep their line ends.
 
-    Line ends are looked for in eight bytes at a time, as few of these have any.
+    Line ends are searched eight bytes at a time, as few such words contain one.
     """
     buffer = np.frombuffer(data, np.uint8)
     is_end = np.zeros(_CHUNK, np.bool_)
@@ -104,9 +104,9 @@ def hash_pieces(pieces: Iterable[pa.Array], columns: int) -> list[Pieces]:
 
 
 class Layout(NamedTuple):
-    """Where in a line the value of its timestamp, of `length` bytes, stands.
+    """Where the timestamp value, `length` bytes long, is in a line.
 
-    It begins `distance` bytes from the start or the end of the line, or directly behind `key`.
+    It begins `distance` bytes from the start or the end of the line, or directly after `key`.
     """
 
     anchor: Literal["start", "end", "key"]
@@ -156,10 +156,10 @@ def _sample(lines: Sequence[pa.Array]) -> Iterator[bytes]:
 
 
 def split_at_timestamps(lines: Sequence[pa.Array], layout: Layout) -> tuple[Pieces, Pieces, Pieces]:
-    """Split lines into what stands before their timestamp, the timestamp, and what stands after.
+    """Split lines into the piece before the timestamp, the timestamp, and the piece after.
 
-    A timestamp near an end of its line is hashed together with all between it and that end. Only
-    the distinct ones of these are split again.
+    A timestamp near an end of its line is hashed together with everything up to that end. Only the
+    distinct results are split again.
     """
     if layout.anchor == "key":
         pieces = [cut(part, *layout.positions(part)) for part in lines]

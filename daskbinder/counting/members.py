@@ -59,7 +59,7 @@ class MemberCounts:
 
 
 def find_members(counts: Counts, federation: Federation) -> tuple[tuple[str, ...], Ints]:
-    """Find the members behind counts: who uses an origin depends on the date.
+    """Find the members behind counts: which member an origin belongs to depends on the date.
 
     Returns the members, sorted, and for each row of the counts the index of its member.
     """

@@ -1,6 +1,6 @@
 """Launches of each repository and ref by day, under the names that specs gave them.
 
-Counts and tables in, tables out; no files, no Dask. Names that mean one repository come together
+Counts and tables in, tables out; no files, no Dask. Names that mean one repository are merged
 only in `daskbinder.counting.directory`.
 """
 
@@ -38,7 +38,7 @@ DAILY = pa.schema(
         pa.field("n", pa.int64(), nullable=False),
     ]
 )
-"""Columns of the launches of a month by day; ``org`` is null if the spec fits nothing."""
+"""Columns of the launches of a month by day; ``org`` is null if the spec cannot be parsed."""
 
 
 def count_repositories(counts: Counts, federation: Federation) -> pa.Table:
@@ -48,7 +48,7 @@ def count_repositories(counts: Counts, federation: Federation) -> pa.Table:
     (provider, providers), (version, versions), (spec, texts) = (
         counts.keys.column(name) for name in ("provider", "version", "spec")
     )
-    # versions matter to specs only as before or since Gists
+    # for specs, only versions before and since Gists differ
     version = np.minimum(versions.to_numpy().take(version[used]), specs.GIST_SINCE)
     (provider, version, spec), target = distinct_rows([provider[used], version, spec[used]])
     targets = specs.resolve(
@@ -87,6 +87,6 @@ def _lay_out(day: Ints, federation: Column, targets: pa.Table, target: Ints, n: 
 
 
 def without(rows: pa.Table, days: Collection[int]) -> pa.Table:
-    """Only the rows of `DAILY` of other days than these."""
+    """Only the rows of `DAILY` for days other than these."""
     day = rows["date"].cast(pa.int32()).to_numpy()
     return rows.filter(pa.array(~np.isin(day, list(days))))

@@ -1,4 +1,4 @@
-"""Counts as tables, one a rollup, and back."""
+"""Counts as tables, one per rollup, and back."""
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import groupby
@@ -44,8 +44,8 @@ def to_table(counts: Counts) -> pa.Table:
 def to_tables(rollups: Iterable[tuple[Hashable, Counts]]) -> Iterator[pa.Table]:
     """Lay out the counts of windows, each as `to_table` does.
 
-    Counts come with their window. Those of one window, by another grain, must hold the same keys.
-    Neighbours that share their keys, as all cut from one value do, are laid out together.
+    Each count comes with its window. Counts of one window in different grains must hold the same
+    keys. Neighbours that share their `Keys`, as all cut from one value do, are laid out together.
     """
     for _, group in groupby(rollups, key=lambda rollup: id(rollup[1].keys)):
         yield from _tables(*zip(*group, strict=True))
@@ -120,7 +120,7 @@ def from_table(rows: pa.Table) -> Counts:
 
 def count_secret(rows: pa.Table) -> int:
     """Launches, among rows of a rollup, by specs that hold a password, a user or a token."""
-    if not len(rows):  # then it may have no column either
+    if not len(rows):  # an empty table may have no columns
         return 0
     spec = rows["spec"].combine_chunks()
     return pc.sum(pc.if_else(hold_secrets(spec), rows["n"].combine_chunks(), 0)).as_py() or 0

@@ -1,4 +1,4 @@
-"""Bytes to launches: what every line of some day files is, and what became of those rejected.
+"""From bytes to launches: what each line of some day files is, and why lines were rejected.
 
 `daskbinder.counting.kernel` decides nearly all lines at once; the rest are read here one by one, by
 the rules of `daskbinder.model.launch`. Opens no file and knows nothing of Dask.
@@ -50,13 +50,13 @@ class Tally:
     Attributes
     ----------
     physical : int
-        Lines, blank ones included.
+        All lines, blank ones included.
     accepted : int
         Lines that count as launches.
     hours : int
         Bit h is set if an accepted line falls into hour h of the file's own date.
     strays : bool
-        Whether an accepted line falls on another date.
+        Whether any accepted line falls on another date.
     rejected : Counter of Reason
         Lines rejected, by reason.
     records : list of (int, Reason, str)
@@ -106,7 +106,7 @@ class Scan:
     launch : ndarray of int64, shape (lines,)
         Row of `launches` of each line.
     tallies : list of Tally
-        One a body; line i belongs to the body whose ``accepted`` covers it.
+        One per body; line i belongs to the body whose ``accepted`` covers it.
     """
 
     times: npt.NDArray[np.int64]

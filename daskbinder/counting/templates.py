@@ -1,10 +1,10 @@
-"""Frames to launches: lines without their timestamp, read by the few templates they are made from.
+"""From frames to launches: lines without their timestamp, read through their few templates.
 
 A frame is a line with a probe in place of its timestamp. Frames are cut again, around the values of
 ``spec`` and ``ref``, which leaves few distinct templates. A template is read by
 `daskbinder.model.launch` with a probe in each of its holes. If the probes come out as the values of
-those fields, then any valid text in a hole is the value of its field. Probes are random, so no file
-can contain one.
+those fields, any valid text in a hole is the value of its field. Probes are random, so no file can
+contain one.
 """
 
 import re
@@ -22,7 +22,7 @@ from daskbinder.counting.lines import Pieces, bounds_of, cut, hash_pieces
 from daskbinder.model.launch import COLUMNS, Launch, read_fields
 
 TIMESTAMP_PROBE = secrets.token_hex(16).encode()
-"""Stands in a frame for the timestamp."""
+"""Replaces the timestamp in a frame."""
 
 _PROBES = {name: secrets.token_hex(16).encode() for name in ("spec", "ref")}
 _OPENINGS = {name: re.compile(rb'"%b"\s*:\s*"' % name.encode()) for name in _PROBES}
@@ -33,7 +33,7 @@ Hole = tuple[Ints, Ints]
 
 
 def read_frames(frames: pa.BinaryArray, versions: frozenset[int]) -> tuple[Ints, pa.Table]:
-    """Read frames: the row of each in a table of launches, or -1 if it is not surely a launch."""
+    """Read frames: the row of each in a table of launches, or -1 if it may not be a launch."""
     row = np.full(len(frames), -1)
     tables: list[pa.Table] = []
 
@@ -51,7 +51,7 @@ def read_frames(frames: pa.BinaryArray, versions: frozenset[int]) -> tuple[Ints,
 
 
 def launch_table(launches: Sequence[Launch | None]) -> pa.Table:
-    """Lay launches out with `COLUMNS`, text as dictionaries; nulls in the place of None."""
+    """Lay launches out with `COLUMNS`, text as dictionaries; a row of nulls for None."""
     columns = {}
     for name, (dtype, *_) in COLUMNS.items():
         values = pa.array([launch and getattr(launch, name) for launch in launches], dtype)
@@ -65,9 +65,9 @@ def join_tables(tables: Sequence[pa.Table]) -> pa.Table:
 
 
 def _groups(frames: pa.Array) -> Iterator[tuple[Ints, pa.Array, dict[str, Hole]]]:
-    """Group frames by their number of quotes; give their indices, themselves and their holes.
+    """Group frames by their number of quotes; yield indices, frames and holes of each group.
 
-    Where the holes of a group are is guessed from its first frame.
+    The position of the holes is guessed from the first frame of a group.
     """
     bounds = bounds_of(frames)
     quotes = np.flatnonzero(np.frombuffer(frames.buffers()[2] or b"", np.uint8) == ord('"'))
@@ -137,7 +137,7 @@ def _read_template(
 
 
 def _read_strings(pieces: Pieces) -> Pieces:
-    """Read what JSON strings with these bytes between their quotes mean; null where invalid."""
+    """Decode the bytes between the quotes of JSON strings; null where invalid."""
     values, code = pieces.used()
     texts = values.cast(pa.string(), safe=False)
     data = np.frombuffer(values.buffers()[2] or b"", np.uint8)

@@ -1,1 +1,1 @@
-"""A finished data set: its files, its manifest, its journal, and whether it is sound."""
+"""A finished data set: its files, manifest, journal and integrity checks."""

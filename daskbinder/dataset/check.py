@@ -1,6 +1,6 @@
-"""Whether a data set is what its manifest says it is, and still what the archive says.
+"""Checks of a data set against its manifest and, optionally, against the archive.
 
-A fault is of the data set and can be mended; a note is of the archive.
+A fault concerns the data set and can be repaired; a note concerns the archive.
 """
 
 import os
@@ -25,7 +25,7 @@ class Audit:
     Attributes
     ----------
     dest : str
-        Where the data set lies.
+        Location of the data set.
     source : str or None
         The archive it was compared with.
     files : int
@@ -33,12 +33,12 @@ class Audit:
     days : int
         Day files in the day table.
     launches : int
-        Launches in it.
+        Launches in the day table.
     faults : tuple of str
-        What is wrong with the data set, a sentence each. Unless it says otherwise, a full run mends
-        it.
+        What is wrong with the data set, one sentence each. Unless a fault says otherwise, a full
+        run repairs it.
     notes : tuple of str
-        What the archive lacked when it was counted, a sentence each.
+        What the archive lacked when it was counted, one sentence each.
     """
 
     dest: str
@@ -51,7 +51,7 @@ class Audit:
 
     @property
     def ok(self) -> bool:
-        """Whether there is no fault."""
+        """Whether there are no faults."""
         return not self.faults
 
 
@@ -65,7 +65,7 @@ def check(
     today: date | None = None,
     instance: Instance = MYBINDER,
 ) -> Audit:
-    """Check what a run left: every file, every sum, and with a source every day.
+    """Check a data set: every file, every sum and, given a source, every day.
 
     Parameters
     ----------
@@ -74,13 +74,13 @@ def check(
     source : str or Path, optional
         An archive whose listing is compared with the day table.
     start, end : datetime.date, optional
-        First and last file date to compare, as they were given to the run.
+        First and last file date to compare, as given to the run.
     storage_options : mapping, optional
-        Arguments of both file systems, as fsspec takes them.
+        fsspec options for both file systems.
     today : datetime.date, optional
-        The UTC date by default.
+        By default the current UTC date.
     instance : Instance
-        Whose archive it is.
+        The BinderHub that the archive belongs to.
 
     Returns
     -------
@@ -89,7 +89,7 @@ def check(
     Raises
     ------
     InputError
-        When no run has ever written there, or there is no archive at `source`.
+        When no run has ever written to `dest`, or there is no archive at `source`.
 
     Examples
     --------
@@ -131,7 +131,7 @@ def check(
 
 
 def _check_data(rollups: Rollups, today: date) -> tuple[list[str], list[str], list[dict[str, Any]]]:
-    """Check a data set in itself: its faults, notes on the archive, rows of its day table."""
+    """Check a data set on its own; return its faults, notes and the rows of its day table."""
     manifest = rollups.contents
     of_files, launches = faults.check_files(rollups)
     found = [*faults.unnamed_files(manifest), *of_files, *faults.unlisted_tables(rollups)]

@@ -1,4 +1,4 @@
-"""The columns of each table of a data set, by the name of its file."""
+"""The columns of each table of a data set, by file name."""
 
 from typing import NamedTuple
 
@@ -44,17 +44,17 @@ _MAY_BE_NULL = {
     *(name for name, column in COLUMNS.items() if column.nullable),
     *("org", "indexed", "mean_7d"),
 }
-"""Columns in which a value may be missing."""
+"""Columns that may hold nulls."""
 
 
 class Kind(NamedTuple):
-    """A kind of table: what to call it, and its columns."""
+    """A kind of table: its name in messages, and its columns."""
 
     what: str
     schema: pa.Schema
 
     def fits(self, schema: pa.Schema, table: pa.Table) -> bool:
-        """Whether a file with this schema, some of whose columns were read, can be of this kind."""
+        """Whether a file of this schema, read as `table` in full or in part, fits this kind."""
         return (
             schema.names == self.schema.names
             and schema.types == self.schema.types
@@ -73,7 +73,7 @@ _ALONE = {
 
 
 def kind_of(name: str) -> Kind | None:
-    """Kind of the table with this name; None if its columns depend on what was counted.
+    """Kind of the table in a file of this name; None if its columns depend on what was counted.
 
     Examples
     --------

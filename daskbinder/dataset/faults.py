@@ -1,4 +1,4 @@
-"""What is wrong with a data set, one sentence each. Reads and never writes."""
+"""What is wrong with a data set, one sentence each. Reads only, never writes."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,7 +33,7 @@ from daskbinder.text import listing, plural
 
 
 def interrupted(location: Location) -> Iterator[str]:
-    """A journal that was left behind, and files in its folder that no run writes."""
+    """A leftover journal, and files in its folder that no run writes."""
     try:
         left = journal.read_pending(location) is not None
     except InputError as error:
@@ -54,7 +54,7 @@ def interrupted(location: Location) -> Iterator[str]:
 
 
 def unnamed_files(manifest: Manifest) -> Iterator[str]:
-    """Files that every data set has and the manifest does not name."""
+    """Files that every data set has but the manifest does not name."""
     needed = {DAYS, REJECTS}
     if not manifest.options.compat:
         needed |= {federation_name(grain) for grain in manifest.options.grains}
@@ -70,7 +70,7 @@ def left_out(manifest: Manifest) -> Iterator[str]:
 
 
 def check_files(rollups: Rollups) -> tuple[list[str], dict[str, int | None]]:
-    """Compare every file with its entry; return the faults, and the launches in sound files."""
+    """Compare every file with its manifest entry; return faults, and launches per sound file."""
     entries = rollups.contents.files
     faults: list[str] = []
     launches: dict[str, int | None] = {}
@@ -85,7 +85,7 @@ def check_files(rollups: Rollups) -> tuple[list[str], dict[str, int | None]]:
 
 
 def _check_file(location: Location, name: str, entry: FileEntry) -> tuple[str | None, int | None]:
-    """Compare a file with its entry; return what is wrong, and the launches in it."""
+    """Compare a file with its manifest entry; return its fault, if any, and its launches."""
     try:
         data = location.read(name)
     except (FileNotFoundError, NotADirectoryError):
@@ -107,7 +107,7 @@ def _check_file(location: Location, name: str, entry: FileEntry) -> tuple[str | 
 
 
 def unlisted_tables(rollups: Rollups) -> Iterator[str]:
-    """Tables that the manifest does not name: glob readers would double-count them."""
+    """Tables that the manifest does not name; readers that glob would double-count them."""
     if not rollups.location.lists:
         return
     names = rollups.contents.files
@@ -161,9 +161,9 @@ def wrong_sums(
     rows: Sequence[Mapping[str, Any]],
     launches: Mapping[str, int | None],
 ) -> Iterator[str]:
-    """Outputs that do not sum to the accepted launches; those with a faulty file are left out.
+    """Outputs that do not sum to the accepted launches; outputs with a faulty file are skipped.
 
-    The rollups of the older notebook leave launches out, so they may hold fewer.
+    Rollups of the older notebook leave out some launches, so they may hold fewer.
     """
     accepted, rejected = (sum(row[name] for row in rows) for name in ("accepted", "rejected"))
     compat, grains = manifest.options.compat, manifest.options.grains
@@ -197,9 +197,9 @@ def differences(
     start: date | None,
     end: date | None,
 ) -> Iterator[str]:
-    """Days that are new, gone or changed in an archive since they were counted.
+    """Days that are new, gone or changed in the archive since they were counted.
 
-    Fingerprints can be compared within one location only; elsewhere the size must do.
+    Fingerprints are comparable only within one location; otherwise name and size must do.
     """
     facts = ["name", "bytes"]
     if archive.location.address.rstrip("/") == counted_from.rstrip("/"):
@@ -223,11 +223,11 @@ def differences(
 
 
 def mismatches(rows: Iterable[Mapping[str, Any]]) -> list[date]:
-    """Days whose line count differs from that in the archive's index."""
+    """Days whose line count differs from the archive's index."""
     return [row["date"] for row in rows if row["indexed"] not in (None, row["lines"])]
 
 
 def days_text(days: Iterable[date]) -> str:
-    """Say how many days, and which if they are few."""
+    """Say how many days there are, and list them if there are few."""
     dates = DateSet.of(days)
     return f"{plural(len(dates), 'day')} ({listing(dates.texts)})"

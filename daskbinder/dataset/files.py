@@ -1,4 +1,4 @@
-"""The tables of a data set, each one whole file: written, read, and compared with its entry."""
+"""The tables of a data set, one file each: write, read and verify them."""
 
 import zlib
 from collections.abc import Iterable
@@ -22,10 +22,10 @@ _SHORT = {"timestamp", *(name for name, column in COLUMNS.items() if column.repe
 
 
 def write_table(location: Location, name: str, table: pa.Table) -> FileEntry:
-    """Write a table as one file, Parquet or Feather by its name, and describe the file.
+    """Write a table as one file, Parquet or Feather by its name; return its manifest entry.
 
-    Statistics are kept for the timestamp alone, and columns that are short once they are dictionary
-    codes are not compressed: both save time and cost next to nothing.
+    Only the timestamp gets statistics, and columns that dictionary encoding already makes small are
+    not compressed: both save time at almost no cost in size.
     """
     sink = pa.BufferOutputStream()
     if name.endswith(".feather"):
@@ -52,7 +52,7 @@ def _codecs(*columns: str) -> dict[str, str]:
 def write_tables(
     location: Location, tables: Iterable[tuple[str, pa.Table]]
 ) -> dict[str, FileEntry]:
-    """Write tables under their names; over a network, many at a time."""
+    """Write tables under their names, concurrently if over a network."""
 
     def write(named: tuple[str, pa.Table]) -> tuple[str, FileEntry]:
         return named[0], write_table(location, *named)
@@ -69,7 +69,7 @@ def read_table(location: Location, name: str, columns: list[str] | None = None) 
     Raises
     ------
     InputError
-        When it is not such a table.
+        When the file is not such a table.
     """
     return parse_table_at(location, name, location.read(name), columns)
 
@@ -77,7 +77,7 @@ def read_table(location: Location, name: str, columns: list[str] | None = None) 
 def parse_table_at(
     location: Location, name: str, data: bytes, columns: list[str] | None = None
 ) -> pa.Table:
-    """Do the same as `parse_table`; the error names the location and what to do."""
+    """Like `parse_table`, but errors name the location and the remedy."""
     try:
         return parse_table(name, data, columns)
     except InputError as error:
@@ -90,7 +90,7 @@ def parse_table(name: str, data: bytes, columns: list[str] | None = None) -> pa.
     Raises
     ------
     InputError
-        When it is no table, or has other columns than a file of this name has.
+        When it is not a table, or lacks the columns expected in a file of this name.
     """
     try:
         if name.endswith(".feather"):
@@ -106,7 +106,7 @@ def parse_table(name: str, data: bytes, columns: list[str] | None = None) -> pa.
 
 
 def is_intact(location: Location, name: str, entry: FileEntry) -> bool:
-    """Whether a file is there with the size and the checksum of its entry in the manifest."""
+    """Whether a file exists with the size and checksum of its manifest entry."""
     try:
         return matches(location.read(name), entry)
     except FileNotFoundError:
@@ -114,5 +114,5 @@ def is_intact(location: Location, name: str, entry: FileEntry) -> bool:
 
 
 def matches(data: bytes, entry: FileEntry) -> bool:
-    """Whether bytes have the size and the checksum of an entry of the manifest."""
+    """Whether bytes have the size and checksum of a manifest entry."""
     return len(data) == entry.bytes and zlib.crc32(data) == entry.crc32

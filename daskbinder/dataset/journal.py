@@ -1,9 +1,9 @@
-"""What a run keeps in DEST while it is under way, so that a killed run can be resumed.
+"""The journal: what a run keeps in DEST while it works, so that a killed run can be resumed.
 
-The pending run says which files may be replaced; a receipt holds the result of a task that
-finished. All of it lies in one folder, is no part of the data set, and is removed once the manifest
-is written. Others may write there too: what cannot be read is done again, and a name that no run
-writes ends the command.
+The pending run says which files may be replaced; a receipt holds the result of a finished task. All
+of it is in one folder, is not part of the data set, and is removed once the manifest is written.
+Others may be able to write there, so nothing is trusted: work whose receipt cannot be read is
+redone, and a name that no run writes ends the command.
 """
 
 from collections import Counter
@@ -35,19 +35,19 @@ from daskbinder.storage.location import Location
 
 
 class PendingRun(msgspec.Struct, frozen=True):
-    """A run that began and has not ended.
+    """A run that has started but not finished.
 
     Attributes
     ----------
     token : str
         Identifies the request together with the data set it builds on.
     names : frozenset of str or None
-        Files that it may replace; None if that is not known.
+        Files that it may replace; None if unknown.
     leftover : frozenset of str
-        Files that may be there too, though no manifest will name them.
+        Files of interrupted or revised runs that may still exist; removed at the end if unused.
     from_scratch : bool
-        Whether it counts everything because what was there cannot be trusted. It is resumed as
-        such: what it replaced must not be trusted either.
+        Whether it counts everything because the existing files cannot be trusted. Resuming it
+        does the same: the files it has replaced cannot be trusted either.
     """
 
     token: str
@@ -56,7 +56,7 @@ class PendingRun(msgspec.Struct, frozen=True):
     from_scratch: bool = msgspec.field(name="anew")
 
     def also(self, names: Collection[str]) -> "PendingRun":
-        """Add outputs; those so far may be left over."""
+        """Add outputs; the earlier ones become possible leftovers."""
         before = self.names or frozenset()
         return msgspec.structs.replace(
             self, names=before | set(names), leftover=self.leftover | before
@@ -64,7 +64,7 @@ class PendingRun(msgspec.Struct, frozen=True):
 
 
 def read_pending(dest: Location) -> PendingRun | None:
-    """Read what the run that was interrupted here was about; None if there was none.
+    """Read the record of an interrupted run; None if there is none.
 
     Raises
     ------
@@ -93,10 +93,10 @@ def _check_names(dest: Location, source: str, names: Iterable[str]) -> None:
 
 
 def begin(dest: Location, token: str, names: Collection[str], *, from_scratch: bool) -> PendingRun:
-    """Write down which files will be replaced, before any is.
+    """Record which files will be replaced, before any of them is.
 
-    The day table is set aside: it will be replaced, and the next run needs it if this one is
-    interrupted. Whatever interrupted runs may have left is carried over.
+    The day table is copied first: it will be replaced, and the next run needs it if this one is
+    interrupted. Possible leftovers of interrupted runs are carried over.
     """
     dest.sweep(FOLDERS)
     before = read_pending(dest)
@@ -110,12 +110,12 @@ def begin(dest: Location, token: str, names: Collection[str], *, from_scratch: b
 
 
 def write_pending(dest: Location, pending: PendingRun) -> None:
-    """Write down which files will be replaced, before any that was not named yet is."""
+    """Record which files will be replaced; call it before replacing a file not yet named."""
     dest.write(PENDING, msgspec.json.encode(pending))
 
 
 def forget(dest: Location) -> None:
-    """Remove all receipts, so that every task is done again."""
+    """Remove all receipts, so that every task runs again."""
     for key in finished(dest):
         dest.remove(receipt_name(key))
 
@@ -138,11 +138,11 @@ def finished(dest: Location) -> set[str]:
 
 
 Kind = Literal["members", "written", "tallies"]
-"""What a task results in: counts by member, files written, or tallies of day files."""
+"""What a task returns: counts by member, files written, or tallies of day files."""
 
 
 class _Receipt(msgspec.Struct, omit_defaults=True):
-    """The result of a task, under the name of its kind, and which task that was."""
+    """The key of a task, and its result in the field named after its kind."""
 
     task: str = ""
     members: MemberCounts | None = None
@@ -151,7 +151,7 @@ class _Receipt(msgspec.Struct, omit_defaults=True):
 
 
 def remember(dest: Location, key: str, kind: Kind, task: Callable[..., Any], *inputs: Any) -> Any:
-    """Do a task and leave a receipt with its result."""
+    """Run a task and write a receipt with its result."""
     result = task(*inputs)
     receipt = _Receipt(key, **{kind: result})
     dest.write(receipt_name(key), msgspec.json.encode(receipt, enc_hook=np.ndarray.tolist))
@@ -159,9 +159,9 @@ def remember(dest: Location, key: str, kind: Kind, task: Callable[..., Any], *in
 
 
 def recall(dest: Location, key: str, kind: Kind) -> Any:
-    """Return the result of a finished task; None where the receipt cannot be one of this kind.
+    """Return the result of a finished task; None if its receipt is missing, invalid or outdated.
 
-    Files that a task wrote must still be there.
+    Files that the task wrote must still exist with the recorded sizes.
 
     Raises
     ------
@@ -210,7 +210,7 @@ def _are_there(dest: Location, files: dict[str, FileEntry]) -> bool:
 
 
 def _restored(kind: Any, value: Any) -> Any:
-    """Make what JSON does not know: counts by reason, and arrays of numbers."""
+    """Restore types that JSON lacks: counters by reason, and arrays."""
     if getattr(kind, "__origin__", None) is Counter:
         return Counter({Reason(reason): int(n) for reason, n in value.items()})
     return np.array(value, np.int64)

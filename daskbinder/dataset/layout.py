@@ -1,7 +1,7 @@
-"""Names of the files below DEST: made and recognised here alone.
+"""Names of the files below DEST: made and recognised only here.
 
-A name that comes from a file (a manifest, a receipt) may be a stranger's. Only names that this
-module can make are ever written, read or removed.
+A name read from a file (a manifest, a receipt) is untrusted. Only names that this module can make
+are ever written, read or removed.
 """
 
 import re
@@ -17,7 +17,7 @@ DIRECTORY = "repositories/all.parquet"
 ACTIVE = "repositories/active.parquet"
 
 JOURNAL = ".daskbinder"
-"""Folder of a run that is under way, no part of the data set."""
+"""Folder of a run in progress; not part of the data set."""
 LOCK = f"{JOURNAL}/lock"
 PENDING = f"{JOURNAL}/target.json"
 RECEIPTS = f"{JOURNAL}/done"
@@ -26,7 +26,7 @@ EARLIER_DAYS = f"{JOURNAL}/{DAYS}"
 
 
 class _Series(NamedTuple):
-    """A folder with a file a window, named by the window's label between `before` and `after`."""
+    """A folder with one file per window, named `before`, the window's label, then `after`."""
 
     kind: str
     labels: str
@@ -35,18 +35,18 @@ class _Series(NamedTuple):
 
 
 def rollup_name(window: Window, grain: str) -> str:
-    """Name of the rollup of a window."""
+    """Name of a window's rollup."""
     return f"rollups/{window.kind}/by-{grain}/{window.label}.parquet"
 
 
 def notebook_name(window: Window, grain: str) -> str:
-    """Name of the rollup of a window in the older notebook's layout."""
+    """Name of a window's rollup in the older notebook's layout."""
     label = f"{window.kind}-by-{grain}-{window.label}"
     return f"{window.kind}/by-{grain}/{label}.feather"
 
 
 def repositories_name(month: Window) -> str:
-    """Name of the launches of repositories in a month."""
+    """Name of the file with a month's launches by repository."""
     return f"{REPOSITORIES}/{month.label}.parquet"
 
 
@@ -72,11 +72,11 @@ _BY_WINDOW = {
 _RECEIPT = re.compile(r"[a-zA-Z0-9.-]+-[0-9a-f]{16}", re.ASCII)
 
 FOLDERS = ("", "federation", "repositories", *_BY_WINDOW, JOURNAL, RECEIPTS)
-"""Every folder below DEST that a run writes to; the empty name is DEST itself."""
+"""Every folder that a run writes to, relative to DEST; the empty name is DEST itself."""
 
 
 def is_output(name: str) -> bool:
-    """Whether a data set may have a file of this name, other than the manifest.
+    """Whether this is the name of a file that a data set may have, other than the manifest.
 
     Examples
     --------
@@ -100,11 +100,11 @@ def is_output(name: str) -> bool:
 
 
 def receipt_name(key: str) -> str:
-    """Name of the receipt of a task."""
+    """Name of a task's receipt."""
     return f"{RECEIPTS}/{key}.json"
 
 
 def receipt_key(name: str) -> str | None:
-    """Key of the task whose receipt has this file name; None if it is no receipt's name."""
+    """Key of the task whose receipt has this file name; None if it is not a receipt's name."""
     key = name.removesuffix(".json")
     return key if name == f"{key}.json" and _RECEIPT.fullmatch(key) else None

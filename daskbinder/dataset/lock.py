@@ -1,7 +1,7 @@
-"""The lock that keeps runs out of each other's way, and that a killed run cannot hold for ever.
+"""The lock that stops two runs from writing to one data set; a killed run cannot hold it forever.
 
 In a local folder it is a file lock, which ends with the process. Elsewhere it is an object that is
-created only where there is none and renewed while the run lives; it expires when it is not renewed.
+created only if there is none and renewed while the run lives; without renewal it expires.
 """
 
 import json
@@ -21,10 +21,10 @@ from daskbinder.storage.location import Location
 log = logging.getLogger(__name__)
 
 EXPIRY = 300.0
-"""Seconds after which a lock object that is not renewed expires."""
+"""Seconds until a lock object expires unless it is renewed."""
 
 _RENEWALS = 5
-"""Renewals in that time."""
+"""Renewals per expiry period."""
 
 StillHeld = Callable[[], None]
 """Raises `JobError` if the lock was lost."""
@@ -37,14 +37,14 @@ def locked(dest: Location, expiry: float = EXPIRY) -> Iterator[StillHeld]:
     Yields
     ------
     callable
-        Raises `JobError` if the lock was lost, as when the bucket was out of reach for long.
+        Raises `JobError` if the lock was lost, for example after a long loss of connection.
 
     Raises
     ------
     InputError
         When another run holds the lock.
     JobError
-        When nothing can be written there.
+        When `dest` cannot be written.
     """
     with _flocked(dest) if dest.is_local else _leased(dest, expiry) as still_held:
         yield still_held
@@ -65,7 +65,7 @@ def _flocked(dest: Location) -> Iterator[StillHeld]:
                 except BaseException:
                     os.close(file)
                     raise
-                os.close(file)  # its holder has just removed the file
+                os.close(file)  # the previous holder has just removed the file
     except OSError as error:
         raise JobError(f"{dest} cannot be written: {error.strerror or error}") from error
     try:
@@ -124,7 +124,7 @@ class _Lease:
         self.lost = False
 
     def take(self) -> None:
-        """Create the object or take over an expired one; refuse if another run holds it."""
+        """Create the object, or take over an expired one; fail if another run holds the lock."""
         stamp = self.dest.stamp(LOCK)
         if stamp:
             self._refuse_unless_expired()
@@ -138,7 +138,7 @@ class _Lease:
     def _refuse_unless_expired(self) -> None:
         try:
             age = self.dest.age(LOCK)
-        except FileNotFoundError:  # it has just been released
+        except FileNotFoundError:  # the lock has just been released
             return
         if age is None:
             raise InputError(
@@ -155,18 +155,18 @@ class _Lease:
         )
 
     def renew(self) -> None:
-        """Write the object again if it is still ours."""
+        """Rewrite the object if it is still ours."""
         try:
             stamp = self.dest.stamp(LOCK)
             if not self._is_ours():
                 self.lost = True
                 return
             self.dest.write(LOCK, self.text, stamp=stamp)
-        except Exception as error:  # the next renewal may go well
+        except Exception as error:  # the next renewal may succeed
             log.warning("the lock of %s was not renewed: %s", self.dest, error)
 
     def check(self) -> None:
-        """Raise an error if another run may hold the lock by now."""
+        """Raise `JobError` if another run may hold the lock by now."""
         if self.lost or not self._is_ours():
             raise JobError(
                 f"the lock of {self.dest} was lost, and another run may be writing there; "
@@ -174,7 +174,7 @@ class _Lease:
             )
 
     def release(self) -> None:
-        """Remove the object if it is ours; one that stays behind expires."""
+        """Remove the object if it is ours; if that fails, it expires."""
         with suppress(Exception):
             if self._is_ours():
                 self.dest.remove(LOCK)

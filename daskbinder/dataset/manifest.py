@@ -1,8 +1,8 @@
-"""The manifest of a data set: written last, it says which files are the data set.
+"""The manifest of a data set: written last, it lists the files that make up the data set.
 
-The only reader and writer of its keys. It lies where others may write, so all of it is checked
-before anything is believed: its parts by their types, the files it names by the names that a data
-set can have.
+Only this module reads or writes its keys. Others may be able to write to its folder, so a manifest
+is validated in full before use: every part by its type, every file name against the names that a
+data set can have.
 """
 
 import json
@@ -20,7 +20,7 @@ from daskbinder.storage.backend import Fingerprint
 from daskbinder.storage.location import Location
 
 FORMAT = 3
-"""Raised whenever the same archive would give other results than before."""
+"""Incremented whenever the same archive would give different results than before."""
 
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 _Kinds = Annotated[tuple[Literal[KINDS], ...], msgspec.Meta(min_length=1)]  # type: ignore[valid-type]
@@ -33,13 +33,13 @@ class FileEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes
     ----------
     bytes, rows : int
-        Its size and its rows.
+        Its size in bytes and its number of rows.
     n : int or None
-        Launches in it; None where it has no such column.
+        Sum of its column ``n``; None if it has no such column.
     crc32 : int
         CRC-32 of its bytes.
     secret : int or None
-        Launches in it by specs that hold a password, a user or a token; None where it has no specs.
+        Launches in it whose spec holds a password, a user or a token; None if it has no specs.
     """
 
     bytes: _Count
@@ -50,7 +50,7 @@ class FileEntry(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Options(msgspec.Struct, frozen=True):
-    """What makes results comparable: a run builds only on one with the same options."""
+    """How it was counted; a run builds only on a data set with the same options."""
 
     format: int
     source: str
@@ -76,21 +76,21 @@ class Totals(msgspec.Struct, frozen=True):
 
 
 class Shrunk(msgspec.Struct, frozen=True):
-    """Launches of a day that lost more than half of them."""
+    """Launches of a day that lost more than half of its launches, before and now."""
 
     before: _Count
     now: _Count
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a data set holds. Parts with a default are missing from manifests of earlier versions.
+    """What a data set holds. Fields with a default may be missing in manifests of older versions.
 
     Attributes
     ----------
     daskbinder : str
         Version of the package that wrote it.
     instance : str
-        Name of the BinderHub; empty where that is not stated.
+        Name of the BinderHub; empty if not stated.
     source : str
         Address of the archive.
     start, end : datetime.date
@@ -98,19 +98,19 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     options : Options
         How it was counted.
     missing : tuple of datetime.date
-        Dates between these that have no day file.
+        Dates between `start` and `end` that have no day file.
     incomplete : dict of str to tuple of datetime.date
-        Windows that lack days (``weekly/2021-W08``), and which.
+        Windows with missing days (``weekly/2021-W08``), and those days.
     totals : Totals
         Sums over all day files.
     unknown_origins : tuple of str
-        Hosts that the federation table does not know.
+        Hosts that are not in the federation table.
     strays : tuple of datetime.date
         Dates of the day files that hold launches of another date.
     shrunk : dict of datetime.date to Shrunk
-        Days that have less than half of the launches they had.
+        Days with less than half of the launches counted before.
     absent : dict of datetime.date to int
-        Days that have no file any more, and the launches they had.
+        Days whose file is gone, and the launches they had.
     files : dict of str to FileEntry
         The files, by their names below DEST.
     lost : dict of str to str
@@ -135,9 +135,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def secret_launches(self) -> int:
-        """Launches in the rollups by specs that hold a password, a user or a token.
+        """Launches in the rollups whose spec holds a password, a user or a token.
 
-        The windows of a kind, by hour or by day, hold every launch once.
+        The rollups of one kind and grain hold every launch once, so the largest sum is the total.
         """
         found: Counter[str] = Counter()
         for name, entry in self.files.items():
@@ -145,37 +145,37 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         return max(found.values(), default=0)
 
     def as_dict(self) -> dict[str, Any]:
-        """All parts as they stand in the file."""
+        """All fields as written to the file."""
         return msgspec.json.decode(msgspec.json.encode(self))
 
 
 class _Outline(msgspec.Struct):
-    """As much of a manifest as tells whether to read on."""
+    """The parts of a manifest that are checked before the rest is read."""
 
     files: dict[str, msgspec.Raw]
     options: Any = None
 
 
 class BrokenManifest(InputError):
-    """A manifest that cannot be used; counting everything anew replaces it."""
+    """A manifest that cannot be used; a full run replaces it."""
 
 
 def read_manifest(location: Location, *, broken_is_none: bool = False) -> Manifest | None:
-    """Read the manifest of a data set; None where there is none.
+    """Read the manifest of a data set; None if there is none.
 
     Parameters
     ----------
     location : Location
-        Where the data set lies.
+        Where the data set is.
     broken_is_none : bool
-        Take a broken manifest for none: it will be replaced.
+        Return None for a broken manifest too, as the run will replace it.
 
     Raises
     ------
     BrokenManifest
-        When it is not a manifest, or a part of it is missing or of another type.
+        When it is not a manifest, or a field is missing or of the wrong type.
     InputError
-        When a newer daskbinder wrote it, or it names a file that no data set has.
+        When a newer daskbinder wrote it, or it names a file that no data set can have.
     """
     try:
         data = location.read(MANIFEST)
@@ -228,7 +228,7 @@ def _refuse_newer(where: str, options: Any) -> None:
 
 
 def _without_secrets(manifest: Manifest) -> Manifest:
-    """Cut the password of an address, which runs of an earlier version left in."""
+    """Strip passwords from addresses; earlier versions left them in."""
     source = address_of(manifest.options.source)
     return msgspec.structs.replace(
         manifest,
@@ -241,6 +241,6 @@ def _without_secrets(manifest: Manifest) -> Manifest:
 def write_manifest(
     location: Location, manifest: Manifest, version: Fingerprint | None = None
 ) -> None:
-    """Write the manifest, only over the one of this `version` if that is given."""
+    """Write the manifest; given a `version`, only if the stored one still has that version."""
     data = json.dumps(manifest.as_dict(), indent=1, ensure_ascii=False).encode() + b"\n"
     location.write(MANIFEST, data, stamp=version)

@@ -1,6 +1,6 @@
 """What the archive lacked when it was counted, one sentence each.
 
-Tables and dates in, sentences out; reads nothing.
+Tables and dates in, sentences out; reads no files.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ _LONG_SILENCE = 24  # hours
 
 
 def gaps(rows: Sequence[Mapping[str, Any]], today: date) -> Iterator[str]:
-    """Missing, provisional, partial and stale days, by the day table."""
+    """Missing, provisional, partial and stale days, according to the day table."""
     if not rows:
         return
     missing = DateSet.of(row["date"] for row in rows).gaps
@@ -43,7 +43,7 @@ def gaps(rows: Sequence[Mapping[str, Any]], today: date) -> Iterator[str]:
 
 
 def secrets(launches: int) -> Iterator[str]:
-    """What to know of the specs before rollups are published."""
+    """What to know about secrets in specs before publishing rollups."""
     if launches:
         yield (
             f"{launches:,} {'launch has' if launches == 1 else 'launches have'} a password, a user "
@@ -65,7 +65,7 @@ def shrunk(days: Mapping[date, Shrunk]) -> Iterator[str]:
 
 
 def silences(series: pa.Table) -> Iterator[str]:
-    """When members that had not left had no launch for a day or longer while others had."""
+    """Gaps of a day or longer in a member's launches, before it left and while others had some."""
     if not len(series):
         return
     hour = series["timestamp"].cast(pa.int64()).to_numpy() // HOUR

@@ -1,4 +1,4 @@
-"""A finished data set as people meet it: its tables as Arrow, pandas or Dask."""
+"""A finished data set for users: its tables as Arrow, pandas or Dask."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -29,9 +29,9 @@ class Rollups:
     Attributes
     ----------
     location : Location
-        Where it lies.
+        Where it is.
     contents : Manifest
-        What the manifest says of it; `manifest` is the same as a dict.
+        Its manifest; `manifest` is the same as a dict.
     """
 
     location: Location
@@ -43,7 +43,7 @@ class Rollups:
         return self.contents.as_dict()
 
     def names(self, window: str, *, by: str) -> list[str]:
-        """Names of the rollup files of a kind of window, in order of time."""
+        """Names of the rollup files of a kind of window, in chronological order."""
         if window not in KINDS or by not in GRAINS:
             raise InputError(f"there are rollups {KINDS} by {GRAINS}, not {window!r} by {by!r}")
         folders = f"rollups/{window}/by-{by}/", f"{window}/by-{by}/"
@@ -84,16 +84,15 @@ class Rollups:
         Returns
         -------
         pandas.DataFrame
-            The rows of all windows, text as categoricals, ``build_token`` as pandas' ``boolean``,
-            which has room for what is not known. Weeks and months tile the archive, so no
-            launch comes twice.
+            The rows of all windows, text as categoricals, ``build_token`` as pandas' nullable
+            ``boolean``. Windows of a kind do not overlap, so no launch appears twice.
         """
         with ThreadPoolExecutor() as pool:
             tables = list(pool.map(self.table, self.names(window, by=by)))
         return _frame(pa.concat_tables(tables).unify_dictionaries().combine_chunks())
 
     def dask(self, window: str, *, by: str) -> "dd.DataFrame":
-        """Like `load`, as a lazy Dask DataFrame with a partition a window."""
+        """Like `load`, but as a lazy Dask DataFrame with one partition per window."""
         import dask.dataframe as dd
 
         names = self.names(window, by=by)
@@ -115,7 +114,7 @@ class Rollups:
         by : str
             ``"hour"`` or ``"day"``.
         wide : bool
-            One column of launches a member, with the timestamp as index.
+            One column of launches per member, with the timestamp as index.
 
         Returns
         -------
@@ -131,12 +130,12 @@ class Rollups:
 
     @property
     def instance(self) -> str:
-        """Name of the BinderHub whose launches these are, a text from a file."""
+        """Name of the BinderHub whose launches these are; untrusted text from the manifest."""
         return self.contents.instance or MYBINDER.name
 
     @property
     def days(self) -> "pd.DataFrame":
-        """The day table: a row a file."""
+        """The day table, one row per day file."""
         return self.table(DAYS).to_pandas()
 
     @property
@@ -146,26 +145,26 @@ class Rollups:
 
     @property
     def missing(self) -> list[date]:
-        """Dates between the first and the last day file that have none."""
+        """Dates between the first and the last day file that have no file."""
         return list(self.contents.missing)
 
 
 def _frame(table: pa.Table) -> "pd.DataFrame":
-    """Make a DataFrame whose nullable booleans stay booleans: pandas would make them objects."""
+    """Make a DataFrame with nullable booleans, which pandas would convert to objects."""
     import pandas as pd
 
     return table.to_pandas(types_mapper={pa.bool_(): pd.BooleanDtype()}.get)
 
 
 def open_rollups(dest: str, *, storage_options: Mapping[str, Any] | None = None) -> Rollups:
-    """Open what a run left.
+    """Open a finished data set.
 
     Parameters
     ----------
     dest : str
         The folder or URL given to the run.
     storage_options : mapping, optional
-        Arguments of its file system, as fsspec takes them.
+        fsspec options for its file system.
 
     Returns
     -------
@@ -190,7 +189,7 @@ def open_rollups(dest: str, *, storage_options: Mapping[str, Any] | None = None)
 
 
 def open_at(location: Location) -> Rollups:
-    """Open what a run left at a location, as `open_rollups` does."""
+    """Open the finished data set at a location, as `open_rollups` does."""
     manifest = read_manifest(location)
     if manifest is None:
         raise InputError(

@@ -29,23 +29,23 @@ class Overview:
     source : str
         Where it is.
     days : int
-        Day files.
+        Number of day files.
     first, last : datetime.date or None
-        The first and the last of them.
+        Dates of the first and the last day file.
     bytes : int
-        Bytes in them.
+        Total size of the day files.
     gaps : tuple of (datetime.date, datetime.date)
-        First and last of the days that are missing in a row.
+        First and last day of each run of missing days.
     provisional : tuple of datetime.date
-        Days that may still change: today's and yesterday's.
+        Days that may still change: today and yesterday.
     empty : tuple of datetime.date
         Days whose file has no bytes.
     refused : tuple of datetime.date
-        Days whose file the site does not let us read.
+        Days whose file we are not permitted to read.
     unindexed : tuple of datetime.date
-        Days that the archive's own index does not name.
+        Days that are missing from the archive's own index.
     indexed_only : tuple of datetime.date
-        Days that it names and that are not there.
+        Days in the index that have no day file.
 
     Examples
     --------
@@ -69,14 +69,14 @@ class Overview:
 
     @classmethod
     def of(cls, archive: Archive, *, today: date | None = None) -> "Overview":
-        """Summarise an archive, from its listing and its index.
+        """Summarise an archive from its listing and index.
 
         Parameters
         ----------
         archive : Archive
             The archive.
         today : datetime.date, optional
-            The UTC date by default.
+            By default the current UTC date.
 
         Returns
         -------
@@ -117,33 +117,33 @@ class Holdings:
     source : str
         The archive they were counted from.
     version : str
-        The version of the package that wrote it.
+        Version of the package that wrote it.
     days : int
-        Day files that were counted.
+        Number of day files counted.
     first, last : datetime.date or None
-        The first and the last of them.
+        Dates of the first and the last day file.
     gaps : tuple of (datetime.date, datetime.date)
-        First and last of the days that are missing in a row.
+        First and last day of each run of missing days.
     provisional : tuple of datetime.date
-        Days that might still change when they were counted.
+        Days that could still change when they were counted.
     launches : int
-        Launches in it.
+        Launches counted.
     rejected : int
-        Lines that could not be used.
+        Rejected lines.
     reasons : dict of str to int
-        Why not, and how many.
+        Rejected lines by reason.
     index_mismatches : int
-        Days for which the archive's own index has another count.
+        Days whose count differs from the archive's own index.
     windows : dict of str to dict of str to int
-        How many rollups there are, by kind and grain.
+        Number of rollups, by kind and grain.
     incomplete : int
-        Windows that lack days.
+        Windows with missing days.
     lost : dict of str to str
         Day files that were left out because they could not be read, and why.
     unknown_hosts : tuple of str
-        Hosts of no known member of the federation.
+        Hosts that are not in the federation table.
     bytes : int
-        Bytes in all files of the data set.
+        Total size of the data set's files.
 
     Examples
     --------
@@ -174,12 +174,12 @@ class Holdings:
 
     @classmethod
     def of(cls, rollups: Rollups) -> "Holdings":
-        """Summarise a data set, from its manifest and its day table.
+        """Summarise a data set from its manifest and day table.
 
         Parameters
         ----------
         rollups : Rollups
-            The data set, as `daskbinder.open` gives it.
+            The data set, as returned by `daskbinder.open`.
 
         Returns
         -------
@@ -188,7 +188,7 @@ class Holdings:
         Raises
         ------
         InputError
-            When the manifest or the day table is not as a run left it.
+            When the day table is missing, or is not the file that the manifest names.
         """
         manifest = rollups.contents
         days = rollups.table(DAYS)
@@ -228,19 +228,19 @@ def look(
     storage_options: Mapping[str, Any] | None = None,
     instance: Instance = MYBINDER,
 ) -> Overview | Holdings:
-    """Look at whatever is at a place: an archive, or what a run left.
+    """Summarise whatever is at a location: an archive or a finished data set.
 
-    Where there are day files it is an archive, whatever else is there. A site lists nothing and
-    would have to be asked for each day, so there a manifest is looked for first.
+    A location with day files is an archive, whatever else it holds. A web site has no listing and
+    would have to be asked for each day, so there the manifest is tried first.
 
     Parameters
     ----------
     url : str or Path, optional
-        A local folder or any fsspec URL; by default where the instance has its archive.
+        A local folder or any fsspec URL; by default the instance's archive.
     storage_options : mapping, optional
-        Arguments of the file system, as fsspec takes them.
+        fsspec options for the file system.
     instance : Instance
-        Whose archive it is, if it is one.
+        The BinderHub that the archive belongs to, if it is one.
 
     Returns
     -------

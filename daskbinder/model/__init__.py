@@ -1,1 +1,1 @@
-"""What is known of launches: events, dates, windows, members, specs, breaks of the archive."""
+"""The domain model: launch events, dates, windows, members, specs, and breaks in the archive."""

@@ -1,6 +1,6 @@
-"""Gaps and breaks of the series, and days on which a number means something else.
+"""Known gaps and breaks in the series, and days on which a number means something different.
 
-The facts are data, in `annotations.toml`; nothing here reads a launch.
+The facts are in `annotations.toml`; this module reads no launches.
 """
 
 import re
@@ -26,7 +26,7 @@ class Annotation(
     forbid_unknown_fields=True,
     rename={"first": "from", "last": "to"},
 ):
-    """Something to know about some days of the series.
+    """A note on some days of the series.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Annotation(
     what : str
         What happened, in one sentence.
     source : str
-        Where this is known from.
+        Where the information comes from.
     """
 
     first: date | None = None
@@ -65,14 +65,14 @@ class Annotation(
 
     @property
     def links(self) -> dict[str, str]:
-        """URLs of the issues that the source names, by those names."""
+        """URLs of the issues named in the source, keyed by those names."""
         return {
             issue[0]: f"https://github.com/{issue[1] or _HOME}/issues/{issue[2]}"
             for issue in _ISSUE.finditer(self.source)
         }
 
     def touches(self, first: date, last: date, members: Collection[str] | None = None) -> bool:
-        """Whether it is about a day from `first` to `last`, and about one of the members."""
+        """Whether it concerns a day from `first` to `last` and one of the members."""
         within = (self.first or date.min) <= last and (self.last or date.max) >= first
         return within and (members is None or self.member is None or self.member in members)
 

@@ -1,4 +1,4 @@
-"""Dates: sets of them, kept as spans of consecutive days, and their numbers since 1970."""
+"""Dates: sets of them, kept as spans of consecutive days, and day numbers since 1970-01-01."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ def day_of(number: int) -> date:
 
 
 def beside(day: date) -> set[date]:
-    """Days just before and just after one, within the calendar."""
+    """The days just before and after `day`, within the calendar."""
     return {*DateSet.of([day]).widened(1, 1)} - {day}
 
 
 def read_date(given: date | str | None) -> date | None:
-    """Read a date that a user gave, as ``YYYY-MM-DD`` or as a date; None if none was given."""
+    """Parse a date that a user gave, as ``YYYY-MM-DD`` or a date; None if none was given."""
     if given is None or isinstance(given, date):
         return given
     try:
@@ -40,7 +40,7 @@ def read_date(given: date | str | None) -> date | None:
 
 @dataclass(frozen=True)
 class DateSet:
-    """A set of dates. A million of them may take a few bytes.
+    """A set of dates. A million consecutive ones take a few bytes.
 
     Attributes
     ----------
@@ -59,12 +59,12 @@ class DateSet:
 
     @classmethod
     def of(cls, days: Iterable[date]) -> "DateSet":
-        """Make a set of dates in any order."""
+        """Make a set from dates in any order."""
         return cls._joined((day.toordinal(), day.toordinal()) for day in days)
 
     @classmethod
     def _joined(cls, spans: Iterable[tuple[int, int]]) -> "DateSet":
-        """Make a set of spans of ordinals, which may overlap and reach beyond the calendar."""
+        """Make a set from spans of ordinals, which may overlap and reach beyond the calendar."""
         joined: list[tuple[int, int]] = []
         for first, last in sorted(spans):
             first, last = max(first, _FIRST), min(last, _LAST)
@@ -89,10 +89,10 @@ class DateSet:
 
     @property
     def texts(self) -> list[str]:
-        """Each span in words: its only day, or its first and its last."""
+        """Each span in words: its only day, or its first and last."""
         return [f"{a}" if a == b else f"{a} to {b}" for a, b in self.spans]
 
     def widened(self, before: int, after: int) -> "DateSet":
-        """The dates with so many days before and after each."""
+        """The dates, plus `before` days before and `after` days after each."""
         spans = self.spans
         return DateSet._joined((a.toordinal() - before, b.toordinal() + after) for a, b in spans)

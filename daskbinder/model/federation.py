@@ -1,7 +1,7 @@
-"""The members of a federation: from a host name and a date to a member.
+"""The members of a federation, looked up by host name and date.
 
-Host names were reused by later clusters, so the date always matters. The facts are data, in
-`federation.toml`; nothing here reads a launch.
+Later clusters reused host names, so the date always matters. The facts are in `federation.toml`;
+this module reads no launches.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from daskbinder.model.toml import read_toml
 __all__ = ["Federation", "Interval", "host_of"]
 
 UNKNOWN = "unknown"
-"""The member of an origin without a name."""
+"""The member of an origin without a host."""
 
 _LABEL_LENGTH = 63  # of a DNS label, RFC 1035 section 2.3.4
 
@@ -31,10 +31,10 @@ class Interval(
     forbid_unknown_fields=True,
     rename={"first": "from", "last": "to"},
 ):
-    """When a host name stood for a member.
+    """The period in which a host name belonged to a member.
 
-    `first` and `last` are None where not known or not ended; `source` says where this is known
-    from. Raises a ValueError when a name is missing, or the first day comes after the last.
+    `first` and `last` are None where unknown or not ended; `source` says where the information
+    comes from. Raises ValueError when a name is missing, or the first day comes after the last.
     """
 
     host: str
@@ -53,7 +53,7 @@ class Interval(
 
     @property
     def bounds(self) -> tuple[date, date]:
-        """First and last day; those of the calendar where open."""
+        """First and last day; the ends of the calendar where open."""
         return self.first or date.min, self.last or date.max
 
     def distance(self, day: date) -> int:
@@ -120,7 +120,7 @@ class Federation(
         Raises
         ------
         InputError
-            When the file cannot be read or used; it names the file and the entry at fault.
+            When the file cannot be read or used; the message names the file and the entry at fault.
 
         Notes
         -----
@@ -144,7 +144,7 @@ class Federation(
         -------
         str
             The member whose interval holds the day. Outside all intervals of a known host, the
-            nearest one (the earlier of two equally near). For an unknown host, its first DNS
+            nearest one (the earlier on a tie). For an unknown host, its first DNS
             label, or the whole of an IP address, cut at 63 characters; ``"unknown"`` if empty.
 
         Notes
@@ -187,19 +187,19 @@ class Federation(
         Returns
         -------
         tuple of (date, date or None) or None
-            Its first and its last day, which is None if it has not ended. None where the first is
-            not known: the member is not in the table, or has no dates.
+            First and last day; the last is None if it has not ended. None instead of the pair if
+            the first is unknown: the member is not in the table, or has no dates.
 
         Notes
         -----
-        An entry with neither date says nothing of a member's beginning or end.
+        An entry without dates says nothing about when a member began or ended.
         """
         first = self.begins(member)
         return None if first is None else (first, self.ends(member))
 
     @property
     def fingerprint(self) -> str:
-        """Hex digest of hosts, members and dates, whatever their order and sources."""
+        """Hex digest of hosts, members and dates, independent of order and sources."""
         rows = sorted(
             [one.host, one.member, str(one.first), str(one.last)] for one in self.intervals
         )
@@ -218,10 +218,10 @@ class Federation(
 
 
 def host_of(origin: str) -> str:
-    """Host of a Host header: without port and trailing dot, case folded; empty if nothing is left.
+    """Host in a Host header, case folded, without port and trailing dot; may be empty.
 
-    Takes any string: ``host``, ``host:port``, ``[IPv6]``, ``[IPv6]:port``, or anything a stranger
-    wrote. An IPv6 address without brackets has no port to lose (RFC 9110, 7.2; RFC 3986, 3.2.2).
+    Takes any string: ``host``, ``host:port``, ``[IPv6]``, ``[IPv6]:port``, or arbitrary
+    text. An IPv6 address without brackets has no port to strip (RFC 9110, 7.2; RFC 3986, 3.2.2).
 
     Examples
     --------

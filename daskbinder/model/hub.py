@@ -1,6 +1,6 @@
 """One BinderHub's archive: its address, its day files, and the members behind its hosts.
 
-The archive of mybinder.org is the default; a small TOML file describes that of another BinderHub.
+The archive of mybinder.org is the default; a small TOML file describes another BinderHub's.
 """
 
 import os
@@ -31,13 +31,13 @@ class Instance:
     files : str
         Name of a day file, with ``{date}`` for the UTC date; ``.gz`` may follow.
     first : datetime.date
-        Its first day. A site cannot list its files, so it is asked for each day from then on.
+        Its first day. A site has no listing, so each day from then on is requested by name.
     origin : str
-        Origin of events that have none: those before version 3 of their schema.
+        Origin of events without one: those before schema version 3.
     federation : Federation or None
         Its hosts and members; None for the packaged table.
     name : str
-        What pages call it.
+        Its name on pages.
 
     Raises
     ------
@@ -91,7 +91,7 @@ class Instance:
         )
 
     def date_of(self, name: str) -> date | None:
-        """Date of a day file; None if this is not exactly the name of one."""
+        """Date in the name of a day file; None if `name` is not exactly one."""
         match = self._name.fullmatch(name)
         try:
             return date.fromisoformat(match[1]) if match else None

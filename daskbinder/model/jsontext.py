@@ -1,8 +1,8 @@
 """JSON as Python's ``json`` defines it, for lines of any shape.
 
-A fast parser reads nearly all lines. It refuses some that are JSON: numbers beyond a double, lone
-surrogates, deep nesting. Python's ``json`` reads these, freed of its own limits, which depend on
-the interpreter.
+A fast parser reads nearly all lines. It rejects some valid JSON: numbers beyond a double, lone
+surrogates, deep nesting. Python's ``json`` reads these, without its own limits, which depend on the
+interpreter.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import orjson
 
 _DEPTH = 200
-"""Nesting that Python's ``json`` reads however deep the call stack is."""
+"""Nesting depth that Python's ``json`` reads at any depth of the call stack."""
 
 _SPACE = r"[ \t\n\r]*"
 _STRING = r'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+"'
@@ -23,10 +23,10 @@ _CLOSES = {"[": "]", "{": "}"}
 
 
 def loads(line: bytes) -> Any:
-    """Read one JSON value, in UTF-8; raise a ValueError if it is none.
+    """Parse one JSON value in UTF-8; raise ValueError if it is invalid.
 
-    Reads as ``json.loads`` does, except that NaN and Infinity are refused, that an integer of more
-    than 18 digits may come as a float, and that a deeply nested container may come empty.
+    Parses as ``json.loads`` does, except that NaN and Infinity are rejected, an integer of more
+    than 18 digits may become a float, and a deeply nested container may come back empty.
     """
     try:
         return orjson.loads(line)

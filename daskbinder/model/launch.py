@@ -1,7 +1,7 @@
 """What a launch is: its columns, and the rules by which a line is accepted or rejected.
 
-Reads one line at a time. `daskbinder.counting.scan` reads millions by asking here about the
-distinct ones. Opens no file and counts nothing.
+Reads one line at a time. `daskbinder.counting.scan` reads millions by passing the distinct ones
+here. Opens no file and counts nothing.
 
 The fields are those of BinderHub's ``event-schemas/launch.json``; the rules are this project's.
 """
@@ -42,7 +42,7 @@ class Reason(StrEnum):
 class Launch(NamedTuple):
     """The fields of an accepted event other than its timestamp; None where missing or null.
 
-    All tables of launches take their columns, types and nullability from here, by `COLUMNS`.
+    All tables of launches take their columns, types and nullability from here, through `COLUMNS`.
     """
 
     schema: str
@@ -59,7 +59,7 @@ class Launch(NamedTuple):
 class Column(NamedTuple):
     """How a field of `Launch` is stored in a table.
 
-    A column that `repeats` has few distinct values: dictionary codes are all there is to store.
+    A column that `repeats` has few distinct values, so only dictionary codes need storing.
     """
 
     type: pa.DataType
@@ -93,10 +93,10 @@ _TIMESTAMP = re.compile(
 
 
 def read_timestamp(text: object) -> int | None:
-    """Microseconds from 1970-01-01 UTC to an ISO 8601 date-time; None if it is none.
+    """Parse an ISO 8601 date-time into microseconds from 1970-01-01 UTC; None if invalid.
 
-    Extended format, to the minute or finer, any UTC offset, none meaning UTC. Fractions are cut to
-    microseconds. Leap seconds, ``24:00``, week dates and the basic format are not accepted.
+    Extended format, to the minute or finer, any UTC offset; no offset means UTC. Fractions are cut
+    to microseconds. Leap seconds, ``24:00``, week dates and the basic format are rejected.
     """
     match = _TIMESTAMP.fullmatch(text) if isinstance(text, str) else None
     if match is None:
@@ -122,9 +122,9 @@ def read_timestamp(text: object) -> int | None:
 def read_fields(
     line: bytes, versions: frozenset[int] = VERSIONS
 ) -> tuple[object, Launch] | Reason | None:
-    """Read one line but for its timestamp, whose raw value comes with the other fields.
+    """Read one line except its timestamp, which is returned raw with the other fields.
 
-    Gives the reason if the line is rejected, None if it is blank. The line may have its line end.
+    Returns the reason if the line is rejected, None if it is blank. The line may have a line end.
     """
     line = line.removeprefix(BOM)
     try:
@@ -161,16 +161,16 @@ def read_fields(
 
 
 def _is_text(value: object) -> TypeGuard[str]:
-    """Whether a value is text without lone surrogates, which cannot be written."""
+    """Whether a value is a string without lone surrogates, which cannot be encoded."""
     return type(value) is str and (value.isascii() or not _SURROGATE.search(value))
 
 
 def read_line(
     line: bytes, day: int, versions: frozenset[int] = VERSIONS
 ) -> tuple[int, Launch] | Reason | None:
-    """Read one line of the file of a day, which is given in days from 1970-01-01.
+    """Read one line of the day file of `day`, in days from 1970-01-01.
 
-    Gives the timestamp, in microseconds from 1970-01-01 UTC, and the other fields; the reason if
+    Returns the timestamp, in microseconds from 1970-01-01 UTC, and the other fields; the reason if
     the line is rejected; None if it is blank.
     """
     fields = read_fields(line, versions)

@@ -1,8 +1,8 @@
-"""What a spec names: from a provider and a spec to a repository, its organisation and a ref.
+"""Resolve a provider and a spec to a repository, its organisation and a ref.
 
-A spec is what follows the provider in the URL of a launch, and each provider reads it in its own
-way: the rules are those of BinderHub's ``binderhub/repoproviders.py``. Where these leave several
-spellings for one repository, one is chosen.
+A spec is what follows the provider in a launch URL. Each provider parses it differently, by the
+rules of BinderHub's ``binderhub/repoproviders.py``. Where these allow several spellings of one
+repository, one is chosen.
 """
 
 import re
@@ -27,9 +27,9 @@ __all__ = [
 ]
 
 GIST_SINCE = 2
-"""The first schema version with Gists; before, they were recorded as GitHub's.
+"""The first schema version with Gists; earlier ones recorded them as GitHub's.
 
-`GistRepoProvider` kept the name of the class it extends until BinderHub's pull request 802.
+`GistRepoProvider` inherited the name of its base class until BinderHub's pull request 802.
 """
 
 
@@ -67,7 +67,7 @@ class _Rule(NamedTuple):
     repository, org : tuple of str
         What names are made of: groups of `where`, and text between them.
     folded : bool
-        Whether names that differ in case alone are the same.
+        Whether names are case-insensitive.
     """
 
     parts: str
@@ -86,11 +86,11 @@ _GIST = r"^(?:https?://gist\.github\.com/)?(?P<org>[\w.-]+)/(?P<name>ID)$"
 _NAMED = ("org", "/", "name"), ("org",)
 
 _RULES: Mapping[str, _Rule] = {
-    # tokenize_spec splits at the first two slashes, as a branch may have more of them
+    # tokenize_spec splits at the first two slashes, as a branch may contain slashes
     "GitHub": _Rule(
         _OWNER_NAME, r"^(?P<org>[\w.-]+)/(?P<name>\.*[\w-][\w.-]*)$", *_NAMED, folded=True
     ),
-    # user, id, ref and whatever follows; the ref may be missing, and there are master/master too
+    # user, id, ref and whatever follows; the ref may be missing; master/master occurs too
     "Gist": _Rule(_OWNER_NAME_ONE, _GIST.replace("ID", "[0-9A-Fa-f]+"), *_NAMED, folded=True),
     # an escaped namespace of any depth, an escaped ref
     "GitLab": _Rule(
@@ -99,7 +99,7 @@ _RULES: Mapping[str, _Rule] = {
         *_NAMED,
         folded=True,
     ),
-    # a DOI, in which case does not matter (DOI Handbook, 2.4)
+    # a DOI, which is case-insensitive (DOI Handbook, 2.4)
     **dict.fromkeys(
         ("Zenodo", "Figshare", "Dataverse"),
         _Rule(
@@ -146,7 +146,7 @@ _FOLDED = [provider for provider, rule in _RULES.items() if rule.folded]
 _TAIL = r"(?:\.git|/)+$"
 _SCP = r"^[\w-]+@([\w.-]+):(.+)$"  # git@host:path, GIT_SSH_PATTERN in BinderHub
 _PREFIXES = {name.lower(): name for name in _RULES} | {"gh": "GitHub", "gl": "GitLab"}
-"""Providers by their name in the URL of a launch."""
+"""Providers by their prefix in a launch URL."""
 _LAUNCH = re.compile(f"/v2/({'|'.join(_PREFIXES)})/(.+)")
 
 
@@ -163,7 +163,7 @@ def resolve(provider: pa.Array, spec: pa.Array, version: pa.Array) -> pa.Table:
     Returns
     -------
     pyarrow.Table
-        The fields of `Target` as columns of str, with a row for each spec, in their order.
+        The fields of `Target` as str columns, one row per spec, in the same order.
     """
     before = pc.and_(pc.equal(provider, "GitHub"), pc.less(version, GIST_SINCE))
     tries = [("Gist", _GISTS_AT_GITHUB, before)]
@@ -207,7 +207,7 @@ def _cut_secrets(texts: pa.Array) -> pa.Array:
 
 
 def _replace(texts: pa.Array, mask: pa.Array, change: Callable[[str], str]) -> pa.Array:
-    """Change the texts of a mask, one by one."""
+    """Apply `change` to the texts that a mask selects, one by one."""
     if not pc.any(mask).as_py():
         return texts
     changed = [change(text) for text in texts.filter(mask).to_pylist()]
@@ -229,16 +229,16 @@ def resolve_one(provider: str, spec: str, version: int = GIST_SINCE) -> Target:
 
 
 def keys(provider: pa.Array, repository: pa.Array) -> pa.Array:
-    """Keys to compare names by: equal for those that mean one repository of a provider."""
+    """Comparison keys: equal for names that mean the same repository of a provider."""
     folded = pc.is_in(provider, pa.array(_FOLDED))
     return pc.if_else(folded, pc.ascii_lower(repository), repository)
 
 
 def candidates(text: str) -> list[tuple[str, str]]:
-    """Find what a person may mean by a name or an address.
+    """Guess what a user means by a name or a URL.
 
-    Takes ``owner/name``, a DOI, the URL of a repository, or that of a launch. Gives providers and
-    the names that each reads in it, likely ones first; last the text itself, for any provider.
+    Takes ``owner/name``, a DOI, or the URL of a repository or a launch. Returns providers and the
+    name that each parses from it, likely ones first; the text itself comes last, for any provider.
     """
     text = without_secrets(text.strip())
     pairs: list[tuple[str, str]] = []
@@ -261,7 +261,7 @@ def candidates(text: str) -> list[tuple[str, str]]:
 
 
 def _readable(texts: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Providers that can read the text given for them, and the names that they read."""
+    """Providers that can parse the text given for them, and the names that they parse."""
     read = ((name, _names(_RULES[name], pa.array([text]))) for name, text in texts.items())
     return [
         (name, target["repository"][0].as_py())

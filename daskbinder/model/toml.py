@@ -1,4 +1,4 @@
-"""TOML files of facts, the packaged ones and those of users, checked by type as they are read."""
+"""Packaged and user-supplied TOML files, type-checked as they are read."""
 
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -14,7 +14,7 @@ T = TypeVar("T")
 def read_toml(file: Path | Traversable, kind: type[T], what: str) -> T:
     """Read a file as a struct; an `InputError` says which file and which entry is wrong.
 
-    `what` names the file in that sentence.
+    `what` describes the file in that message.
     """
     try:
         return msgspec.toml.decode(file.read_text(encoding="utf-8-sig"), type=kind)

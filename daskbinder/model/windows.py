@@ -63,7 +63,7 @@ class Window:
     """A day, a week from Monday to Sunday or a calendar month.
 
     `first` and `last` are its bounds, both included; the calendar itself ends on 9999-12-31. Raises
-    a ValueError if these and the label are not those of one window of this `kind`.
+    ValueError if bounds and label do not belong to one window of this `kind`.
     """
 
     kind: str
@@ -129,7 +129,7 @@ def windows_of(kind: str, days: Iterable[date], *, labels: str = "iso") -> list[
 
 @cache
 def labels_of(kind: str, year: int, *, labels: str = "iso") -> frozenset[str]:
-    """Labels of the windows of a kind that hold a day of a year; none if there is no such year.
+    """Labels of the windows of a kind that overlap a year; empty if there is no such year.
 
     Examples
     --------

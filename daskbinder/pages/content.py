@@ -1,4 +1,4 @@
-"""What the pages say and draw, as numbers and text, for what a visitor chose."""
+"""What the pages say and draw, as numbers and text, for a visitor's filters."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -27,9 +27,9 @@ HEADLINES = {
 REPOSITORY = "this repository"
 """Name of the series of a repository."""
 PAGE_ROWS = 12
-"""Rows of a page of the table of repositories."""
+"""Rows per page of the repository table."""
 MOST_RESULTS = 32
-"""Results that are kept for a visitor."""
+"""Results cached per visitor."""
 
 T = TypeVar("T")
 
@@ -194,7 +194,7 @@ class PageContent:
         }
 
     def _change(self, filters: Filters, rows: slice) -> str:
-        """Compare launches a day with those of as many days before."""
+        """Compare launches a day with those of the same number of days before."""
         present, length = self.data.present, rows.stop - rows.start
         before = slice(rows.start - length, rows.start)
         if before.start >= 0 and present[rows].any() and present[before].any():

@@ -1,4 +1,4 @@
-"""The CSV files of the explorer: what is shown, to be kept."""
+"""The CSV downloads of the explorer."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from daskbinder.text import write_csv
 
 
 def series_csv(content: PageContent, filters: Filters) -> str:
-    """Launches a day of the chosen members, a row a step within the chosen days."""
+    """Launches a day of the chosen members, one row per step within the chosen days."""
     rates = content.member_rates(filters)[list(filters.members)]
     rates = rates.loc[pd.Timestamp(filters.first) : pd.Timestamp(filters.last)]
     rows = (

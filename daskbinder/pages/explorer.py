@@ -145,7 +145,7 @@ class Visit:
             self.bridge.shown = self.content.texts(self.filters, query)
 
     def _show(self, name: str) -> None:
-        """Bring a figure to the filters, and add it to the page if it is missing."""
+        """Update a figure to the filters, and add it to the page if it is missing."""
         slot, update = self.slots[name], FIGURES[name].update
         figure = slot[0].object if len(slot) else self.originals.copy(name)
         if update:
@@ -156,7 +156,7 @@ class Visit:
 
 
 def make_page(data: PageData, origin: str) -> Callable[[], Any]:
-    """Make the function that makes the page of each visitor, for requests to `origin` only."""
+    """Return a function that makes each visitor's page, for requests to `origin` only."""
     originals = Originals(data)
 
     def page_of_visitor() -> Any:
@@ -178,7 +178,7 @@ def serve(
 ) -> None:
     """Show a data set in the browser, until interrupted.
 
-    `port` is one of loopback, 0 for any free one; `tell` is called with the address.
+    `port` is on loopback, 0 for any free one; `tell` is called with the address.
     """
     data = PageData.load(rollups)
     port = _free_port(port)
@@ -212,7 +212,7 @@ def serve(
 def _tick(
     names: Sequence[str], chosen: Sequence[str], keys: list[tuple[str, str]]
 ) -> list[tuple[str, str, bool]]:
-    """Say for each checkbox, beside its key, whether it is ticked."""
+    """Label, key and ticked state of each checkbox."""
     return [(*key, name in chosen) for name, key in zip(names, keys, strict=True)]
 
 

@@ -20,9 +20,9 @@ from daskbinder.plots.timeseries import HOVER, KINDS, TIME, PlotSeries
 class PageFigure:
     """A figure of the pages.
 
-    `draw` makes a HoloViews plot, `update` brings a visitor's copy of it, a Bokeh figure, to other
-    filters. What `update` returns it gets back the next time (None at first), so that it sends the
-    browser only what changes. A figure without `update` does not depend on the filters.
+    `draw` makes a HoloViews plot; `update` applies new filters to a visitor's copy, a Bokeh figure.
+    What `update` returns is passed to its next call (None at first), so that it sends the browser
+    only what changed. A figure without `update` does not depend on the filters.
     """
 
     draw: Callable[[PageContent, Filters], Any]

@@ -17,7 +17,7 @@ class Filters:
     """What a visitor chose.
 
     The query has labels of members and providers in place of their names: a form does not return
-    every name unchanged, and some are longer than an address may be.
+    every name unchanged, and some are too long for a URL.
     """
 
     range: str  # one of `RANGES`

@@ -103,7 +103,7 @@ def _embed(content: PageContent, filters: Filters) -> tuple[dict[str, str], list
 
 
 def _source(url: str) -> str:
-    """Name the archive, but no folder on a private disk."""
+    """Name the archive, but never a local folder."""
     return readable(url, 200) if "://" in url else "a local archive"
 
 

@@ -1,1 +1,1 @@
-"""A run: the request, the plan, the graph, and what happens when it is carried out."""
+"""A run: its request, its plan, its task graph, and its execution."""

@@ -1,4 +1,4 @@
-"""How an archive is cut into blocks, each read by one task. Sums of sizes; reads nothing."""
+"""How an archive is cut into blocks, one per reading task. Works on file sizes; reads no data."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from daskbinder.model.dates import DateSet
 from daskbinder.model.windows import Window, window_of, windows_of
 
 MAX_BLOCKS = 6_000
-"""Tasks that read, at most: of a larger archive each reads more, but holds no more at a time."""
+"""Most blocks in a run. Blocks of a larger archive grow, but a task holds no more at a time."""
 
 Block = tuple[Part, ...]
-"""Parts of day files that one task reads."""
+"""The parts of day files that one task reads."""
 
 
 @dataclass(frozen=True)
 class BlockLayout:
-    """The blocks of a run, by the month of their day files; no block spans two months."""
+    """The blocks of a run, by month of their day files; no block spans two months."""
 
     by_month: Mapping[Window, tuple[Block, ...]]
 
@@ -28,7 +28,7 @@ class BlockLayout:
     def of(
         cls, files: Sequence[DayFile], blocksize: int, max_blocks: int = MAX_BLOCKS
     ) -> "BlockLayout":
-        """Cut files, which are sorted by date, into blocks of about `blocksize` bytes."""
+        """Cut files, sorted by date, into blocks of about `blocksize` bytes."""
         size = max(blocksize, sum(file.size for file in files) // max_blocks)
         months = groupby(files, key=lambda file: file.date.replace(day=1))
         return cls(
@@ -42,11 +42,11 @@ class BlockLayout:
 
     @property
     def blocks(self) -> Iterator[Block]:
-        """All blocks, in the order of their files."""
+        """All blocks, in file order."""
         return chain.from_iterable(self.by_month.values())
 
     def near(self, month: Window, margin: int) -> list[Block]:
-        """Blocks of a month and of so many days before and after it."""
+        """Blocks of a month and of the `margin` days before and after it."""
         reach = DateSet.of([month.first, month.last]).widened(margin, margin).spans
         first, last = reach[0][0], reach[-1][1]
         return [
@@ -58,7 +58,7 @@ class BlockLayout:
 
 
 def cut_into_blocks(parts: Iterable[Part], size: int) -> Iterator[Block]:
-    """Put parts of day files into blocks of about equal size, at most `size` bytes."""
+    """Group parts of day files into blocks of roughly equal size, at most `size` bytes."""
     parts = list(parts)
     total = sum(part.stop - part.start for part in parts)
     target = total / max(-(-total // size), 1)
@@ -76,12 +76,12 @@ def cut_into_blocks(parts: Iterable[Part], size: int) -> Iterator[Block]:
 
 
 def start_of(block: Block) -> tuple[date, int]:
-    """Date and offset at which a block starts, which no other block of a plan has."""
+    """Date and offset at which a block starts; unique within a plan."""
     return block[0].file.date, block[0].start
 
 
 def digest(files: Iterable[DayFile]) -> str:
-    """Checksum of a listing: names, sizes and fingerprints of day files."""
+    """Checksum of a listing: the names, sizes and fingerprints of its day files."""
     hashed = blake2b(digest_size=16)
     for file in files:
         hashed.update(f"{file.name} {file.size} {file.fingerprint_text}\n".encode())

@@ -1,7 +1,7 @@
 """Tasks that read and count: plain functions from day files to counts.
 
-Each may run on any worker and may be repeated; the same input gives the same value. Nothing here
-knows the graph.
+Each may run on any worker and may be retried; the same input gives the same value. Nothing here
+knows about the graph.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -23,21 +23,21 @@ from daskbinder.storage import buffers
 from daskbinder.storage.location import Location
 
 HOURS = {"hour": 1, "day": 24}
-"""Hours in each grain."""
+"""Hours per grain."""
 
 TOPIC = "daskbinder"
-"""Topic of the events by which tasks report their progress."""
+"""Event topic on which tasks report progress."""
 
 _TALLY_BYTES = 300
-"""About what a part and its tally take."""
+"""Approximate memory of a part and its tally."""
 
 Partition = dict[str, Counts]
-"""Counts of some dates by grain."""
+"""Counts for some dates, by grain."""
 
 
 @dataclass(frozen=True)
 class Counted:
-    """What a block holds: counts by grain, and the tallies of its parts."""
+    """The result of counting a block: counts by grain, and the tallies of its parts."""
 
     counts: Partition
     tallies: tuple[tuple[Part, Tally], ...]
@@ -55,7 +55,7 @@ def count_block(
     Raises
     ------
     LostFiles
-        When some cannot be read: the first, or all of them where the run is to keep going.
+        When files cannot be read. Names the first, or all of them if the run is to keep going.
     """
     try:
         with buffers.block_buffer(policy.block_bytes) as allocate:
@@ -105,7 +105,7 @@ def _merged(counted: Sequence[Partition]) -> Partition:
 
 
 def _report(**progress: Any) -> None:
-    """Report progress, if this is a worker that somebody may watch."""
+    """Report progress if this runs on a worker."""
     from distributed import get_worker
 
     try:
@@ -115,26 +115,26 @@ def _report(**progress: Any) -> None:
 
 
 def tallies_of(blocks: Sequence[Counted]) -> list[tuple[Part, Tally]]:
-    """Keep the tallies of some blocks, so that their counts can be released.
+    """Extract the tallies of some blocks, so that their counts can be released.
 
     Raises
     ------
     LostFiles
-        When a file has no launch in it.
+        When a file holds no launches.
     """
     refuse_losses(counted.tallies for counted in blocks)
     return [pair for counted in blocks for pair in counted.tallies]
 
 
 def partition(month: Window, dates: Collection[int] | None, blocks: Sequence[Counted]) -> Partition:
-    """Merge the counts of a month, from all blocks that may hold launches of it.
+    """Merge the counts of a month from all blocks that may hold its launches.
 
-    With `dates`, in days from 1970-01-01, only those are kept.
+    If `dates` is given, in days from 1970-01-01, only those are kept.
 
     Raises
     ------
     LostFiles
-        When a file has no launch in it: then nothing must be written.
+        When a file holds no launches; nothing may be written then.
     """
     refuse_losses(counted.tallies for counted in blocks)
     bounds = day_number(month.first), day_number(month.last)

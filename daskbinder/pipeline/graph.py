@@ -1,8 +1,7 @@
-"""The tasks of a run as lazy calls that depend on one another: one graph.
+"""The task graph of a run: lazy calls that depend on one another.
 
-Each task is named by what it is made from, so that a finished one is recognised by its receipt.
-Building the graph reads no day file and computes nothing; it does not know which cluster will run
-it.
+A task's name is derived from its inputs, so a finished task is recognised by its receipt. Building
+the graph reads no day file and computes nothing, and is independent of the cluster that runs it.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -29,7 +28,7 @@ from daskbinder.pipeline.incremental import Update
 from daskbinder.pipeline.request import Request, RunPolicy
 
 _MONTHS_READ = 12
-"""Months of repositories that one task reads."""
+"""Monthly repository files that one task reads."""
 
 T = TypeVar("T")
 _Input: TypeAlias = "Delayed | list[Delayed]"
@@ -37,14 +36,14 @@ _Input: TypeAlias = "Delayed | list[Delayed]"
 
 @dataclass(frozen=True)
 class Outputs(Generic[T]):
-    """What a run writes: lazy values before it, their results after it.
+    """What a run writes: lazy values before the run, their results after it.
 
     Attributes
     ----------
     rollups : tuple
         Rollups, by kind of window and month.
     repositories : optional
-        Launches of repositories and their directory; None in compat mode, and where they stand.
+        Launches by repository and their directory; None in compat mode or if all are up to date.
     series : optional
         The federation series; None in compat mode.
     days, rejects
@@ -64,7 +63,7 @@ class Outputs(Generic[T]):
         yield from (self.days, self.rejects)
 
     def with_results(self, results: Iterable[Any]) -> "Outputs[Any]":
-        """Put results in the place of the values, in the same order."""
+        """Replace the lazy values by results, given in the same order."""
         rest = iter(results)
         return Outputs(
             tuple(islice(rest, len(self.rollups))),
@@ -76,12 +75,12 @@ class Outputs(Generic[T]):
 
 
 class GraphBuilder:
-    """Makes the tasks of one run, each at most once, and none that has a receipt.
+    """Builds the tasks of one run, each at most once; results that have a receipt are reused.
 
     Parameters
     ----------
     request, policy, update
-        What is counted, how, and what must be read.
+        What to count, how to go about it, and what must be read.
     token : str
         Identifies the request together with the data set it builds on.
     finished : collection of str
@@ -105,7 +104,7 @@ class GraphBuilder:
         self.months = windows_of("monthly", dates)
         locations = request.archive.location, request.dest
         self.salt = tokenize(*(at.address for at in locations), request.rules, FORMAT)
-        # A cluster may still hold results of these names from an earlier run.
+        # A cluster may still hold results under the same names from an earlier run.
         self.run = tokenize(token, digest(update.read), update.dates, *locations)[:8]
         self.block_keys = {block: self._block_key(block) for block in self.layout.blocks}
         self.month_keys = {month: self._month_key(month) for month in self.months}
@@ -113,7 +112,7 @@ class GraphBuilder:
         self.partitions: dict[Window, Delayed] = {}
 
     def outputs(self, windows: dict[Window, bool]) -> Outputs[Delayed]:
-        """Make everything that a run computes; `windows` are those it writes."""
+        """Build everything that a run computes; `windows` are those it writes."""
         request, update = self.request, self.update
         rollups = tuple(
             self.rollups(month, of_month) for month, of_month in _by_kind_and_month(windows)
@@ -132,11 +131,11 @@ class GraphBuilder:
         return Outputs(rollups, repositories, series, days, rejects)
 
     def near(self, month: Window) -> list[Block]:
-        """Blocks that may hold launches of a month: its own, and those just beside it."""
+        """Blocks that may hold launches of a month: its own and the adjacent ones."""
         return self.layout.near(month, self.margin)
 
     def blocks_read(self) -> tuple[Block, ...]:
-        """The blocks that some task asked for."""
+        """Blocks that at least one task needs."""
         return tuple(sorted(self.counted, key=start_of))
 
     def count(self, block: Block) -> Delayed:
@@ -155,9 +154,9 @@ class GraphBuilder:
         return self.counted[block]
 
     def index(self) -> Delayed:
-        """Read the archive's index, before anything else.
+        """Read the archive's index before anything else.
 
-        Only the last task needs it, but it may be far away, and then all would wait for it.
+        Only the last task needs it, but it may be slow to fetch, and the run would wait for it.
         """
         archive = self.request.archive
         task = partial(read_index, archive.location, archive.instance)
@@ -165,7 +164,7 @@ class GraphBuilder:
             return self._task(task, "all", self._key(self.token))
 
     def tallies(self, month: Window) -> Delayed:
-        """Take the tallies of a month over, so that its counts can be released."""
+        """Extract the tallies of a month, so that its counts can be released."""
         blocks = self.layout.by_month[month]
         parts = {part for block in blocks for part in block}
         return self._once(
@@ -214,10 +213,10 @@ class GraphBuilder:
         return self._once(task, label, key, lambda: [self.partition(one) for one in months])
 
     def repositories(self) -> Delayed | None:
-        """Write the launches of repositories by month, and after all of them their directory.
+        """Write launches by repository for each month, then the directory of repositories.
 
-        None where no date is counted again: then all of these stand. They come before rollups of
-        the same launches, since the directory waits for all of them.
+        None if no date is recounted: the earlier files are then kept. These tasks come before the
+        rollups of the same launches, since the directory waits for all of them.
         """
         if not self.months and self.update.files >= {DIRECTORY, ACTIVE}:
             return None
@@ -225,7 +224,7 @@ class GraphBuilder:
         standing = {name for name in self.update.files if name.startswith(REPOSITORIES)}
         read = []
         with dask.annotate(priority=1):
-            # the last month by itself, since everything else is done when it is
+            # the last month is read on its own: once it is written, everything else is done
             for months in filter(None, (*_batches(self.months[:-1]), self.months[-1:])):
                 written = [self._repositories(month) for month in months]
                 read.append(self._visits(months[0].label, (), written))
@@ -234,7 +233,7 @@ class GraphBuilder:
         return self._final(output_tasks.write_directory, (self.request.present,), read)
 
     def _visits(self, label: str, standing: Sequence[str], *written: list[Delayed]) -> Delayed:
-        """Read visits from files that stand, or that other tasks have written."""
+        """Read visits from files kept from the earlier run, or written by other tasks."""
         task = partial(output_tasks.read_visits, self.request.dest, standing)
         return self._task(task, label, self._key(self.token, standing), *written)
 
@@ -251,7 +250,7 @@ class GraphBuilder:
         return self._once(task, month.label, key, lambda: self.partition(month))
 
     def _final(self, task: Any, constants: Sequence[Any], *inputs: _Input) -> Delayed:
-        """Make a task that ends the graph and is done in every run."""
+        """Make a final task of the graph, which every run executes."""
         bound = partial(task, self.request.dest, *constants)
         return self._task(bound, "all", self._key(self.token, constants), *inputs)
 
@@ -264,7 +263,7 @@ class GraphBuilder:
         kind: journal.Kind = "written",
         is_complete: Callable[[Any], bool] = lambda _: True,
     ) -> Delayed:
-        """Make a task that leaves a receipt, or recall its result from one that is complete."""
+        """Make a task that leaves a receipt, or reuse the result of a complete receipt."""
         name, dest = _name(task, label, key), self.request.dest
         if name in self.finished:
             result = journal.recall(dest, name, kind)
@@ -274,12 +273,12 @@ class GraphBuilder:
         return _call(remembered, f"{name}-{self.run}", inputs())
 
     def _task(self, task: Any, label: str, key: str, *inputs: _Input) -> Delayed:
-        """Make a task that is done whenever its result is needed."""
+        """Make a task without a receipt, executed whenever its result is needed."""
         return _call(task, f"{_name(task, label, key)}-{self.run}", *inputs)
 
     @property
     def _base(self) -> str:
-        """What rows that are carried over come from; empty where everything is counted."""
+        """Identifies the source of rows carried over; empty if everything is counted."""
         return self.token if self.update.earlier else ""
 
     def _block_key(self, block: Block) -> str:
@@ -287,7 +286,7 @@ class GraphBuilder:
         return self._key(digest(part.file for part in block), bounds)
 
     def _month_key(self, month: Window) -> str:
-        """Identify what the counts of a month are made from."""
+        """Key of everything that the counts of a month depend on."""
         dates = None if self.update.dates is None else sorted(self.update.dates)
         return self._key(month.label, dates, [self.block_keys[one] for one in self.near(month)])
 
@@ -304,7 +303,7 @@ def _by_kind_and_month(
 
 
 def _month(day: date) -> date:
-    """First day of the month of a day."""
+    """First day of a day's month."""
     return day.replace(day=1)
 
 
@@ -313,9 +312,9 @@ def _batches(items: Sequence[T]) -> list[Sequence[T]]:
 
 
 def _call(task: Any, name: str, *inputs: _Input) -> Delayed:
-    """Call a task lazily on results of others and on lists of them.
+    """Call a task lazily on the results of others, single or in lists.
 
-    Dask gets the lists flattened: it would copy the graph behind each to look into it.
+    Lists are flattened for Dask, which would copy the graph behind each one to inspect it.
     """
     sizes = [len(one) if isinstance(one, list) else None for one in inputs]
     flat = [each for one in inputs for each in (one if isinstance(one, list) else [one])]
@@ -324,13 +323,13 @@ def _call(task: Any, name: str, *inputs: _Input) -> Delayed:
 
 
 def _unflatten(task: Any, sizes: Sequence[int | None], *inputs: Any) -> Any:
-    """Do a task on inputs, so many of which make up each list."""
+    """Run a task on its inputs, regrouped into lists of the given sizes."""
     rest = iter(inputs)
     try:
         return task(*(next(rest) if size is None else [*islice(rest, size)] for size in sizes))
     except (InputError, JobError) as error:
         failed = error
-    # the cause may be of a kind that cannot be sent; the sentence says it all
+    # the cause may not be serialisable; the message says it all
     failed.__cause__ = failed.__context__ = None
     raise failed.with_traceback(None)
 

@@ -1,6 +1,6 @@
-"""What of an earlier data set stands, and what must be read and counted again.
+"""What can be kept of an earlier data set, and what must be read and counted again.
 
-Calendar work on names and fingerprints: reads the earlier manifest and day table, no day file.
+Works on dates, names and fingerprints: reads the earlier manifest and day table, but no day file.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -29,13 +29,13 @@ class Earlier:
     Attributes
     ----------
     files : dict of str to FileEntry
-        Its files that are there, by name.
+        Its undamaged files, by name.
     days : list of dict
         The rows of its day table.
     strays : frozenset of datetime.date
         Dates of the day files that hold launches of another date.
     unknown_origins : tuple of str
-        Hosts that the federation table did not know.
+        Hosts that were not in the federation table.
     """
 
     files: Mapping[str, FileEntry] = field(repr=False)
@@ -51,11 +51,11 @@ class Update:
     Attributes
     ----------
     earlier : Earlier or None
-        The data set it builds on; None where everything is counted.
+        The data set it builds on; None if everything is counted.
     read : tuple of DayFile
-        The day files that are read.
+        The day files to read.
     dates : frozenset of datetime.date, or None
-        The dates that are counted again; None for all.
+        The dates to recount; None for all.
     """
 
     earlier: Earlier | None
@@ -68,19 +68,18 @@ class Update:
     ) -> "Update":
         """Decide what must be read.
 
-        Launches of a date may stand in its own file and, where these hold strays, in the files of
-        the days beside it. So a date that is counted again needs all of these files, and a file
-        with strays that is read has the dates beside it counted again. The set grows until both
-        hold.
+        Launches of a date are in its own file and, as strays, in the files of the adjacent days.
+        So recounting a date means reading all of these files, and reading a file with strays means
+        recounting the adjacent dates. The set grows until both hold.
 
         Parameters
         ----------
         earlier : Earlier or None
-            What the run can build on.
+            The data set the run can build on.
         files : sequence of DayFile
-            The day files as they are listed now.
+            The day files in the current listing.
         more : collection of datetime.date
-            Dates to count again even if nothing changed.
+            Dates to recount even if nothing changed.
         """
         if earlier is None:
             return cls(None, tuple(files), None)
@@ -96,12 +95,12 @@ class Update:
         return cls(earlier, tuple(file for file in files if file.date in read), frozenset(dates))
 
     def recounts(self, days: Collection[date]) -> bool:
-        """Whether any of these dates is counted again."""
+        """Whether any of these dates is recounted."""
         return self.dates is None or not self.dates.isdisjoint(days)
 
     @cached_property
     def day_numbers(self) -> frozenset[int] | None:
-        """The dates that are counted again, in days from 1970-01-01; None for all."""
+        """The dates to recount, in days from 1970-01-01; None for all."""
         return None if self.dates is None else frozenset(map(day_number, self.dates))
 
     @property
@@ -110,11 +109,11 @@ class Update:
         return frozenset(self.earlier.files if self.earlier else ())
 
     def carry_over(self, names: Collection[str]) -> CarryOver:
-        """What tasks that write these files need to know of their earlier versions."""
+        """What tasks that write these files need to know about their earlier versions."""
         return CarryOver(self.day_numbers, self.files & set(names))
 
     def kept_days(self, present: Iterable[date]) -> list[dict[str, Any]]:
-        """Rows of the earlier day table whose files are still there and are not read again."""
+        """Rows of the earlier day table whose files still exist and are not read again."""
         if self.earlier is None:
             return []
         stands = set(present) - {file.date for file in self.read}
@@ -122,7 +121,7 @@ class Update:
 
 
 def _changed(earlier: Earlier, files: Sequence[DayFile]) -> set[date]:
-    """Dates whose file is new, gone, or another than the one that was counted."""
+    """Dates whose file is new, gone, or different from the one that was counted."""
     before = {row["date"]: (row["name"], row["bytes"], row["fingerprint"]) for row in earlier.days}
     now = {file.date: (file.name, file.size, file.fingerprint_text) for file in files}
     return {day for day in before.keys() | now.keys() if before.get(day) != now.get(day)}
@@ -135,25 +134,25 @@ def find_earlier(
     suspects: Collection[str] | None,
     damaged: Collection[str] = (),
 ) -> Earlier | None:
-    """Find what an earlier run left that a run with these options can build on.
+    """Find an earlier data set that a run with these options can build on.
 
     Parameters
     ----------
     dest : Location
-        Where it would be.
+        Where the data set would be.
     manifest : Manifest or None
         Its manifest.
     options : Options
-        Those of this run.
+        The options of this run.
     suspects : collection of str or None
-        Names of files that an interrupted run may have replaced; None if that is not known.
+        Names of files that an interrupted run may have replaced; None if unknown.
     damaged : collection of str
-        Names of files that are gone or damaged.
+        Names of files that are missing or damaged.
 
     Returns
     -------
     Earlier or None
-        None where there is nothing, or not all of it can be trusted.
+        None if there is no data set, or not all of it can be trusted.
     """
     if manifest is None or manifest.options != options or DAYS not in manifest.files:
         return None
@@ -168,7 +167,7 @@ def find_earlier(
 
 
 def _day_table(dest: Location, entry: FileEntry) -> pa.Table | None:
-    """Read the day table of an entry of the manifest; None if it is not there, or is none."""
+    """Read the day table that a manifest entry describes; None if it is missing or unreadable."""
     for name in (DAYS, EARLIER_DAYS):
         if is_intact(dest, name, entry):
             with suppress(InputError):
@@ -179,11 +178,11 @@ def _day_table(dest: Location, entry: FileEntry) -> pa.Table | None:
 def launches_before(
     dest: Location, manifest: Manifest, earlier: Earlier | None, *, full: bool
 ) -> dict[date, int]:
-    """Launches that each day had when it was counted, as far as a data set tells.
+    """Launches of each day when it was last counted, as far as the data set records them.
 
-    Of a day that shrank and is still small, those it once had; of a day without a file, those it
-    had last. A full run compares with what was counted last alone: so a day that is rightly small
-    is reported once.
+    For a day that shrank, the number before it shrank; for a day whose file is gone, the last
+    number known. A full run uses only the latest counts, so that a day that is rightly small is
+    reported once.
     """
     found: dict[date, int] = {}
     if earlier is not None:
@@ -198,10 +197,9 @@ def launches_before(
 def find_damaged(
     dest: Location, manifest: Manifest | None, replaced: Collection[str] = ()
 ) -> set[str]:
-    """Files of a data set that are gone or have another size, by the listings of their folders.
+    """Files of a data set that are missing or of the wrong size, by the listings of their folders.
 
-    Those that an interrupted run may have `replaced` may have another size; contents are never
-    read.
+    Files that an interrupted run may have `replaced` may differ in size. Contents are never read.
     """
     if manifest is None or not dest.lists:
         return set()

@@ -1,7 +1,7 @@
-"""Tasks that write the files of a data set: from counts to files.
+"""Tasks that write the files of a data set: plain functions from counts to files.
 
-Each may run on any worker and may be repeated; the same input gives the same file. Nothing here
-knows the graph.
+Each may run on any worker and may be retried; the same input gives the same file. Nothing here
+knows about the graph.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -47,19 +47,19 @@ Files = dict[str, FileEntry]
 """Files that a task wrote, by name."""
 
 Tallies = Iterable[Iterable[tuple[Part, Tally]]]
-"""Tallies of the parts of day files, in as many pieces as tasks took them over."""
+"""Tallies of the parts of day files, one piece for each task that extracted them."""
 
 
 @dataclass(frozen=True)
 class CarryOver:
-    """What a task takes over from the files that it replaces.
+    """What a task keeps from the files that it replaces.
 
     Attributes
     ----------
     dates : frozenset of int or None
-        Dates that are counted again, in days from 1970-01-01; None for all.
+        Dates that are recounted, in days from 1970-01-01; None for all.
     standing : frozenset of str
-        Names of the files that stand.
+        Names of the existing files that can be trusted.
     """
 
     dates: frozenset[int] | None = None
@@ -80,22 +80,22 @@ def write_rollups(
     carry_over: CarryOver,
     partitions: Sequence[Partition],
 ) -> Files:
-    """Write rollups of some windows from the counts of the months they reach into.
+    """Write the rollups of some windows from the counts of the months they overlap.
 
     Parameters
     ----------
     dest : Location
-        Where to.
+        Where to write.
     windows : dict of Window to bool
-        The windows; one marked False is left out when it holds no launch.
+        The windows; one marked False is left out if it holds no launches.
     grains : sequence of str
         The grains.
     compat : {None, "notebook"}
-        Which rollups.
+        Which kind of rollups.
     carry_over : CarryOver
-        What a window holds of other dates is taken from its standing file.
+        Dates that are not recounted are taken from a window's existing file.
     partitions : sequence of Partition
-        Counts of the days of these windows.
+        Counts covering the days of these windows.
     """
     counted: dict[str, tuple[Window, Counts]] = {}
     for window, always in windows.items():
@@ -126,12 +126,12 @@ def _by_grain(
     carry_over: CarryOver,
     partitions: Sequence[Partition],
 ) -> Partition:
-    """Counts of a window by grain: from the partitions, and from the files that stand."""
+    """Counts of a window by grain, from the partitions and from existing files."""
     days = range(day_number(window.first), day_number(window.last) + 1)
     found: Partition = {}
     merged = False
     for grain in grains:
-        if merged and grain == "day" and compat is None:  # hours that were added up give the days
+        if merged and grain == "day" and compat is None:  # days follow from the merged hours
             found["day"] = found["hour"].by_day()
             continue
         parts = [partition[grain].between(days[0], days[-1]) for partition in partitions]
@@ -149,7 +149,7 @@ def _name_of(window: Window, grain: str, compat: str | None) -> str:
 
 
 def _as_notebook(counts: Counts) -> pa.Table:
-    """Rows as pandas' groupby gives them by default: none with a null, no column of nulls."""
+    """Rows as pandas' groupby returns them by default: no row with a null, no all-null column."""
     together = merge([replace(counts, day=np.zeros_like(counts.day))])
     rows = to_table(together)
     empty = [name for name in KEY if rows[name].null_count == len(rows)]
@@ -162,7 +162,7 @@ def _as_notebook(counts: Counts) -> pa.Table:
 
 
 class SeriesWritten(NamedTuple):
-    """The federation series, and the origins that the federation table does not know."""
+    """The federation series, and the origins that are not in the federation table."""
 
     files: Files
     unknown_origins: list[str]
@@ -178,7 +178,7 @@ def write_series(
 ) -> SeriesWritten:
     """Write the federation series.
 
-    With `dates`, those that are counted again, the others are taken from the earlier series.
+    If `dates`, the recounted dates, is given, all others are taken from the earlier series.
     """
     if dates is not None:
         parts = [*parts, read_members(read_table(dest, federation_name(grains[0])), dates)]
@@ -194,9 +194,9 @@ def write_repositories(
     carry_over: CarryOver,
     partition: Partition,
 ) -> Files:
-    """Write the launches of repositories in a month, if it has any.
+    """Write the launches by repository of a month, if it has any.
 
-    Those of dates that are not counted again are taken from the standing file.
+    Dates that are not recounted are taken from the existing file.
     """
     days = range(day_number(month.first), day_number(month.last) + 1)
     name = repositories_name(month)
@@ -210,9 +210,10 @@ def write_repositories(
 def read_visits(
     dest: Location, standing: Sequence[str], written: Sequence[Files] = ()
 ) -> tuple[Files, Visits]:
-    """Read which repositories were launched when, from the files of some months.
+    """Read when each repository was launched, from the files of some months.
 
-    These are files that stand, and those `written` in this run, which are passed on.
+    These are the `standing` files of earlier runs and those `written` in this run. The entries of
+    the latter are passed on.
     """
     files = {name: entry for of_month in written for name, entry in of_month.items()}
     visits = [Visits.of(read_table(dest, name, Visits.COLUMNS)) for name in (*standing, *files)]
@@ -222,12 +223,12 @@ def read_visits(
 def write_directory(
     dest: Location, present: DateSet, months: Sequence[tuple[Files, Visits]]
 ) -> Files:
-    """Write the directory of repositories, and how many were active when.
+    """Write the directory of repositories, and how many were active over time.
 
     Parameters
     ----------
     dest : Location
-        Where to.
+        Where to write.
     present : DateSet
         The dates that have a day file.
     months : sequence of tuple
@@ -236,9 +237,9 @@ def write_directory(
     Returns
     -------
     dict of str to FileEntry
-        All files that were written about repositories.
+        All repository files written.
     """
-    buffers.release()  # all is counted, and this takes as much
+    buffers.release()  # counting is done, and the directory needs as much memory
     directory = Directory.of(Visits.together([visits for _, visits in months]))
     active = count_active(directory, map(day_number, present))
     written = {name: entry for files, _ in months for name, entry in files.items()}
@@ -248,18 +249,18 @@ def write_directory(
 
 
 class DaysWritten(NamedTuple):
-    """The day table, and what it sums up to.
+    """The day table and its totals.
 
     Attributes
     ----------
     file : FileEntry
         The table.
     totals : Totals
-        Sums over all day files; the reasons are not known here.
+        Sums over all day files, without the reasons, which are not known here.
     strays : list of datetime.date
         Dates of the files read that hold launches of another date.
     launches : dict of datetime.date to int
-        Launches of the files read.
+        Launches of each file read.
     """
 
     file: FileEntry
@@ -275,9 +276,9 @@ def write_days(
     index: Mapping[date, int],
     tallies: Tallies,
 ) -> DaysWritten:
-    """Write the day table, with the rows `kept` of files that were not read again.
+    """Write the day table, including the rows `kept` for files that were not read again.
 
-    `index` has the launches by date that the archive's own index gives.
+    `index` holds the launches by date from the archive's own index.
     """
     of_files = [(file, [tally for _, tally in pairs]) for file, pairs in by_file(tallies)]
     read = [_day_row(file, of_file) for file, of_file in of_files]
@@ -328,8 +329,8 @@ class RejectsWritten(NamedTuple):
 def write_rejects(dest: Location, kept: Collection[str], tallies: Tallies) -> RejectsWritten:
     """Write the table of rejected lines.
 
-    Of each reason, a file has a few rows of one line each, and one more that stands for the rest.
-    The rows of the files named in `kept` are taken from the earlier table.
+    Per file and reason there are a few rows of one line each, then one that stands for the rest.
+    Rows of the files named in `kept` are taken from the earlier table.
     """
     rows: list[dict[str, Any]] = []
     if kept:

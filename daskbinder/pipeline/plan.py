@@ -1,6 +1,6 @@
-"""A plan: what a run will read, compute and write, checked before anything is.
+"""A plan: what a run will read, compute and write, checked before it starts.
 
-A plan is a value. `revise` makes another of it for what only a run can find out.
+A plan is immutable. `revise` derives a new one from what only the run can find out.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -48,15 +48,15 @@ class Plan:
     Attributes
     ----------
     request : Request
-        What is to be counted.
+        What to count.
     policy : RunPolicy
         How the run goes about it.
     update : Update
         What must be read, and what the run builds on.
     outputs : Outputs of Delayed
-        Everything that is computed, at once and in one graph.
+        Everything to compute, in a single graph.
     blocks : tuple of tuple of Part
-        What is read, by task.
+        What each task reads.
     base : mapping
         Version of the manifest it builds on; detects concurrent writers.
     token : str
@@ -78,37 +78,37 @@ class Plan:
 
     @property
     def files(self) -> tuple[DayFile, ...]:
-        """The day files the results are about, read again or not."""
+        """The day files that the results cover, read again or not."""
         return self.request.files
 
     @property
     def bytes(self) -> int:
-        """Bytes that are read."""
+        """Bytes to read."""
         return sum(part.stop - part.start for block in self.blocks for part in block)
 
     @property
     def read(self) -> set[DayFile]:
-        """Day files that are read."""
+        """Day files to read."""
         return {part.file for block in self.blocks for part in block}
 
     @property
     def launches_kept(self) -> int:
-        """Launches of the files that are not read again."""
+        """Launches in the files that are not read again."""
         return sum(row["accepted"] for row in self.update.kept_days(self.request.present))
 
     @property
     def n_tasks(self) -> int:
-        """Tasks of the graph."""
+        """Number of tasks in the graph."""
         return len(set().union(*(output.__dask_graph__().keys() for output in self.outputs)))
 
     @cached_property
     def windows(self) -> dict[Window, bool]:
-        """The windows written; those marked False only if they hold a launch."""
+        """The windows to write; those marked False are written only if they hold launches."""
         return _written(self.request, self.update)
 
     @cached_property
     def names(self) -> list[str]:
-        """Files below DEST that may be written or replaced."""
+        """Names below DEST of the files that may be written or replaced."""
         request = self.request
         names = [name for window in self.windows for name in request.names_of(window)]
         if self.outputs.series is not None:
@@ -131,11 +131,11 @@ class Plan:
 
     @property
     def missing(self) -> list[date]:
-        """Dates between the first and the last day file that have none."""
+        """Dates between the first and the last day file that have no file."""
         return list(self.request.present.gaps)
 
     def incomplete(self) -> dict[Window, tuple[date, ...]]:
-        """Windows that lack day files, and the dates they lack."""
+        """Windows with missing day files, and the missing dates."""
         present = set(self.request.present)
         lacking = {
             window: tuple(day for day in window.dates() if day not in present)
@@ -144,7 +144,7 @@ class Plan:
         return {window: days for window, days in lacking.items() if days}
 
     def about(self, key: object) -> str:
-        """Say what a task of the graph is about: the day files it reads, or its name."""
+        """Describe a task for the user: the day files it reads, or its name."""
         for block in self.blocks:
             first, last = block[0].file, block[-1].file
             if str(key).startswith(f"count-block-{first.date}.{block[0].start}-"):
@@ -202,32 +202,32 @@ def plan(
     start, end : datetime.date or str, optional
         First and last file date, both included.
     windows : collection of str
-        Of ``"daily"``, ``"weekly"``, ``"monthly"``.
+        Any of ``"daily"``, ``"weekly"``, ``"monthly"``.
     grains : collection of str
-        Of ``"hour"``, ``"day"``.
+        Any of ``"hour"``, ``"day"``.
     errors : {"record", "raise"}
         Whether a rejected line is recorded or ends the run.
     compat : {None, "notebook"}
         ``"notebook"`` reproduces the older pandas notebook instead.
     accept_versions : iterable of int
-        Schema versions to accept beside those known.
+        Schema versions to accept in addition to the known ones.
     federation : Federation, optional
-        Which member stands behind an origin; by default the table of the archive's instance.
+        Maps origins to federation members; by default the table of the archive's instance.
     blocksize : int or "auto"
         Bytes of the archive that a task holds at a time; by default 64 MiB, or what fits into the
-        workers of the cluster it is run on. Results do not depend on it.
+        memory of the cluster's workers. Results do not depend on it.
     full : bool
-        Count everything again, whatever an earlier run left. Otherwise only what changed is read.
+        Recount everything, whatever an earlier run left. Otherwise only what changed is read.
     keep_going : bool
-        Leave out day files that cannot be read, also those that an earlier run could, and say so in
-        the manifest; the next run tries them again. Otherwise they end the run.
+        Leave out day files that cannot be read, even those that an earlier run could read, and list
+        them in the manifest; the next run retries them. Otherwise they end the run.
     storage_options : mapping, optional
-        Arguments of the file system of `dest`, as fsspec takes them.
+        fsspec options for the file system of `dest`.
 
     Returns
     -------
     Plan
-        Lazy; hand it to `run`.
+        Lazy; pass it to `run`.
 
     Raises
     ------
@@ -267,14 +267,14 @@ def plan(
 
 
 def _among(known: Collection[str], given: Collection[str], what: str) -> tuple[str, ...]:
-    """Bring names into the order of those that are known; refuse others."""
+    """Put names in the order of the known ones; refuse unknown names."""
     if not given or not set(given) <= set(known):
         raise InputError(f"{what} are some of {', '.join(known)}; got {', '.join(given) or 'none'}")
     return tuple(name for name in known if name in given)
 
 
 def _plan(request: Request, policy: RunPolicy) -> Plan:
-    """Plan a request, building on what an earlier run left if it can be trusted."""
+    """Plan a request, building on an earlier data set if it can be trusted."""
     dest = request.dest
     base = dest.stamp(MANIFEST)
     manifest = read_manifest(dest, broken_is_none=policy.full)
@@ -304,7 +304,7 @@ def revise(
     recount: Collection[date] = (),
     blocksize: int | None = None,
 ) -> Plan:
-    """Make a plan of another; tasks that are done stay done, and nothing is counted less.
+    """Derive a plan from another: finished tasks stay finished, dates to recount are only added.
 
     Parameters
     ----------
@@ -313,16 +313,16 @@ def revise(
     without : collection of str
         Names of day files to leave out.
     recount : collection of datetime.date
-        Dates to count again as well.
+        Further dates to recount.
     blocksize : int, optional
-        Bytes that a task holds at a time, in place of those so far; only before the run begins.
+        New number of bytes that a task holds at a time; only before the run begins.
     """
     files = tuple(file for file in plan.files if file.name not in without)
     request = replace(plan.request, files=files)
     policy = replace(plan.policy, blocksize=blocksize or plan.policy.blocksize)
     dates = {*(plan.update.dates or ()), *recount}
     update = Update.of(plan.update.earlier, files, dates)
-    has_begun = blocksize is None  # then all receipts are of this run, or may be used by it
+    has_begun = blocksize is None  # then every receipt is this run's own or usable by it
     use_receipts = has_begun or not policy.full
     finished = journal.finished(request.dest) if use_receipts else set()
     return _build(request, policy, update, plan.base, plan.token, finished)
@@ -342,7 +342,7 @@ def _build(
 
 
 def _written(request: Request, update: Update) -> dict[Window, bool]:
-    """Windows of a request that hold a date that is counted again."""
+    """Windows of a request that contain a recounted date."""
     return {
         window: always
         for window, always in request.windows.items()

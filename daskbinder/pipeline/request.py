@@ -1,4 +1,4 @@
-"""A run request: what is to be counted and where the results go, independent of earlier results."""
+"""A run request: what to count and where to write it, independent of earlier results."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -25,11 +25,11 @@ class CountRules:
     Attributes
     ----------
     versions : frozenset of int
-        Schema versions that are accepted.
+        Accepted schema versions.
     origin : str
-        The origin of launches that have none.
+        The origin assigned to launches that have none.
     compat : {None, "notebook"}
-        Whether rollups are those of the contract or those of the older notebook.
+        Whether to write the documented rollups or those of the older notebook.
     errors : {"record", "raise"}
         Whether a rejected line is recorded or ends the run.
     """
@@ -47,12 +47,12 @@ class RunPolicy:
     Attributes
     ----------
     blocksize : int or None
-        Bytes of the archive that a task holds at a time; None for 64 MiB, or less where workers
-        have little memory.
+        Bytes of the archive that a task holds at a time; None for 64 MiB, or less if workers have
+        little memory.
     keep_going : bool
-        Whether day files that cannot be read are left out, or end the run.
+        Whether day files that cannot be read are left out or end the run.
     full : bool
-        Whether everything is counted again, whatever an earlier run left.
+        Whether everything is recounted, whatever an earlier run left.
     """
 
     blocksize: int | None = None
@@ -67,7 +67,7 @@ class RunPolicy:
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be counted.
+    """What to count, and where the results go.
 
     Attributes
     ----------
@@ -76,13 +76,13 @@ class Request:
     dest : Location
         Where the results go.
     files : tuple of DayFile
-        The day files the results are about.
+        The day files that the results cover.
     kinds, grains : tuple of str
         The windows and grains wanted.
     rules : CountRules
         How launches are counted.
     federation : Federation
-        Which member stands behind an origin.
+        Maps origins to federation members.
     today : datetime.date
         The UTC date; today's and yesterday's files are provisional.
     """
@@ -103,9 +103,9 @@ class Request:
 
     @cached_property
     def windows(self) -> dict[Window, bool]:
-        """All windows; those marked False have no day file, and are written only if not empty.
+        """All windows; those marked False have no day file and are written only if not empty.
 
-        The older notebook has complete windows only.
+        The older notebook has only complete windows.
         """
         present = set(self.present)
         if self.rules.compat == "notebook":
@@ -120,16 +120,16 @@ class Request:
 
     @cached_property
     def months(self) -> tuple[Window, ...]:
-        """Months that may hold launches of repositories."""
+        """Months that may hold launches."""
         return tuple(windows_of("monthly", self.present.widened(1, 1)))
 
     def names_of(self, window: Window) -> list[str]:
-        """Names below DEST of the rollups of a window."""
+        """Names below DEST of a window's rollups."""
         name = rollup_name if self.rules.compat is None else notebook_name
         return [name(window, grain) for grain in self.grains]
 
     def dates_of(self, names: Collection[str]) -> set[date]:
-        """Dates that the rollups and the files of repositories of these names are about."""
+        """Dates covered by the rollups and repository files of these names."""
         if not names:
             return set()
         windows = {name: window for window in self.windows for name in self.names_of(window)}
@@ -138,7 +138,7 @@ class Request:
 
     @property
     def options(self) -> Options:
-        """What the manifest states: a run builds only on one with the same options."""
+        """The options for the manifest; a run builds only on a data set with the same ones."""
         return Options(
             format=FORMAT,
             source=self.archive.location.address,

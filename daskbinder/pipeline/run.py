@@ -1,4 +1,4 @@
-"""A run: compute a plan once on a cluster, then publish what it wrote."""
+"""A run: compute a plan on a cluster, then publish what it wrote."""
 
 import logging
 import os
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 _PACKAGE = "daskbinder"
 
 Progress = Callable[[int, int], None]
-"""Called now and then with the bytes and launches counted since the last call."""
+"""Called from time to time with the bytes and launches counted since the last call."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ class Result:
     rollups : Rollups
         The data set, ready to be read.
     bytes : int
-        Bytes of day files it read.
+        Bytes of day files read.
     launches : int
-        Launches it counted.
+        Launches counted.
     seconds : float
-        From the start of the computation to the manifest.
+        Wall time of the run, in seconds.
     """
 
     rollups: Rollups
@@ -72,14 +72,14 @@ def run(
     Parameters
     ----------
     plan : Plan
-        What to do.
+        The plan.
     scheduler : distributed.Client or str, optional
         A client or a scheduler's address; by default the current client, else a cluster on this
         machine that ends with the run.
     progress : callable, optional
         Called with the bytes and launches counted since the last call.
     **cluster
-        Handed to `daskbinder.cluster.connect`: ``security``, ``cluster``, ``adapt``,
+        Passed to `daskbinder.cluster.connect`: ``security``, ``cluster``, ``adapt``,
         ``workers``, ``threads``, ``memory_limit``, ``wait``, ``dashboard``, ``tell``.
 
     Returns
@@ -92,7 +92,7 @@ def run(
     InputError
         When the input or the options cannot be used.
     JobError
-        When the job failed; what was published before stands.
+        When the job failed; results published earlier remain.
 
     Examples
     --------
@@ -118,7 +118,7 @@ def run(
 
 
 def _fitted(plan: Plan, client: Client, tell: Tell) -> Plan:
-    """Make blocks smaller, if they may be, so that the workers can hold them."""
+    """Shrink blocks to fit the workers' memory, unless the caller set their size."""
     size = plan.policy.block_bytes
     if plan.policy.blocksize is None and (fits := block_for(client, size)) < min(size, plan.bytes):
         tell(f"blocks of {format_bytes(fits)} for the memory of the workers")
@@ -129,7 +129,7 @@ def _fitted(plan: Plan, client: Client, tell: Tell) -> Plan:
 def _publish(
     plan: Plan, client: Client, progress: Progress | None, still_held: StillHeld
 ) -> Manifest:
-    """Compute a plan and replace the manifest, then remove the files that it does not name."""
+    """Compute a plan, replace the manifest, then remove files that it no longer names."""
     dest, earlier, full = plan.dest, plan.update.earlier, plan.policy.full
     version = dest.stamp(MANIFEST)
     before = read_manifest(dest, broken_is_none=earlier is None)
@@ -158,7 +158,7 @@ def _publish(
 
 
 class _Computed(NamedTuple):
-    """What was computed in the end: of a plan that may have been revised."""
+    """What was computed, and the plan as finally revised."""
 
     plan: Plan
     results: Outputs[Any]
@@ -169,10 +169,10 @@ class _Computed(NamedTuple):
 def _compute_all(
     plan: Plan, client: Client, progress: Progress | None, pending: journal.PendingRun
 ) -> _Computed:
-    """Compute a plan, and revise it for what only the day files can tell.
+    """Compute a plan, revising it for what only the day files can tell.
 
-    It is revised if launches strayed to days that were not counted, or if files are lost that may
-    be left out.
+    It is revised if launches strayed to days that were not counted, or if files that may be left
+    out are lost.
     """
     lost: dict[str, str] = {}
     while True:
@@ -195,7 +195,7 @@ def _compute_all(
 
 
 def _beyond(plan: Plan, days: DaysWritten) -> set[date]:
-    """Dates that a file read in this run holds launches of, but that were not counted again."""
+    """Dates that were not recounted though a file read in this run may hold their launches."""
     if plan.update.dates is None:
         return set()
     return {near for day in days.strays for near in beside(day)} - plan.update.dates
@@ -204,7 +204,7 @@ def _beyond(plan: Plan, days: DaysWritten) -> set[date]:
 def _manifest(
     plan: Plan, results: Outputs[Any], before: Mapping[date, int], lost: Mapping[str, str]
 ) -> Manifest:
-    """State what the data set holds, and which days have far less than they had `before`."""
+    """Describe the data set, including days with far fewer launches than `before`."""
     days, rejects, series = results.days, results.rejects, results.series
     files = {DAYS: days.file, REJECTS: rejects.file} | (series.files if series else {})
     for written in (*results.rollups, results.repositories or {}):
@@ -217,7 +217,7 @@ def _manifest(
     strays, launches = set(days.strays), days.launches
     if (earlier := plan.update.earlier) is not None:
         files |= {name: earlier.files[name] for name in plan.standing}
-        # may name one whose days are gone since: on which days each was seen is not kept
+        # may name a host whose days are gone: which days it was seen on is not recorded
         unknown = sorted({*unknown, *earlier.unknown_origins})
         unread = set(plan.request.present) - {file.date for file in plan.update.read}
         strays |= earlier.strays & unread
@@ -250,7 +250,7 @@ def _manifest(
 
 
 def _compute(plan: Plan, client: Client, progress: Progress | None) -> list[Any]:
-    """Compute the outputs of a plan, all in one graph, telling how far it is."""
+    """Compute the outputs of a plan in a single graph, reporting progress."""
     watched = progress is not None or log.isEnabledFor(logging.INFO)
 
     def hear(event: tuple[float, dict[str, Any]]) -> None:
@@ -276,7 +276,7 @@ def _sizes(done: Mapping[str, Any]) -> tuple[int, int]:
 
 @contextmanager
 def _warnings_of_workers(client: Client) -> Iterator[None]:
-    """Forward the warnings of workers in other processes, if this log is read."""
+    """Forward warnings from workers in other processes, if logging is on."""
     if not log.isEnabledFor(logging.INFO) or os.getpid() in client.run(os.getpid).values():
         yield
         return

@@ -1,4 +1,4 @@
-"""Figures of finished results: one function a figure, drawn by hvplot, returned as HoloViews.
+"""Figures of finished results: one function per figure, drawn by hvplot, returned as HoloViews.
 
 They take the tables that `Rollups` and `answers` give; nothing here reads a file. Series show
 launches a day at every step, so that a week or month with missing days does not look like a drop.

@@ -46,15 +46,15 @@ def members(
     Parameters
     ----------
     counts : pandas.DataFrame
-        Launches by day, a column a member: ``rollups.federation("day", wide=True)``.
+        Launches by day, one column per member: ``rollups.federation("day", wide=True)``.
     kind : {"lines", "stacked", "share"}
-        A line a member, stacked areas, or stacked areas of percent.
+        One line per member, stacked areas, or stacked areas in percent.
     grain : str
         See `rates`.
     notes : iterable of Annotation, optional
         What to mark; by default the packaged annotations about these days and members.
     title : str, optional
-        Replaces the usual one; empty for none.
+        Replaces the default title; empty for none.
     height : int
         In pixels; the width follows the page.
     legend : bool
@@ -96,7 +96,7 @@ def providers(
     Parameters
     ----------
     counts : pandas.DataFrame
-        Launches by day, a column a provider.
+        Launches by day, one column per provider.
     grain, notes, title, height, legend
         See `members`.
 
@@ -247,7 +247,7 @@ def draw_hours(frame: pd.DataFrame, *, title: str | None = None, height: int = 3
 
 
 def archive(days: pd.DataFrame, *, title: str | None = None, legend: bool = True) -> hv.Overlay:
-    """Draw a calendar of the archive: a square a day, a block of weeks a year.
+    """Draw a calendar of the archive: one square per day, one block of weeks per year.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ COLOURS = {
     "bids-ovh": "#c92e62",
     "hetzner-2i2c-bare": "#f76396",
 }
-"""Colours of the members: safe for the colour-blind, visible on white and on black."""
+"""Colours of the members: colour-blind safe, visible on white and on black."""
 PROVIDER_COLOURS = {
     "GitHub": "#4f98f0",
     "Gist": "#b743ae",

@@ -40,7 +40,7 @@ def rates(counts: pd.DataFrame, grain: str = "average") -> pd.DataFrame:
     Parameters
     ----------
     counts : pandas.DataFrame
-        Launches by day: an index of days, a column a series, as
+        Launches by day: an index of days, one column per series, as
         ``rollups.federation("day", wide=True)`` gives them. A day that is not in the index has no
         file; NaN says that a series has not begun or has ended.
     grain : str
@@ -127,7 +127,7 @@ def count_states(state: "pd.Series[str]") -> list[tuple[str, str]]:
 
 
 def calendar(days: pd.DataFrame) -> tuple[pd.DataFrame, range]:
-    """Place days, with their states, in a block of weeks a year; also return the years."""
+    """Place days, with their states, in one block of weeks per year; also return the years."""
     index = pd.DatetimeIndex(days["date"])
     year, weekday = index.year.to_numpy(), index.day_of_week.to_numpy()
     day_of_year = index.day_of_year.to_numpy() - 1
@@ -274,7 +274,7 @@ def _step_names(first: pd.Timestamp | None, steps: int, grain: str) -> list[str]
 
 
 def _hover_texts(values: Any, shares: Any, names: Sequence[str]) -> list[str]:
-    """Write the hover text of each step: a line a series, numbers aligned, then the total."""
+    """Write the hover text of each step: one line per series, numbers aligned, then the total."""
     valid = ~np.isnan(values)
     rows = list(zip(values.T.tolist(), names, strict=True))
     if shares is not None:

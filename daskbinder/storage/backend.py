@@ -1,6 +1,6 @@
-"""What a storage can do, and the general kind: any fsspec file system.
+"""The storage interface, and its general implementation: any fsspec file system.
 
-Each operation is tried once and fails with what it saw; the caller decides what to do about it.
+Each operation is tried once and raises what it saw; the caller decides what to do about it.
 """
 
 import time
@@ -15,13 +15,13 @@ import fsspec
 LISTED = "was rewritten since it was listed"
 WRITTEN = "was written by another run meanwhile"
 REFUSED = "refused"
-"""Key of a fingerprint, with the HTTP status as its value: a file that we may not read."""
+"""Fingerprint key of a file that we may not read; its value is the HTTP status."""
 
 Fingerprint = Mapping[str, str]
 """What changes with the content of a file: generation, md5, crc32c, ETag or modification time."""
 
 Allocate = Callable[[int], memoryview]
-"""Gives memory for so many bytes, to read a file into."""
+"""Allocates a buffer of a given size, to read a file into."""
 
 _KINDS = {"directory": "folder", "other": "special file"}
 
@@ -44,7 +44,7 @@ class Entry:
         ``"file"``, or what stands in its place, such as ``"folder"``.
     ctime_ns : int or None
         When its content or metadata last changed, in nanoseconds since 1970, by the clock of the
-        file system. Only local folders tell, and nobody can set it.
+        file system. Only local folders have it, and nobody can set it.
     """
 
     name: str
@@ -56,12 +56,12 @@ class Entry:
 
     @property
     def fingerprint_text(self) -> str:
-        """The fingerprint as the day table has it, such as ``generation=1 crc32c=yZRlqg==``."""
+        """The fingerprint as written in the day table, such as ``generation=1 crc32c=yZRlqg==``."""
         parts = (f"{key}={value}" for key, value in self.fingerprint.items())
         return " ".join(part.replace(" ", "_") for part in parts)
 
     def may_be(self, other: "Entry") -> bool:
-        """Whether both may have the same content, by what both of them know."""
+        """Whether both may have the same content, judging by what both record."""
         known = other.fingerprint
         same = all(known.get(key, value) == value for key, value in self.fingerprint.items())
         facts = (self.size, other.size), (self.ctime_ns, other.ctime_ns)
@@ -69,7 +69,7 @@ class Entry:
 
 
 class Changed(Exception):
-    """A file is not the one that was expected; the message says how that came."""
+    """A file is not the one expected; the message says what happened."""
 
 
 class Storage:
@@ -83,11 +83,11 @@ class Storage:
     times: ClassVar[tuple[str, ...]] = ("mtime", "LastModified", "created")
     """Keys of a listing that may say when a file was written."""
     is_local = False
-    """Whether it is a folder of this machine."""
+    """Whether it is a local folder."""
     lists = True
     """Whether it can list its files."""
     concurrency = 16
-    """How many requests to have under way at a time; 1 where waiting costs nothing."""
+    """Number of concurrent requests; 1 where there is no latency to hide."""
 
     def __init__(self, fs: fsspec.AbstractFileSystem, root: str) -> None:
         self.fs, self.root = fs, root.rstrip("/")
@@ -118,7 +118,7 @@ class Storage:
         return data
 
     def write(self, name: str, data: Any, stamp: Fingerprint | None) -> None:
-        """Write a whole file; with a `stamp`, only over the file that has it."""
+        """Write a whole file; with a `stamp`, replace only the file that has it."""
         if stamp is not None and stamp != self.stamp(name):
             raise Changed(WRITTEN)
         self.fs.pipe_file(self.path(name), bytes(data))
@@ -131,12 +131,12 @@ class Storage:
             return {}
 
     def remove(self, name: str) -> None:
-        """Remove a file, if it is there."""
+        """Remove a file if it exists."""
         with suppress(FileNotFoundError):
             self.fs.rm_file(self.path(name))
 
     def remove_folder(self, name: str) -> None:
-        """Remove a folder, if it is there and empty; most storages have none."""
+        """Remove a folder if it exists and is empty; most storages have none."""
 
     def sweep(self, folders: Iterable[str]) -> None:
         """Remove temporary files of killed runs; most storages have none."""
@@ -147,7 +147,7 @@ class Storage:
         return None if written is None else time.time() - written
 
     def is_transient(self, error: BaseException) -> bool:
-        """Whether the same request may succeed a moment later."""
+        """Whether a retry may succeed."""
         return isinstance(error, TimeoutError | ConnectionError)
 
     def is_refusal(self, error: BaseException) -> bool:
@@ -155,7 +155,7 @@ class Storage:
         return isinstance(error, PermissionError)
 
     def refusal(self, error: BaseException) -> int | None:
-        """HTTP status by which a server refuses this one file; None if it does not."""
+        """HTTP status with which a server refuses this one file; None if it does not."""
         return None
 
     def _entry(self, info: Mapping[str, Any]) -> Entry:

@@ -11,12 +11,12 @@ import pyarrow as pa
 from daskbinder.storage.backend import Allocate
 
 POOL = "ARROW_DEFAULT_MEMORY_POOL"
-"""Environment variable by which a user chooses Arrow's memory pool; that choice stands."""
+"""Environment variable that selects Arrow's memory pool; a user's choice is respected."""
 
 _MARGIN = 1 << 20
-"""Bytes beyond the size of a block: each file is read as if it had one more."""
+"""Bytes beyond the size of a block: one byte more than listed is read of each file."""
 
-_runs: list[None] = []  # those under way in this process
+_runs: list[None] = []  # active in this process
 _free: list[npt.NDArray[np.uint8]] = []
 
 
@@ -29,9 +29,9 @@ def has_jemalloc() -> bool:
 def frugal() -> Iterator[None]:
     """Reuse memory in this process during a run.
 
-    Arrow uses jemalloc where it has it: the peak of a run of 1,300 days is 480 MB then, and 560
-    without. Buffers are kept from block to block: the kernel would clear their pages again for
-    each, which takes a twentieth of the time.
+    Arrow uses jemalloc if available: a run of 1,300 days then peaks at 480 MB instead of 560.
+    Buffers are reused across blocks: otherwise the kernel zeroes their pages for each block, which
+    takes a twentieth of the time.
     """
     before = pa.default_memory_pool()
     if has_jemalloc():
@@ -47,11 +47,11 @@ def frugal() -> Iterator[None]:
 
 @contextmanager
 def block_buffer(size: int) -> Iterator[Allocate]:
-    """Lend a buffer of `size` bytes, as a function that gives its pieces one after the other.
+    """Lend a buffer of `size` bytes, as a function that hands out consecutive pieces.
 
-    During a `frugal` run the next block gets the same buffer, so nothing may refer to a piece once
-    the block is done. Elsewhere every piece is new memory: a worker that is not ours should not
-    keep any.
+    During a `frugal` run the next block reuses the buffer, so nothing may refer to a piece once the
+    block is done. Elsewhere every piece is newly allocated: a worker that is not ours should not
+    hold on to memory.
     """
     if not _runs:
         yield allocate_new
@@ -77,7 +77,7 @@ def block_buffer(size: int) -> Iterator[Allocate]:
 
 
 def allocate_new(size: int) -> memoryview:
-    """Allocate memory for so many bytes."""
+    """Allocate `size` bytes."""
     return memoryview(pa.allocate_buffer(size)).cast("B")
 
 

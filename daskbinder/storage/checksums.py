@@ -1,4 +1,4 @@
-"""Checksums: whether bytes that arrived are those that were listed."""
+"""Checksums: whether the bytes received match the listing."""
 
 import hashlib
 from base64 import b64encode
@@ -17,10 +17,10 @@ def has_checksum(entry: Entry) -> bool:
 
 
 def mismatch(entry: Entry, data: Any) -> str | None:
-    """Say how bytes differ from what was listed; None if they do not.
+    """Say how bytes differ from the listing; None if they match.
 
-    Where there are two checksums, the CRC is compared: it takes a twentieth of the time and finds
-    whatever a transfer can do to bytes.
+    If there are two checksums, the CRC is compared: it takes a twentieth of the time and detects
+    any transfer error.
     """
     if entry.size is not None and len(data) != entry.size:
         return f"{len(data):,} bytes came in place of {entry.size:,}"

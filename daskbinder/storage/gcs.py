@@ -14,7 +14,7 @@ import gcsfs.retry
 from daskbinder.storage.backend import WRITTEN, Allocate, Changed, Entry, Fingerprint, Storage
 from daskbinder.storage.proxies import heeding_proxies
 
-logging.getLogger("gcsfs").addHandler(logging.NullHandler())  # errors reach the user as errors
+logging.getLogger("gcsfs").addHandler(logging.NullHandler())  # errors are raised, not logged
 
 _WAIT = aiohttp.ClientTimeout(sock_connect=15, sock_read=30)
 
@@ -22,7 +22,7 @@ _WAIT = aiohttp.ClientTimeout(sock_connect=15, sock_read=30)
 class _FileSystem(gcsfs.core.GCSFileSystem):  # type: ignore[misc]  # has no types
     """Sends each request once: retries happen in one place, for all kinds of storage.
 
-    Unlike the class that the protocol gs:// names, this one asks nothing over gRPC first.
+    Unlike the class registered for gs://, this one sends no gRPC request first.
     """
 
     _request = inspect.unwrap(gcsfs.core.GCSFileSystem._request)
@@ -41,7 +41,7 @@ class Bucket(Storage):
         super().__init__(fs, fs._strip_protocol(url))
 
     def entry(self, name: str) -> Entry:
-        """Describe an object; `info` would list a folder of that name too."""
+        """Describe an object; `info` would also list a folder of that name."""
         bucket, key, _ = self.fs.split_path(self.path(name))
         info = self.fs.call("GET", "b/{}/o/{}", bucket, key, json_out=True)
         return self._entry(info | {"size": int(info["size"])})
@@ -61,7 +61,7 @@ class Bucket(Storage):
         return self.fs.cat_file(self.path(path), start=start, end=stop, generation=generation)
 
     def write(self, name: str, data: Any, stamp: Fingerprint | None) -> None:
-        """Upload a file in one request; with a `stamp`, only over the file that has it."""
+        """Upload a file in one request; with a `stamp`, replace only the file that has it."""
         if stamp is None:
             self.fs.pipe_file(self.path(name), bytes(data), chunksize=1 << 40)
             return
@@ -77,12 +77,12 @@ class Bucket(Storage):
                 data=bytes(data),
             )
         except FileExistsError as error:
-            # if only the answer was lost, the file is our own
+            # if only the response was lost, the file is ours
             if self.fs.cat_file(self.path(name)) != bytes(data):
                 raise Changed(WRITTEN) from error
 
     def is_transient(self, error: BaseException) -> bool:
-        """Whether the same request may succeed a moment later."""
+        """Whether a retry may succeed."""
         hopeless = isinstance(error, aiohttp.InvalidURL)
         return not hopeless and (
             super().is_transient(error)

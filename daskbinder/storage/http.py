@@ -1,4 +1,4 @@
-"""A web site: files can be asked for by name, but not listed. Uses fsspec's HTTP file system."""
+"""A web site: files can be requested by name, but not listed. Uses fsspec's HTTP file system."""
 
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
@@ -33,7 +33,7 @@ class Site(Storage):
         super().__init__(fs, root)
 
     def path(self, name: str = "") -> str:
-        """URL of a file; the query of a signed URL goes with each."""
+        """URL of a file, with the query of a signed URL."""
         return super().path(name) + self.query
 
     def entries(self, folder: str = "") -> Iterator[Entry]:
@@ -61,7 +61,7 @@ class Site(Storage):
         return data[start:stop] if wanted and status == _OK else data
 
     def is_transient(self, error: BaseException) -> bool:
-        """Whether the same request may succeed a moment later."""
+        """Whether a retry may succeed."""
         if isinstance(error, aiohttp.ClientResponseError):
             return error.status in _AGAIN or error.status >= 500
         hopeless = aiohttp.ClientConnectorDNSError | aiohttp.InvalidURL
@@ -74,7 +74,7 @@ class Site(Storage):
         return getattr(error, "status", None) in (401, 403)
 
     def refusal(self, error: BaseException) -> int | None:
-        """HTTP status by which a server refuses this one file; None if it does not."""
+        """HTTP status with which a server refuses this one file; None if it does not."""
         status = getattr(error, "status", None)
         refuses = status is not None and 400 <= status < 500 and status not in _AGAIN
         return status if refuses else None
@@ -102,7 +102,7 @@ class Site(Storage):
 
 
 def _describe(name: str, headers: Mapping[str, str]) -> Entry:
-    """Describe a file by the headers of a response, which may be about a part of it."""
+    """Describe a file by the headers of a response, which may be for a byte range."""
     etag, modified = headers.get("ETag"), headers.get("Last-Modified")
     size = headers.get("Content-Range", headers.get("Content-Length", "")).rpartition("/")[2]
     fingerprint = {"etag": etag.removeprefix("W/")} if etag else {}

@@ -1,8 +1,8 @@
-"""Files below a folder of this machine, written where their path says and nowhere else.
+"""Files below a local folder, never written outside it.
 
-The folder may hold a stranger's traps: a link or a mount that leads out of it, a FIFO in place of a
-file. Folders are opened one by one, each from the one above it, so that none can be exchanged for a
-link between the check and the write.
+The folder may contain traps: a link or a mount that leads out of it, a FIFO in place of a file.
+Folders are opened one by one, each relative to its parent, so that none can be swapped for a link
+between the check and the write.
 """
 
 import os
@@ -39,13 +39,13 @@ _same_mount: set[tuple[int, int, int]] = set()
 
 
 class Folder(Storage):
-    """Files of a folder of this machine."""
+    """Files of a local folder."""
 
     is_local = True
     concurrency = 1
 
     def entries(self, folder: str = "") -> Iterator[Entry]:
-        """List a folder and what its links lead to, without fsspec."""
+        """List a folder, following its links, without fsspec."""
         with os.scandir(self.path(folder)) as listing:
             for entry in listing:
                 with suppress(FileNotFoundError):  # removed meanwhile
@@ -61,9 +61,9 @@ class Folder(Storage):
     def read(
         self, path: str, entry: Entry, start: int | None, stop: int | None, allocate: Allocate
     ) -> memoryview:
-        """Read a file or a byte range of it, less if it ends before; raise `Changed` if rewritten.
+        """Read a file or a byte range of it, less if it ends early; raise `Changed` if rewritten.
 
-        A file is asked for one byte more than was listed, so that one that grew is noticed.
+        One byte more than listed is requested, to notice a file that grew.
         """
         start = start or 0
         if stop is None:
@@ -87,7 +87,7 @@ class Folder(Storage):
             raise Changed(LISTED)
 
     def write(self, name: str, data: Any, stamp: Fingerprint | None) -> None:
-        """Write a whole file at once; a reader finds either the old one or the new one."""
+        """Write a whole file atomically: a reader sees either the old one or the new one."""
         if stamp is not None and stamp != self.stamp(name):
             raise Changed(WRITTEN)
         folder, _, base = name.rpartition("/")
@@ -98,20 +98,20 @@ class Folder(Storage):
             raise not_a_file(self.path(name), "folder") from error
 
     def remove(self, name: str) -> None:
-        """Remove a file, if it is there; of a link, the link."""
+        """Remove a file if it exists; a link is removed itself, not its target."""
         folder, _, base = name.rpartition("/")
         with suppress(FileNotFoundError), open_folder(self.root, folder) as parent:
             os.unlink(base, dir_fd=parent)
 
     def remove_folder(self, name: str) -> None:
-        """Remove a folder, if it is there and empty."""
+        """Remove a folder if it exists and is empty."""
         above, _, base = name.rpartition("/")
         with suppress(OSError), open_folder(self.root, above) as parent:
             os.rmdir(base, dir_fd=parent)
 
     def sweep(self, folders: Iterable[str]) -> None:
-        """Remove temporary files that killed runs left in these folders, as a run begins."""
-        _same_mount.clear()  # another folder may have the number of one that was removed
+        """Remove temporary files that killed runs left in these folders, at the start of a run."""
+        _same_mount.clear()  # a new folder may reuse the number of a removed one
         for folder in folders:
             with suppress(FileNotFoundError), open_folder(self.root, folder) as parent:
                 _sweep(parent)
@@ -133,21 +133,21 @@ def _kind(status: os.stat_result) -> str:
 
 
 def _open_nonblocking(path: str, flags: int) -> int:
-    """Open a file to read; without waiting for a writer if it is a FIFO."""
+    """Open a file for reading, without waiting for a writer if it is a FIFO."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
 def not_a_file(path: str, kind: str) -> InputError:
-    """Make the error that something else stands where a file belongs."""
+    """Make the error for something else in place of a file."""
     return InputError(f"{path} is a {kind}, not a file; remove it, or give another folder")
 
 
 @contextmanager
 def open_folder(root: str, folder: str = "", *, make: bool = False) -> Iterator[int]:
-    """Open a folder below a root and give its descriptor, for ``dir_fd``.
+    """Open a folder below a root and yield its descriptor, for ``dir_fd``.
 
-    The root may be a link: whoever named it meant what it leads to. With `make`, missing folders
-    are made.
+    The root may be a link: the user chose it, so it is followed. With `make`, missing folders are
+    created.
 
     Raises
     ------
@@ -171,7 +171,7 @@ def open_folder(root: str, folder: str = "", *, make: bool = False) -> Iterator[
 
 
 def _open_part(above: int, part: str, path: str, *, make: bool) -> int:
-    """Open a folder from the one above; `path` is its name in errors."""
+    """Open a folder relative to its parent; `path` is its name in errors."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         if make:
@@ -205,7 +205,7 @@ def _check_mount(root: int, folder: int, path: str) -> None:
 
 
 def _mount_of(folder: int) -> str | None:
-    """Number of the mount of an open folder; None where the system does not tell."""
+    """Mount ID of an open folder; None where the system does not provide it."""
     with suppress(OSError):
         for line in Path(f"/proc/self/fdinfo/{folder}").read_text().splitlines():
             if line.startswith("mnt_id:"):
@@ -222,7 +222,7 @@ def _sweep(folder: int) -> None:
 
 
 def _replace(folder: int, name: str, data: memoryview) -> None:
-    """Write a file beside its place and rename it; of a link of that name, the link is replaced."""
+    """Write a temporary file and rename it; a link of that name is replaced, not followed."""
     temporary = TEMPORARY + secrets.token_hex(8)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     file = os.open(temporary, flags, 0o666, dir_fd=folder)
@@ -240,7 +240,7 @@ def _replace(folder: int, name: str, data: memoryview) -> None:
 
 
 def open_lock(folder: int, name: str, path: str) -> int:
-    """Open or make a file to be locked; raise `InputError` if a link or anything else is there."""
+    """Open or create a file to lock; raise `InputError` if a link or anything else is there."""
     with suppress(FileNotFoundError):
         status = os.lstat(name, dir_fd=folder)
         if not stat.S_ISREG(status.st_mode):

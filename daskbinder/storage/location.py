@@ -1,6 +1,6 @@
 """A location of files: a folder, a bucket or a site, behind any fsspec URL.
 
-Decides whether bytes are those that were listed; knows nothing of what is in the files.
+Checks that bytes match the listing; knows nothing about the content of files.
 """
 
 import hashlib
@@ -38,15 +38,15 @@ _BUCKETS = ("gs", "gcs")
 _SITES = ("http", "https")
 
 _HASH_KEY = secrets.token_bytes(16)
-"""Keys the hash of secrets in names that Dask gives, which then reveal nothing."""
+"""Key for hashing secrets into Dask's names, so that these reveal nothing."""
 
 
 @dataclass(frozen=True, repr=False)
 class Location:
     """Files below one URL, shown as its `address` and the names of its options.
 
-    `secret_url` may hold a password: it is to be opened, never to be shown. `options` are arguments
-    of the file system, as fsspec takes them.
+    `secret_url` may hold a password: open it, never show it. `options` are fsspec's file system
+    arguments.
     """
 
     secret_url: str
@@ -60,7 +60,7 @@ class Location:
         *,
         public: bool = False,
     ) -> "Location":
-        """Make the location of a URL or of a folder, which may be relative.
+        """Make a location from a URL or a folder, which may be relative.
 
         A `public` bucket is read without an account unless the options name one.
         """
@@ -81,7 +81,7 @@ class Location:
 
     @cached_property
     def address(self) -> str:
-        """Where it is, without user, password, query and tokens."""
+        """Its URL, without user, password, query and tokens."""
         return address_of(self.secret_url)
 
     @cached_property
@@ -123,7 +123,7 @@ class Location:
 
     @property
     def is_local(self) -> bool:
-        """Whether it is a folder of this machine."""
+        """Whether it is a local folder."""
         return self.storage.is_local
 
     @property
@@ -133,7 +133,7 @@ class Location:
 
     @property
     def concurrency(self) -> int:
-        """How many requests are polite and useful to have under way."""
+        """Number of concurrent requests that is useful and polite."""
         return self.storage.concurrency
 
     def path(self, name: str = "") -> str:
@@ -141,7 +141,7 @@ class Location:
         return self.storage.path(name)
 
     def refusal(self, name: str = "") -> InputError:
-        """Make the error that permission is denied to a file, or to the location."""
+        """Make the permission-denied error for a file, or for the location."""
         return self._explain.refusal(name)
 
     def listing(self, folder: str = "") -> list[Entry]:
@@ -157,10 +157,10 @@ class Location:
         return self._try(name, lambda: self.storage.entry(name))
 
     def entries_named(self, names: Iterable[str]) -> list[Entry]:
-        """Describe those of some files that exist, by asking for each, a few at a time.
+        """Describe the named files that exist, requesting a few at a time.
 
-        The fingerprint of one that we may not read is its refusal; if that is all of them, an
-        `InputError` is raised.
+        The fingerprint of a file that we may not read is its refusal. Raises `InputError` if all
+        are refused.
         """
 
         def describe(name: str) -> Entry:
@@ -205,7 +205,7 @@ class Location:
         """Read a whole file; raise `JobError` if it changed since it was listed or arrives damaged.
 
         `path` is its name with folders, if it is not directly below the location. A local file is
-        read into the memory that `allocate` gives.
+        read into memory from `allocate`.
         """
         path = path or entry.name
 
@@ -220,7 +220,7 @@ class Location:
     def fetch_range(
         self, entry: Entry, start: int, stop: int, *, allocate: Allocate = allocate_new
     ) -> Any:
-        """Read bytes `start` to `stop` of a file, as `fetch` does; only their number is checked."""
+        """Read bytes `start` to `stop` of a file, as `fetch` does; only the length is checked."""
 
         def request() -> Any:
             data = self._read(entry.name, entry, start, stop, allocate)
@@ -239,7 +239,7 @@ class Location:
             raise Changed(LISTED) from error
 
     def write(self, name: str, data: Any, *, stamp: Fingerprint | None = None) -> None:
-        """Write a whole file; a reader finds either the old one or the new one.
+        """Write a whole file; a reader sees either the old one or the new one.
 
         With a `stamp`, only the file that has it is replaced, else `JobError` is raised. A bucket
         checks that itself; elsewhere another writer may still slip in between.
@@ -256,11 +256,11 @@ class Location:
         return self._try(name, lambda: self.storage.stamp(name))
 
     def remove(self, name: str) -> None:
-        """Remove a file, if it is there."""
+        """Remove a file if it exists."""
         self._try(name, lambda: self.storage.remove(name), "removed")
 
     def remove_folder(self, name: str) -> None:
-        """Remove a folder, if it is there and empty."""
+        """Remove a folder if it exists and is empty."""
         self.storage.remove_folder(name)
 
     def sweep(self, folders: Iterable[str]) -> None:

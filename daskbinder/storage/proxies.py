@@ -1,9 +1,9 @@
-"""The proxies that the environment names, for requests of aiohttp to sites and buckets.
+"""Proxies from environment variables, for aiohttp requests to sites and buckets.
 
 ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` mean what they mean to curl: no host
 is exempt, not even loopback, unless ``NO_PROXY`` names it. aiohttp's own ``trust_env`` is not used:
-it would also send each host its password in ~/.netrc, and requests with a token fail of that. A
-storage option may still turn it on.
+it also sends each host its password from ~/.netrc, which breaks requests with a token. A storage
+option can still turn it on.
 """
 
 from base64 import b64encode
@@ -19,18 +19,18 @@ from daskbinder.errors import InputError
 _SCHEMES = ("http", "https")
 _WANTS_USER, _FORBIDDEN = 407, 403
 _OWN = {"proxy", "trust_env", "middlewares"}
-"""Arguments of a session by which a user chooses proxies."""
+"""Session arguments with which a user chooses proxies."""
 
 
 def heeding_proxies(session: Mapping[str, Any]) -> dict[str, Any]:
-    """Have a session use the proxies of the environment, unless its arguments choose others."""
+    """Make session arguments use the environment's proxies, unless they choose others."""
     if not isinstance(session, Mapping):
         raise TypeError("arguments of a session are names and values")
     return dict(session) if _OWN & session.keys() else {"middlewares": (_send,), **session}
 
 
 def proxy_of(url: URL) -> tuple[URL, dict[str, str]] | None:
-    """Proxy for a URL and the headers that it takes; None if there is none.
+    """Proxy for a URL and the headers to send it; None if there is none.
 
     Raises `InputError` when the environment names one that cannot be used.
     """
@@ -57,7 +57,7 @@ def proxy_of(url: URL) -> tuple[URL, dict[str, str]] | None:
 
 
 async def _send(request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
-    """Send a request, or one that a redirect leads to, through the proxy for its URL."""
+    """Send a request, original or redirected, through the proxy for its URL."""
     chosen = None if request.proxy else proxy_of(request.url)
     if chosen is None:
         return await send(request)
@@ -79,7 +79,7 @@ async def _send(request: ClientRequest, send: ClientHandlerType) -> ClientRespon
 
 
 def _raise_refusal(status: int, url: URL, proxy: URL) -> None:
-    """Raise what a user can do about a proxy that refuses a request."""
+    """Raise an error that says what to do when a proxy refuses a request."""
     if status == _WANTS_USER:
         raise InputError(
             f"the proxy {proxy.origin()} wants a user and a password; "

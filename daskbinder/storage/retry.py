@@ -1,4 +1,4 @@
-"""Retries of requests that may yet succeed, and explanations of those that do not."""
+"""Retry requests that may yet succeed, and explain those that fail."""
 
 import logging
 import random
@@ -16,13 +16,13 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 6
-"""How often a request that may yet succeed is made."""
+"""Attempts at a request that may yet succeed."""
 
 FIRST_WAIT = 0.5
 """Seconds before the second attempt; each further wait is twice as long."""
 
 _MISUSE = (TypeError, ValueError, AttributeError, LookupError, RuntimeError, AssertionError)
-"""What a file system raises when it is given options that it does not know."""
+"""What a file system raises when given unknown options."""
 
 _ADVICE = (
     "give an account (--storage-option token=google_default for a bucket), "
@@ -31,11 +31,11 @@ _ADVICE = (
 
 
 class Damaged(Exception):
-    """Bytes that are not those listed; a second transfer may bring the right ones."""
+    """Bytes do not match the listing; a retry may fetch the right ones."""
 
 
 class Explainer:
-    """Explains errors of a file system in one sentence, without the secrets of its location."""
+    """Explains file system errors in one sentence, without the secrets of its location."""
 
     def __init__(self, secret_url: str, options: Mapping[str, Any]) -> None:
         self.secret_url, self.options = secret_url, options
@@ -43,7 +43,7 @@ class Explainer:
         self.secrets = secrets_of(secret_url, options)
 
     def scrub(self, text: str) -> str:
-        """Cut the secrets of this location, and of any URL, from somebody else's sentence."""
+        """Remove the secrets of this location, and of any URL, from a third-party message."""
         return scrub(text.replace(self.secret_url, self.address), self.secrets)
 
     def summary(self, error: BaseException) -> str:
@@ -68,11 +68,11 @@ class Explainer:
         return f"{self.address}/{name}" if name else self.address
 
     def refusal(self, name: str = "") -> InputError:
-        """Make the error that permission is denied to a file, or to the location."""
+        """Make the permission-denied error for a file, or for the location."""
         return InputError(f"{self.where(name)} cannot be accessed: permission denied; {_ADVICE}")
 
     def misuse(self, error: Exception, where: str) -> InputError | None:
-        """Make the error that names the storage options that may be at fault, if any may."""
+        """Make an error that names the storage options that may be at fault, if any."""
         given = [key for key, value in self.options.items() if value != "anon"]
         if not given or not isinstance(error, _MISUSE):
             return None
@@ -91,7 +91,7 @@ def _keys(value: Any) -> Mapping[str, Any]:
 def with_retries(
     request: Callable[[], T], storage: Storage, explain: Explainer, name: str, verb: str
 ) -> T:
-    """Make a request, again while it may yet succeed.
+    """Make a request, retrying while it may yet succeed.
 
     `name` is the file it is about, empty for the location itself; `verb` says what happens to it:
     ``"read"``, ``"written"`` or ``"removed"``.
@@ -101,7 +101,7 @@ def with_retries(
     InputError, JobError
         In one sentence, when it fails for good.
     OSError
-        As the system raised it but without secrets, when trying again cannot help.
+        As the system raised it but without secrets, when a retry cannot help.
     """
     where = explain.where(name)
     for attempt in range(1, ATTEMPTS + 1):
