@@ -27,9 +27,11 @@ import daskbinder as db
 from conftest import MakeArchive, MakeLaunch
 from daskbinder.archive.dayfiles import DayFile
 from daskbinder.archive.reading import Part, parts_of, read_groups
+from daskbinder.dataset import journal
 from daskbinder.model.windows import window_of
 from daskbinder.pipeline import counting_tasks
 from daskbinder.pipeline.blocks import MAX_BLOCKS, BlockLayout
+from daskbinder.pipeline.plan import revise
 from daskbinder.pipeline.request import CountRules, RunPolicy
 
 
@@ -182,6 +184,16 @@ def test_the_same_plan_has_the_same_keys_and_a_changed_file_others(
     with (folder / "events-2021-03-05.jsonl").open("ab") as file:
         file.write(b"\n")
     assert not keys(db.plan(db.Archive(folder), out)) & before
+
+
+def test_receipts_count_only_beside_a_pending_run(archive: db.Archive, tmp_path: Path) -> None:
+    plan = db.plan(archive, tmp_path / "out")
+    task = str(plan.outputs.rollups[0].key).rpartition("-")[0]
+    journal.remember(plan.dest, task, "written", dict)
+    size = plan.policy.block_bytes
+    assert f"recalled-{task}" not in keys(revise(plan, blocksize=size))
+    journal.begin(plan.dest, plan.token, plan.names, from_scratch=True)
+    assert f"recalled-{task}" in keys(revise(plan, blocksize=size))
 
 
 # Size --------------------------------------------------------------------------------------------

@@ -197,25 +197,27 @@ def _parse(where: str, data: bytes) -> Manifest:
             f"{where} is not a manifest of daskbinder; run again with --full"
         ) from error
     _refuse_newer(where, outline.options)
-    for name, entry in outline.files.items():
+    for name in outline.files:
         if not is_output(name):
             raise InputError(
                 f"{where} names {name[:80]!a}, which is no file of a data set; "
                 "remove the manifest, or give another folder"
             )
+    try:
+        return _without_secrets(msgspec.json.decode(data, type=Manifest))
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        flaw = _undescribed(outline) or f"does not state what a run leaves ({error})"
+        raise BrokenManifest(f"{where} {flaw}; run again with --full") from error
+
+
+def _undescribed(outline: _Outline) -> str | None:
+    """Name the first file whose entry is broken; msgspec's own path does not."""
+    for name, entry in outline.files.items():
         try:
             msgspec.json.decode(entry, type=FileEntry)
-        except msgspec.MsgspecError as error:
-            raise BrokenManifest(
-                f"{where} does not describe {name}; run again with --full"
-            ) from error
-    try:
-        manifest = msgspec.json.decode(data, type=Manifest)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise BrokenManifest(
-            f"{where} does not state what a run leaves ({error}); run again with --full"
-        ) from error
-    return _without_secrets(manifest)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return f"does not describe {name}"
+    return None
 
 
 def _refuse_newer(where: str, options: Any) -> None:

@@ -53,6 +53,8 @@ class Plan:
         How the run goes about it.
     update : Update
         What must be read, and what the run builds on.
+    windows : dict of Window to bool
+        The windows to write; those marked False are written only if they hold launches.
     outputs : Outputs of Delayed
         Everything to compute, in a single graph.
     blocks : tuple of tuple of Part
@@ -66,6 +68,7 @@ class Plan:
     request: Request
     policy: RunPolicy
     update: Update
+    windows: dict[Window, bool] = field(repr=False)
     outputs: Outputs[Delayed] = field(repr=False)
     blocks: tuple[Block, ...] = field(repr=False)
     base: Fingerprint
@@ -100,11 +103,6 @@ class Plan:
     def n_tasks(self) -> int:
         """Number of tasks in the graph."""
         return len(set().union(*(output.__dask_graph__().keys() for output in self.outputs)))
-
-    @cached_property
-    def windows(self) -> dict[Window, bool]:
-        """The windows to write; those marked False are written only if they hold launches."""
-        return _written(self.request, self.update)
 
     @cached_property
     def names(self) -> list[str]:
@@ -284,11 +282,11 @@ def _plan(request: Request, policy: RunPolicy) -> Plan:
     damaged = set() if full else find_damaged(dest, manifest, replaced)
     options = msgspec.to_builtins(request.options)
     token = tokenize(options, digest(request.files), base, policy.full, sorted(damaged))[:16]
-    resumes = pending is not None and pending.token == token
     suspects: Collection[str] | None = []
-    if pending is not None and not resumes:
+    if pending is not None and pending.token == token:
+        full = full or pending.from_scratch
+    elif pending is not None:
         suspects = pending.names
-    full = full or (resumes and pending is not None and pending.from_scratch)
     earlier = None
     if not full and not damaged & {REJECTS, DAYS, *map(federation_name, GRAINS)}:
         earlier = find_earlier(dest, manifest, request.options, suspects, damaged)
@@ -323,8 +321,8 @@ def revise(
     dates = {*(plan.update.dates or ()), *recount}
     update = Update.of(plan.update.earlier, files, dates)
     has_begun = blocksize is None  # then every receipt is this run's own or usable by it
-    use_receipts = has_begun or not policy.full
-    finished = journal.finished(request.dest) if use_receipts else set()
+    use_receipts = journal.read_pending(plan.dest) and (has_begun or not policy.full)
+    finished = journal.finished(plan.dest) if use_receipts else set()
     return _build(request, policy, update, plan.base, plan.token, finished)
 
 
@@ -336,15 +334,11 @@ def _build(
     token: str,
     finished: Collection[str],
 ) -> Plan:
-    builder = GraphBuilder(request, policy, update, token, finished)
-    outputs = builder.outputs(_written(request, update))
-    return Plan(request, policy, update, outputs, builder.blocks_read(), base, token)
-
-
-def _written(request: Request, update: Update) -> dict[Window, bool]:
-    """Windows of a request that contain a recounted date."""
-    return {
+    windows = {
         window: always
         for window, always in request.windows.items()
         if update.recounts(window.dates())
     }
+    builder = GraphBuilder(request, policy, update, token, finished)
+    outputs = builder.outputs(windows)
+    return Plan(request, policy, update, windows, outputs, builder.blocks_read(), base, token)
