@@ -35,7 +35,7 @@ def refuse_losses(tallies: Iterable[Iterable[tuple[Part, Tally]]]) -> None:
     """Raise `LostFiles` with all files that have no launch and all of whose parts are given."""
     lost = {}
     for file, pairs in by_file(tallies):
-        if sum({part.start: part.stop - part.start for part, _ in pairs}.values()) == file.size:
+        if sum({part.start: part.length for part, _ in pairs}.values()) == file.size:
             why = _loss(file, [tally for _, tally in pairs])
             if why is not None:
                 lost[file.name] = why

@@ -60,12 +60,12 @@ class BlockLayout:
 def cut_into_blocks(parts: Iterable[Part], size: int) -> Iterator[Block]:
     """Group parts of day files into blocks of roughly equal size, at most `size` bytes."""
     parts = list(parts)
-    total = sum(part.stop - part.start for part in parts)
+    total = sum(part.length for part in parts)
     target = total / max(-(-total // size), 1)
     block: list[Part] = []
     held = 0
     for part in parts:
-        length = part.stop - part.start
+        length = part.length
         if block and (held + length > size or held >= target):
             yield tuple(block)
             block, held = [], 0

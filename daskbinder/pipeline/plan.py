@@ -87,7 +87,7 @@ class Plan:
     @property
     def bytes(self) -> int:
         """Bytes to read."""
-        return sum(part.stop - part.start for block in self.blocks for part in block)
+        return sum(part.length for block in self.blocks for part in block)
 
     @property
     def read(self) -> set[DayFile]:
