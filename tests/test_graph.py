@@ -26,7 +26,7 @@ from fsspec.implementations.local import LocalFileSystem
 import daskbinder as db
 from conftest import MakeArchive, MakeLaunch
 from daskbinder.archive.dayfiles import DayFile
-from daskbinder.archive.reading import Part, parts_of, read_groups
+from daskbinder.archive.reading import Part, parts_of, read_lines
 from daskbinder.dataset import journal
 from daskbinder.model.windows import window_of
 from daskbinder.pipeline import counting_tasks
@@ -242,13 +242,15 @@ def test_no_more_is_fetched_than_may_be_held(
 ) -> None:
     parts = [part for part in parts_of(archive.files, 1 << 20) if not part.file.compressed]
     held = 8 * max(part.stop for part in parts)
-    groups = read_groups(archive.location, parts, held)
-    lines = 0
-    for group in groups:
-        lines += sum(bytes(data).count(b"\n") for _, data in group)
-        time.sleep(0.01)  # what comes meanwhile is held too
-        assert sum((folder / name).stat().st_size for name in [*read]) <= held
-        read.clear()
+    sizes = {name: path.stat().st_size for path in folder.iterdir() if (name := path.name)}
+    lines = done = 0
+    for arrived in read_lines(archive.location, parts, held):
+        if arrived is not None:
+            part, data = arrived
+            lines += bytes(data).count(b"\n")
+            time.sleep(0.01)  # what comes meanwhile is held too
+            assert sum(sizes[name] for name in [*read]) - done <= held
+            done += sizes[part.file.name]
     assert lines == 8 * len(parts)
 
 

@@ -35,43 +35,43 @@ def _address(piece: memoryview) -> int:
 
 
 @pytest.mark.usefixtures("run")
-def test_the_next_block_is_read_into_the_same_memory() -> None:
-    with buffers.block_buffer(SIZE) as allocate:
-        first, second = _address(allocate(SIZE // 2)), _address(allocate(SIZE // 2))
-    with buffers.block_buffer(SIZE) as allocate:
-        assert _address(allocate(10)) == first
-    assert second == first + SIZE // 2
+def test_every_file_is_read_into_the_same_memory() -> None:
+    with buffers.read_buffer() as allocate:
+        first, second = _address(allocate(SIZE)), _address(allocate(SIZE // 2))
+    with buffers.read_buffer() as allocate:
+        assert _address(allocate(10)) == second == first
 
 
 @pytest.mark.usefixtures("run")
 def test_blocks_at_the_same_time_have_different_memory() -> None:
-    with buffers.block_buffer(SIZE) as one, buffers.block_buffer(SIZE) as other:
+    with buffers.read_buffer() as one, buffers.read_buffer() as other:
         assert abs(_address(one(SIZE)) - _address(other(SIZE))) >= SIZE
 
 
 @pytest.mark.usefixtures("run")
 def test_a_block_that_fails_leaves_its_memory_to_the_traceback() -> None:
-    with suppress(ValueError), buffers.block_buffer(SIZE) as allocate:
+    with suppress(ValueError), buffers.read_buffer() as allocate:
         piece = allocate(SIZE)
         raise ValueError("failed")
-    with buffers.block_buffer(SIZE) as allocate:
+    with buffers.read_buffer() as allocate:
         assert _address(allocate(SIZE)) != _address(piece)
 
 
 @pytest.mark.usefixtures("run")
-def test_what_does_not_fit_gets_memory_of_its_own() -> None:
-    with buffers.block_buffer(SIZE) as allocate:
+def test_a_larger_file_gets_more_memory() -> None:
+    with buffers.read_buffer() as allocate:
         allocate(SIZE)
         assert len(allocate(3 * SIZE)) == 3 * SIZE
-    with buffers.block_buffer(5 * SIZE) as allocate:
-        assert len(allocate(5 * SIZE)) == 5 * SIZE
+        large = _address(allocate(3 * SIZE))
+    with buffers.read_buffer() as allocate:
+        assert _address(allocate(SIZE)) == large
 
 
 def test_nothing_is_kept_where_no_run_is() -> None:
-    with buffers.frugal(), buffers.block_buffer(SIZE) as allocate:
+    with buffers.frugal(), buffers.read_buffer() as allocate:
         allocate(SIZE)
     for _ in range(2):
-        with buffers.block_buffer(SIZE) as allocate:
+        with buffers.read_buffer() as allocate:
             before = pa.total_allocated_bytes()
             piece = allocate(SIZE)
             assert pa.total_allocated_bytes() - before >= SIZE
@@ -79,9 +79,10 @@ def test_nothing_is_kept_where_no_run_is() -> None:
 
 
 @pytest.mark.usefixtures("run")
+@pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("compat", [None, "notebook"])
 def test_counts_outlive_the_bytes_they_were_read_from(
-    compat: Literal["notebook"] | None, launch: MakeLaunch, tmp_path: Path
+    compat: Literal["notebook"] | None, compiled: bool, launch: MakeLaunch, tmp_path: Path
 ) -> None:
     day = date(2021, 3, 1)
     write_sample(tmp_path, days=1, start=day, events_per_day=500)
@@ -97,9 +98,9 @@ def test_counts_outlive_the_bytes_they_were_read_from(
     place = Location.at(tmp_path)
     parts = list(parts_of(list_day_files(place), 20_000))
     given = place, parts, CountRules(compat=compat), RunPolicy(blocksize=SIZE)
-    counted = count_block(*given)
+    counted = count_block(*given, compiled=compiled)
     before = shown(counted)
-    with buffers.block_buffer(SIZE) as allocate:
+    with buffers.read_buffer() as allocate:
         allocate(SIZE)[:] = b"\xff" * SIZE
     assert shown(counted) == before
-    assert shown(count_block(*given)) == before
+    assert shown(count_block(*given, compiled=compiled)) == before

@@ -44,10 +44,6 @@ class Part:
         return self.stop - self.start
 
 
-Group = list[tuple[Part, Data]]
-"""Parts and their lines, or pieces of them, to be counted together."""
-
-
 def parts_of(files: Iterable[DayFile], size: int) -> Iterator[Part]:
     """Cut files larger than `size` bytes into parts, except those named like gzip files."""
     for file in files:
@@ -57,59 +53,48 @@ def parts_of(files: Iterable[DayFile], size: int) -> Iterator[Part]:
             yield Part(file, start, min(start + step, file.size))
 
 
-def read_groups(
+def read_lines(
     location: Location, parts: Sequence[Part], size: int, allocate: Allocate = allocate_new
-) -> Iterator[Group]:
-    """Read the lines of some parts, in groups of about `size` bytes.
+) -> Iterator[tuple[Part, Data] | None]:
+    """Read the lines of some parts: each part at once, or in pieces if it is compressed.
 
-    Remote parts are fetched concurrently while the caller works on those that have arrived; a group
-    is then what has arrived. About `size` bytes are held at a time if parts are smaller than that.
-    Local files are read into the memory that `allocate` gives.
+    Remote parts are fetched concurrently while the caller works on those that have arrived, about
+    `size` bytes at a time; None says that the next has not arrived. Local files are read into the
+    memory that `allocate` gives.
 
     Raises
     ------
     LostFiles
         When a file is not what was listed, even after reading it again.
     """
-    if not location.is_local and sum(part.length for part in parts) > size:
-        size //= 2  # one half is fetched while the other is worked on
-    group: Group = []
-    held = 0
-    for part, coming in _fetch_ahead(location, parts, size, allocate):
-        if group and not coming.done():
-            yield group
-            group, held = [], 0
+    if location.is_local:
+        for part in parts:
+            for lines in decompress(part, _fetch(location, part, allocate), size):
+                yield part, lines
+        return
+    for part, coming in _fetch_ahead(location, parts, size):
+        if not coming.done():
+            yield None
         for lines in decompress(part, coming.result(), size):
-            if group and held + len(lines) > size:
-                yield group
-                group, held = [], 0
-            group.append((part, lines))
-            held += len(lines)
-    if group:
-        yield group
+            yield part, lines
 
 
 def _fetch_ahead(
-    location: Location, parts: Sequence[Part], size: int, allocate: Allocate
+    location: Location, parts: Sequence[Part], size: int
 ) -> Iterator[tuple[Part, "Future[Data]"]]:
-    """Fetch parts, remote ones up to `size` bytes ahead of the caller."""
-    if location.is_local:
-        for part in parts:
-            local: Future[Data] = Future()
-            local.set_result(_fetch(location, part, allocate))
-            yield part, local
-        return
+    """Fetch remote parts, up to `size` bytes of them, that which the caller has among them."""
     pool = _pool(location.concurrency)
     rest = deque(parts)
     coming: deque[tuple[Part, Future[Data]]] = deque()
-    under_way = 0
+    held = 0
     try:
         while rest or coming:
-            while rest and (not coming or under_way + rest[0].length <= size):
-                under_way += rest[0].length
+            while rest and (not coming or held + rest[0].length <= size):
+                held += rest[0].length
                 coming.append((rest[0], pool.submit(_fetch, location, rest.popleft())))
-            under_way -= coming[0][0].length
-            yield coming.popleft()
+            part, future = coming.popleft()
+            yield part, future
+            held -= part.length
     finally:
         for _, future in coming:
             future.cancel()

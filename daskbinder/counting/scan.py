@@ -5,7 +5,7 @@ the rules of `daskbinder.model.launch`. Opens no file and knows nothing of Dask.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from daskbinder.counting.codes import Ints, distinct
-from daskbinder.counting.kernel import decide
+from daskbinder.counting.kernel import decide, make_splitter
 from daskbinder.counting.templates import join_tables, launch_table
 from daskbinder.model.launch import HOUR, VERSIONS, Launch, Reason, read_line
 
@@ -99,7 +99,7 @@ class Scan:
     ----------
     times : ndarray of int64, shape (times,)
         The timestamps, in microseconds from 1970-01-01 UTC.
-    time : ndarray of intp, shape (lines,)
+    time : ndarray of int, shape (lines,)
         Index in `times` of each line.
     launches : pyarrow.Table
         The launches, with `daskbinder.model.launch.COLUMNS`, text as ``dictionary<int32, string>``.
@@ -107,6 +107,8 @@ class Scan:
         Row of `launches` of each line.
     tallies : list of Tally
         One per body; line i belongs to the body whose ``accepted`` covers it.
+    bytes : int
+        Bytes of all bodies.
     """
 
     times: npt.NDArray[np.int64]
@@ -114,50 +116,83 @@ class Scan:
     launches: pa.Table
     launch: Ints
     tallies: list[Tally]
+    bytes: int
 
 
-def scan(bodies: Sequence[Body], versions: frozenset[int] = VERSIONS) -> Scan:
+class Scanner:
+    """Reads bodies one after the other, each only while it is added.
+
+    Parameters
+    ----------
+    versions : frozenset of int
+        The schema versions that are accepted.
+    compiled : bool
+        Whether to split lines by compiled code.
+    """
+
+    def __init__(self, versions: frozenset[int] = VERSIONS, *, compiled: bool = False) -> None:
+        self.versions = versions
+        self.tallies: list[Tally] = []
+        self._splitter = make_splitter(compiled=compiled)
+        self._bytes = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held, approximately."""
+        return self._splitter.nbytes
+
+    def add(self, body: Body) -> None:
+        """Read the lines of a body. Nothing refers to its data afterwards."""
+        physical = self._splitter.add(body.data)
+        self.tallies.append(Tally(body.name, body.day, physical=physical))
+        self._bytes += len(body.data)
+
+    def scan(self) -> Scan:
+        """Tell what the lines of all bodies are."""
+        split, tallies = self._splitter.split(), self.tallies
+        sizes = [tally.physical for tally in tallies]
+        fast = decide(split, sizes, [tally.day for tally in tallies], self.versions)
+        time, launch = fast.time, fast.launch
+        undecided = np.flatnonzero(launch < 0)
+        times: dict[int, int] = {}
+        launches: dict[Launch, int] = {}
+        for row, tally, index in _owners(tallies, undecided):
+            line = split.line(row)
+            read = read_line(line, tally.day, self.versions)
+            if isinstance(read, Reason):
+                tally.reject(index, read, line)
+            elif read is not None:
+                time[row] = times.setdefault(read[0], len(fast.times) + len(times))
+                launch[row] = launches.setdefault(read[1], len(fast.launches) + len(launches))
+
+        all_times = np.concatenate([fast.times, np.fromiter(times, np.int64)])
+        stop = 0
+        for tally in tallies:
+            start, stop = stop, stop + tally.physical
+            of_body = time[start:stop]
+            tally.accept(all_times, of_body[launch[start:stop] >= 0] if len(undecided) else of_body)
+        if len(undecided):  # some times may be those of rejected lines, or invalid
+            used, time = distinct(time[launch >= 0])
+            all_times, launch = all_times[used], launch[launch >= 0]
+        table = fast.launches
+        if launches:
+            table = join_tables([table, launch_table([*launches])])
+        return Scan(all_times, time, table, launch, tallies, self._bytes)
+
+
+def scan(
+    bodies: Iterable[Body], versions: frozenset[int] = VERSIONS, *, compiled: bool = False
+) -> Scan:
     """Read every line of some bodies, accepting these schema versions."""
-    fast = decide([body.data for body in bodies], [body.day for body in bodies], versions)
-    tallies = [
-        Tally(body.name, body.day, physical=len(bounds) - 1)
-        for body, bounds in zip(bodies, fast.bounds, strict=True)
-    ]
-    time, launch = fast.time, fast.launch
-    times: dict[int, int] = {}
-    launches: dict[Launch, int] = {}
-    undecided = np.flatnonzero(launch < 0)
-    for row, body, index, line in _lines(bodies, fast.bounds, undecided):
-        read = read_line(line, bodies[body].day, versions)
-        if isinstance(read, Reason):
-            tallies[body].reject(index, read, line)
-        elif read is not None:
-            time[row] = times.setdefault(read[0], len(fast.times) + len(times))
-            launch[row] = launches.setdefault(read[1], len(fast.launches) + len(launches))
-
-    all_times = np.concatenate([fast.times, np.fromiter(times, np.int64)])
-    stop = 0
-    for tally in tallies:
-        start, stop = stop, stop + tally.physical
-        of_body = time[start:stop]
-        tally.accept(all_times, of_body[launch[start:stop] >= 0] if len(undecided) else of_body)
-    if len(undecided):  # some times may be those of rejected lines, or invalid
-        used, time = distinct(time[launch >= 0])
-        all_times, launch = all_times[used], launch[launch >= 0]
-    table = join_tables([fast.launches, launch_table([*launches])]) if launches else fast.launches
-    return Scan(all_times, time, table, launch, tallies)
+    scanner = Scanner(versions, compiled=compiled)
+    for body in bodies:
+        scanner.add(body)
+    return scanner.scan()
 
 
-def _lines(
-    bodies: Sequence[Body], bounds: Sequence[Ints], rows: Ints
-) -> Iterator[tuple[int, int, int, bytes]]:
-    """Row, body, index in the body and bytes of some of the lines of all bodies."""
-    if not len(rows):
-        return
-    first = np.cumsum([0] + [len(of_body) - 1 for of_body in bounds])
-    body = np.searchsorted(first, rows, "right") - 1
-    starts = np.concatenate([of_body[:-1] for of_body in bounds])[rows]
-    stops = np.concatenate([of_body[1:] for of_body in bounds])[rows]
-    columns = rows, body, rows - first[body], starts, stops
-    for row, b, index, start, stop in zip(*(c.tolist() for c in columns), strict=True):
-        yield row, b, index, bytes(bodies[b].data[start:stop]).removesuffix(b"\n")
+def _owners(tallies: Sequence[Tally], rows: Ints) -> Iterator[tuple[int, Tally, int]]:
+    """Some of the lines of all bodies, each with the tally of its body and its index there."""
+    stops = np.cumsum([tally.physical for tally in tallies])
+    for row, body in zip(rows.tolist(), np.searchsorted(stops, rows, "right"), strict=True):
+        tally = tallies[body]
+        yield row, tally, row - int(stops[body]) + tally.physical

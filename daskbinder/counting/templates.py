@@ -1,10 +1,9 @@
 """From frames to launches: lines without their timestamp, read through their few templates.
 
-A frame is a line with a probe in place of its timestamp. Frames are cut again, around the values of
-``spec`` and ``ref``, which leaves few distinct templates. A template is read by
-`daskbinder.model.launch` with a probe in each of its holes. If the probes come out as the values of
-those fields, any valid text in a hole is the value of its field. Probes are random, so no file can
-contain one.
+Frames are cut around the values of ``spec`` and ``ref``, which leaves few distinct templates. A
+template is read by `daskbinder.model.launch` with a probe in each of its holes. If the probes come
+out as the values of those fields, any valid text in a hole is the value of its field. Probes are
+random, so no file can contain one.
 """
 
 import re
@@ -18,11 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from daskbinder.counting.codes import Ints, distinct_rows
-from daskbinder.counting.lines import Pieces, bounds_of, cut, hash_pieces
+from daskbinder.counting.lines import TIMESTAMP_PROBE
+from daskbinder.counting.pieces import Pieces, bounds_of, cut, hash_pieces
 from daskbinder.model.launch import COLUMNS, Launch, read_fields
-
-TIMESTAMP_PROBE = secrets.token_hex(16).encode()
-"""Replaces the timestamp in a frame."""
 
 _PROBES = {name: secrets.token_hex(16).encode() for name in ("spec", "ref")}
 _OPENINGS = {name: re.compile(rb'"%b"\s*:\s*"' % name.encode()) for name in _PROBES}

@@ -4,15 +4,16 @@ Each may run on any worker and may be retried; the same input gives the same val
 knows about the graph.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from daskbinder.archive.losses import refuse_losses
-from daskbinder.archive.reading import Group, Part, find_lost, read_groups
+from daskbinder.archive.reading import Data, Part, find_lost, read_lines
 from daskbinder.counting.counts import EMPTY, Counts, count, count_rounded, merge
+from daskbinder.counting.kernel import load_compiled
 from daskbinder.counting.members import MemberCounts, count_members
-from daskbinder.counting.scan import TEXT_KEPT, Body, Tally, scan
+from daskbinder.counting.scan import TEXT_KEPT, Body, Scan, Scanner, Tally
 from daskbinder.errors import InputError, LostFiles
 from daskbinder.model.dates import day_number
 from daskbinder.model.federation import Federation
@@ -48,32 +49,68 @@ class Counted:
 
 
 def count_block(
-    source: Location, block: Sequence[Part], rules: CountRules, policy: RunPolicy
+    source: Location,
+    block: Sequence[Part],
+    rules: CountRules,
+    policy: RunPolicy,
+    *,
+    compiled: bool = False,
 ) -> Counted:
     """Read some parts of day files and count their launches.
+
+    Parameters
+    ----------
+    source : Location
+        Where the day files are.
+    block : sequence of Part
+        What to read.
+    rules, policy
+        How to count, and how to go about it.
+    compiled : bool
+        Whether to use compiled code if it can be had. The counts are the same.
 
     Raises
     ------
     LostFiles
         When files cannot be read. Names the first, or all of them if the run is to keep going.
     """
+    if compiled:
+        compiled = load_compiled(lambda note: _report(note=note))
     try:
-        with buffers.block_buffer(policy.block_bytes) as allocate:
-            groups = read_groups(source, block, policy.block_bytes, allocate)
-            return _count_groups(groups, rules)
+        with buffers.read_buffer() as allocate:
+            lines = read_lines(source, block, policy.block_bytes, allocate)
+            return _count(_scans(lines, rules.versions, policy.block_bytes, compiled), rules)
     except LostFiles as error:
         if not policy.keep_going:
             raise
         raise LostFiles(error.files | find_lost(source, block)) from error
 
 
-def _count_groups(groups: Iterable[Group], rules: CountRules) -> Counted:
+def _scans(
+    lines: Iterable[tuple[Part, Data] | None],
+    versions: frozenset[int],
+    most_held: int,
+    compiled: bool,
+) -> Iterator[tuple[list[Part], Scan]]:
+    """Scan lines, as many at once as have arrived and may be held; also give their parts."""
+    scanner, parts = Scanner(versions, compiled=compiled), list[Part]()
+    for arrived in lines:
+        if arrived is not None:
+            part, data = arrived
+            scanner.add(Body(part.file.name, day_number(part.file.date), data))
+            parts.append(part)
+        if parts and (arrived is None or scanner.nbytes > most_held):
+            yield parts, scanner.scan()
+            scanner, parts = Scanner(versions, compiled=compiled), []
+    if parts:
+        yield parts, scanner.scan()
+
+
+def _count(scans: Iterable[tuple[list[Part], Scan]], rules: CountRules) -> Counted:
     counted: list[Partition] = []
     tallies: list[tuple[Part, Tally]] = []
-    for group in groups:
-        bodies = [Body(part.file.name, day_number(part.file.date), data) for part, data in group]
-        read = scan(bodies, rules.versions)
-        for (part, _), tally in zip(group, read.tallies, strict=True):
+    for parts, read in scans:
+        for part, tally in zip(parts, read.tallies, strict=True):
             if rules.errors == "raise":
                 _raise_first(part, tally)
             tallies.append((part, tally))
@@ -81,11 +118,8 @@ def _count_groups(groups: Iterable[Group], rules: CountRules) -> Counted:
             counted.append({grain: count_rounded(read, HOURS[grain]) for grain in HOURS})
         else:
             counted.append({"hour": count(read, rules.origin)})
-        _report(
-            files=(bodies[0].name, bodies[-1].name),
-            bytes=sum(len(body.data) for body in bodies),
-            events=len(read.time),
-        )
+        files = parts[0].file.name, parts[-1].file.name
+        _report(files=files, bytes=read.bytes, events=len(read.time))
     return Counted(_merged(counted), tuple(tallies))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -36,6 +37,8 @@ _PACKAGE = "daskbinder"
 
 Progress = Callable[[int, int], None]
 """Called from time to time with the bytes and launches counted since the last call."""
+
+_Hear = Callable[[tuple[float, dict[str, Any]]], None]
 
 
 @dataclass(frozen=True)
@@ -103,16 +106,18 @@ def run(
     True
     """
     started = time.perf_counter()
+    tell: Tell = cluster.get("tell", silent)
     least = LEAST_BLOCK if plan.policy.blocksize is None else plan.policy.blocksize
     block = min(least, plan.bytes)
     with explain_config_errors(), connect(scheduler, block=block, **cluster) as client:
-        plan = _fitted(plan, client, cluster.get("tell", silent))
+        plan = _fitted(plan, client, tell)
         log.info("run on %s", client.scheduler.address)
         for line in str(plan).splitlines() if log.isEnabledFor(logging.INFO) else ():
             log.info("plan: %s", line)
         check_places(client, plan.request.archive.location, plan.files[-1], plan.dest)
         with locked(plan.dest) as still_held, _warnings_of_workers(client):
-            manifest = _publish(plan, client, progress, still_held)
+            hear = partial(_hear, progress, tell)
+            manifest = _publish(plan, client, hear, still_held)
     launches = manifest.totals.accepted - plan.launches_kept
     return Result(Rollups(plan.dest, manifest), plan.bytes, launches, time.perf_counter() - started)
 
@@ -126,9 +131,7 @@ def _fitted(plan: Plan, client: Client, tell: Tell) -> Plan:
     return plan
 
 
-def _publish(
-    plan: Plan, client: Client, progress: Progress | None, still_held: StillHeld
-) -> Manifest:
+def _publish(plan: Plan, client: Client, hear: _Hear, still_held: StillHeld) -> Manifest:
     """Compute a plan, replace the manifest, then remove files that it no longer names."""
     dest, earlier, full = plan.dest, plan.update.earlier, plan.policy.full
     version = dest.stamp(MANIFEST)
@@ -141,7 +144,7 @@ def _publish(
     if full:
         journal.forget(dest)
     pending = journal.begin(dest, plan.token, plan.names, from_scratch=earlier is None)
-    plan, results, lost, pending = _compute_all(plan, client, progress, pending)
+    plan, results, lost, pending = _compute_all(plan, client, hear, pending)
     manifest = _manifest(plan, results, launches, lost)
     standing = before.files.keys() if before else ()
     stale = frozenset({*standing, *pending.leftover} - manifest.files.keys())
@@ -166,9 +169,7 @@ class _Computed(NamedTuple):
     pending: journal.PendingRun
 
 
-def _compute_all(
-    plan: Plan, client: Client, progress: Progress | None, pending: journal.PendingRun
-) -> _Computed:
+def _compute_all(plan: Plan, client: Client, hear: _Hear, pending: journal.PendingRun) -> _Computed:
     """Compute a plan, revising it for what only the day files can tell.
 
     It is revised if launches strayed to days that were not counted, or if files that may be left
@@ -177,7 +178,7 @@ def _compute_all(
     lost: dict[str, str] = {}
     while True:
         try:
-            results = plan.outputs.with_results(_compute(plan, client, progress))
+            results = plan.outputs.with_results(_compute(plan, client, hear))
             beyond = _beyond(plan, results.days)
             if not beyond:
                 return _Computed(plan, results, lost, pending)
@@ -249,29 +250,26 @@ def _manifest(
     )
 
 
-def _compute(plan: Plan, client: Client, progress: Progress | None) -> list[Any]:
-    """Compute the outputs of a plan in a single graph, reporting progress."""
-    watched = progress is not None or log.isEnabledFor(logging.INFO)
-
-    def hear(event: tuple[float, dict[str, Any]]) -> None:
-        done = event[1]
-        files = " to ".join(dict.fromkeys(done["files"]))
-        log.info("counted %s: %d bytes, %d launches", files, *_sizes(done))
-        if progress is not None:
-            progress(*_sizes(done))
-
-    if watched:
-        client.subscribe_topic(TOPIC, hear)
+def _compute(plan: Plan, client: Client, hear: _Hear) -> list[Any]:
+    """Compute the outputs of a plan in a single graph, hearing what its tasks report."""
+    client.subscribe_topic(TOPIC, hear)
     try:
         return compute(client, tuple(plan.outputs), plan.about, keep_going=plan.policy.keep_going)
     finally:
-        if watched:
-            with suppress(Exception):  # when the scheduler is gone
-                client.unsubscribe_topic(TOPIC)
+        with suppress(Exception):  # when the scheduler is gone
+            client.unsubscribe_topic(TOPIC)
 
 
-def _sizes(done: Mapping[str, Any]) -> tuple[int, int]:
-    return done["bytes"], done["events"]
+def _hear(progress: Progress | None, tell: Tell, event: tuple[float, dict[str, Any]]) -> None:
+    """Pass on what a task reports: how far it is, or a note for the user."""
+    report = event[1]
+    if "note" in report:
+        tell(report["note"])
+        return
+    files = " to ".join(dict.fromkeys(report["files"]))
+    log.info("counted %s: %d bytes, %d launches", files, report["bytes"], report["events"])
+    if progress is not None:
+        progress(report["bytes"], report["events"])
 
 
 @contextmanager

@@ -26,7 +26,12 @@ def agree(folder: Path, bodies: dict[date, bytes], size: int, seen: Counter[str]
         for file in files
         for at in range(0, max(file.size, 1), size)
     ]
-    counted = count_block(place, parts, CountRules(), RunPolicy(blocksize=size))
+    plain, counted = (
+        count_block(place, parts, CountRules(), RunPolicy(blocksize=size), compiled=compiled)
+        for compiled in (False, True)
+    )
+    assert plain.tallies == counted.tallies
+    assert to_table(plain.counts["hour"]).equals(to_table(counted.counts["hour"]))
     wanted = {day: read_body(body, day) for day, body in bodies.items()}
 
     rows = zip(*(column.to_pylist() for column in to_table(counted.counts["hour"])), strict=True)

@@ -19,7 +19,13 @@ def rows(path: Path) -> list[tuple[Any, ...]]:
 def read_by_the_kernel(bodies_of_days: list[bytes], day: date) -> list[tuple[Any, ...]]:
     """Return the launches of some bodies as the kernel reads them."""
     numbered = [Body(f"{i}", day_number(day), body) for i, body in enumerate(bodies_of_days)]
-    found = scan(numbered)
+    plain, compiled = (_read(numbered, compiled) for compiled in (False, True))
+    assert plain == compiled
+    return compiled
+
+
+def _read(numbered: list[Body], compiled: bool) -> list[tuple[Any, ...]]:
+    found = scan(numbered, compiled=compiled)
     launches = found.launches.select(Launch._fields[1:]).to_pylist()
     pairs = zip(found.times[found.time].tolist(), found.launch.tolist(), strict=True)
     return [(stamp, *launches[place].values()) for stamp, place in pairs]
