@@ -337,7 +337,8 @@ def test_the_demo_leaves_results_of_another_archive_alone(small: Path, tmp_path:
 
 
 def test_a_sample_is_made_as_told(tmp_path: Path) -> None:
-    words = ["--days", 3, "--start", "2026-03-01", "--events-per-day", 50, "--seed", 7]
+    words = ["--days", 3, "--start", "2026-03-01", "--events-per-day", 50]
+    words += ["--repositories", 20, "--seed", 7]
     ended = command("sample", tmp_path / "a", *words)
     assert re.fullmatch(rf"\d+ launches in {tmp_path / 'a'}\n", ended.stdout)
     names = sorted(path.name for path in (tmp_path / "a").iterdir())

@@ -190,9 +190,9 @@ def test_nothing_but_the_archive_is_left(tmp_path):
     assert names == {"events-2021-02-22.jsonl", "events-2021-02-23.jsonl", "index.jsonl"}
 
 
-@pytest.mark.parametrize("options", [{"days": 0}, {"events_per_day": 0}])
+@pytest.mark.parametrize("options", [{"days": 0}, {"events_per_day": 0}, {"repositories": 0}])
 def test_an_empty_sample_is_refused(tmp_path, options):
-    with pytest.raises(ValueError, match="at least one day and one event a day"):
+    with pytest.raises(ValueError, match="at least one day, one event a day and one repository"):
         write_sample(tmp_path, **options)
 
 
