@@ -105,8 +105,8 @@ ARCHIVES = {
 
 ``first-year`` has the size of the real archive's first year: 351 day files with 4,507,632 launches
 in 0.90 GB, so 12,842 a day. A line has 187 bytes in versions 1 and 2, and 218 in version 3, which
-begins on 2019-06-12. Without their timestamps, 6.1 % of the lines of a day are distinct, from 4 % on
-a busy day to 10 % on a quiet one. The year has 2,692 specs.
+begins on 2019-06-12. Without their timestamps, 6.1 % of the lines of a day are distinct: 4 % on a
+busy day, 10 % on a quiet one. The year has 2,692 specs.
 """
 
 

@@ -343,4 +343,7 @@ def test_a_sample_is_made_as_told(tmp_path: Path) -> None:
     assert re.fullmatch(rf"\d+ launches in {tmp_path / 'a'}\n", ended.stdout)
     names = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert names == [f"events-2026-03-0{day}.jsonl" for day in (1, 2, 3)] + ["index.jsonl"]
+    bodies = [path.read_text() for path in (tmp_path / "a").glob("events-*")]
+    specs = {json.loads(line)["spec"] for body in bodies for line in body.splitlines()}
+    assert 1 < len(specs) <= 20
     assert "already holds day files" in sentence(command("sample", tmp_path / "a"), 2)
