@@ -1,8 +1,9 @@
-"""``python -m benchmarks``: compare, small, scale, ask, track, tables, check, soak."""
+"""``python -m benchmarks``: compare, cores, small, scale, ask, track, tables, check, soak."""
 
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -15,6 +16,7 @@ from benchmarks import data as archives
 from benchmarks import questions
 from benchmarks.compare import AnswersDiffer, Case
 from benchmarks.compare import compare as compare_all
+from benchmarks.compare import cores as compare_cores
 from benchmarks.compare import scale as scale_all
 from benchmarks.draw import over_runs, over_size
 from benchmarks.history import regressions, trends
@@ -24,7 +26,7 @@ from benchmarks.small import small as time_parts
 from benchmarks.soak import SOAKS
 from benchmarks.soak import soak as run_soak
 from benchmarks.stopwatch import CommandFailed, measure
-from benchmarks.tables import README, fill
+from benchmarks.tables import README, fill, steps
 from benchmarks.workloads import PEERS, contenders, ours
 
 BLOCKS = ("16MiB", "32MiB", "64MiB", "128MiB", "256MiB")
@@ -34,6 +36,19 @@ _data = click.option(
     "folder",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="An archive that is there, in place of a sample.",
+)
+_archive = click.option(
+    "--archive",
+    "named",
+    type=click.Choice(list(archives.ARCHIVES)),
+    help="The sample of this name, in place of one of so many days.",
+)
+_peers = click.option(
+    "--peer",
+    "peers",
+    multiple=True,
+    type=click.Choice(list(PEERS)),
+    help="Only against this one; may be repeated.  [default: all that manage the days]",
 )
 _repeat = click.option(
     "--repeat", type=click.IntRange(1), default=5, show_default=True, help="Rounds."
@@ -60,26 +75,34 @@ def main() -> None:
 
 @main.command()
 @_days(100)
+@_archive
 @_data
-@click.option(
-    "--peer",
-    "peers",
-    multiple=True,
-    type=click.Choice(list(PEERS)),
-    help="Only against this one; may be repeated.  [default: all that manage the days]",
-)
+@_peers
 @_repeat
 @_save
-def compare(
-    days: int, folder: Path | None, peers: tuple[str, ...], repeat: int, save: bool
-) -> None:
+def compare(peers: tuple[str, ...], repeat: int, save: bool, **which: Any) -> None:
     """Whole job, ours and the peers in turn; every answer is checked."""
-    data = archives.describe(folder) if folder else archives.make(days)
-    try:
-        rows = compare_all(data, contenders(data.days, peers), repeat, say=_say)
-    except (AnswersDiffer, CommandFailed) as error:
-        raise click.ClickException(str(error)) from error
+    rows = _jobs(compare_all, peers, repeat, _data_of(**which))
     _show(rows)
+    if save:
+        append(rows)
+
+
+@main.command()
+@_days(100)
+@_archive
+@_data
+@_peers
+@_repeat
+@_save
+def cores(peers: tuple[str, ...], repeat: int, save: bool, **which: Any) -> None:
+    """Whole job on all cores and on one, ours and the peers in turn; every answer is checked."""
+    rows = _jobs(compare_cores, peers, repeat, _data_of(**which))
+    _show(rows)
+    table = Table("", "one core", "all cores", "times as fast")
+    for cells in steps(rows):
+        table.add_row(*cells)
+    Console().print(table)
     if save:
         append(rows)
 
@@ -97,7 +120,7 @@ def compare(
 @_save
 def small(days: int, parts: tuple[str, ...], repeat: int, save: bool) -> None:
     """Parts of the job, each in turn with its yardstick."""
-    rows = time_parts(archives.make(days), parts or PARTS, repeat)
+    rows = time_parts(archives.Sample(days).make(), parts or PARTS, repeat)
     table = Table("part", "seconds", "CPU s", "MB/s", "yardstick", "its seconds", "ratio")
     for mine, plain in zip(rows[::2], rows[1::2], strict=True):
         table.add_row(
@@ -116,17 +139,19 @@ def small(days: int, parts: tuple[str, ...], repeat: int, save: bool) -> None:
 
 @main.command()
 @_days(100)
+@_archive
 @_repeat
 @_save
-def scale(days: int, repeat: int, save: bool) -> None:
+def scale(days: int, named: str | None, repeat: int, save: bool) -> None:
     """Our own cost as the work grows: more launches, more days, workers, block sizes."""
-    base = archives.make(days)
-    rate = archives.EVENTS_PER_DAY
+    sample = _sample_of(days, named)
+    rate = sample.events_per_day
+    base = sample.make()
     cases = [
         Case("base", ours(), base),
-        Case("3x launches", ours(), archives.make(days, events_per_day=3 * rate)),
-        Case("10x launches", ours(), archives.make(days, events_per_day=10 * rate)),
-        Case("3x days", ours(), archives.make(3 * days)),
+        Case("3x launches", ours(), replace(sample, events_per_day=3 * rate).make()),
+        Case("10x launches", ours(), replace(sample, events_per_day=10 * rate).make()),
+        Case("3x days", ours(), replace(sample, days=3 * sample.days).make()),
         *(Case(f"{n} workers", ours("--workers", str(n)), base) for n in (1, 2)),
         *(Case(f"blocks {size}", ours("--blocksize", size), base) for size in BLOCKS),
     ]
@@ -138,13 +163,14 @@ def scale(days: int, repeat: int, save: bool) -> None:
 
 @main.command()
 @_days(100)
+@_archive
 @_data
 @click.option("--check/--no-check", "checked", default=True, help="Compare with DuckDB first.")
 @_repeat
 @_save
-def ask(days: int, folder: Path | None, checked: bool, repeat: int, save: bool) -> None:
+def ask(checked: bool, repeat: int, save: bool, **which: Any) -> None:
     """Questions to a finished data set: right by DuckDB on the raw JSON, and how fast."""
-    data = archives.describe(folder) if folder else archives.make(days)
+    data = _data_of(**which)
     with tempfile.TemporaryDirectory(prefix="benchmark-") as scratch:
         dest = Path(scratch) / "dest"
         measure(ours().command(data.folder, dest), cwd=archives.ROOT)
@@ -214,6 +240,23 @@ def soak(names: tuple[str, ...], size: int | None) -> None:
     failed = [name for name in names or SOAKS if not run_soak(name, size)]
     if failed:
         raise click.ClickException(f"failed: {', '.join(failed)}")
+
+
+def _data_of(days: int, named: str | None, folder: Path | None) -> archives.Data:
+    return archives.describe(folder) if folder else _sample_of(days, named).make()
+
+
+def _sample_of(days: int, named: str | None) -> archives.Sample:
+    return archives.ARCHIVES[named] if named else archives.Sample(days)
+
+
+def _jobs(
+    measured: Callable[..., list[Row]], peers: Sequence[str], repeat: int, data: archives.Data
+) -> list[Row]:
+    try:
+        return measured(data, contenders(data.days, peers), repeat, say=_say)
+    except (AnswersDiffer, CommandFailed) as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _show(rows: Sequence[Row]) -> None:

@@ -10,7 +10,7 @@ from benchmarks.answers import differences
 from benchmarks.data import ROOT, Data
 from benchmarks.results import Circumstances, Row, figures, ratio
 from benchmarks.stopwatch import Measurement, measure
-from benchmarks.workloads import Contender
+from benchmarks.workloads import Contender, on_one_core
 
 Say = Callable[[str], None]
 
@@ -77,6 +77,29 @@ def scale(cases: Sequence[Case], repeat: int, say: Say = print) -> list[Row]:
         One a case.
     """
     return _in_turn("scale", cases, repeat, say, check=False)
+
+
+def cores(data: Data, contenders: Sequence[Contender], repeat: int, say: Say = print) -> list[Row]:
+    """Run each contender with all cores and then bound to one.
+
+    Parameters
+    ----------
+    data, contenders, repeat, say
+        As `compare` takes them.
+
+    Returns
+    -------
+    list of Row
+        Two a contender: with all cores, with one.
+
+    Raises
+    ------
+    AnswersDiffer
+        As in `compare`.
+    """
+    both = [each for one in contenders for each in (one, on_one_core(one))]
+    cases = [Case(one.name, one, data) for one in both]
+    return _in_turn("cores", cases, repeat, say, check=True)
 
 
 def _in_turn(

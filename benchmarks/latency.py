@@ -22,7 +22,7 @@ from typing import Any
 from gcsfs.core import GCSFileSystem
 
 import daskbinder as db
-from benchmarks.data import ROOT, Data, make
+from benchmarks.data import ROOT, Data, Sample
 from daskbinder.archive.reading import Part
 from daskbinder.pipeline.counting_tasks import count_block
 from daskbinder.pipeline.request import CountRules, RunPolicy
@@ -100,7 +100,7 @@ def main() -> None:
     parser.add_argument("--bandwidth", type=float, default=100, help="MB/s")
     parser.add_argument("--repeat", type=int, default=3, help="Rounds, of which medians are shown.")
     given = parser.parse_args()
-    data = make(given.days)
+    data = Sample(given.days).make()
     data.warm()
     Location.at(URL, {"token": "anon"}).path()  # what is imported late, outside the clock
     wanted = run(data.folder)

@@ -12,19 +12,18 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import daskbinder as db
-from benchmarks.data import ROOT, make
+from benchmarks.data import FIRST, ROOT, Sample
 
 sys.path.insert(0, str(ROOT / "tests"))
 
 from support.gcs import FakeGCS, Server
 from support.web import FakeSite
 
-FIRST = date(2018, 11, 3)
 _DAY_FILE = re.compile(r"events-[\d-]+\.jsonl")
 
 
@@ -104,7 +103,7 @@ def main() -> None:
     parser.add_argument("--events-per-day", type=int, default=500)
     parser.add_argument("--latency", type=float, nargs="+", default=[0, 50], help="ms")
     given = parser.parse_args()
-    data = make(given.days, events_per_day=given.events_per_day, start=FIRST)
+    data = Sample(given.days, FIRST, given.events_per_day).make()
     print(f"{data.days} days, {data.bytes / 1e6:,.0f} MB, two days changed")
     print("| place | latency ms | day files read | KB received | requests: ask, list, read | s |")
     print("|---|---|---|---|---|---|")

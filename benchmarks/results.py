@@ -71,7 +71,7 @@ class Row:
     Attributes
     ----------
     benchmark : str
-        ``"compare"``, ``"small"``, ``"scale"`` or ``"ask"``.
+        ``"compare"``, ``"cores"``, ``"small"``, ``"scale"`` or ``"ask"``.
     workload : str
         What was done, on how much; rows are comparable within one workload.
     contender : str

@@ -5,22 +5,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from benchmarks.results import Row, load
+from benchmarks.results import Row, load, ratio
 from benchmarks.workloads import OURS
 
 README = Path(__file__).with_name("README.md")
-_LARGE, _SMALL = "1299 days, 6.60 GB", "99 days, 0.29 GB"
+_LARGE, _FIRST_YEAR, _SMALL = "1299 days, 6.60 GB", "351 days, 0.90 GB", "99 days, 0.29 GB"
+_SCALE = "199 days, 0.62 GB"
+_OF_EVERY_SIZE = (OURS, "duckdb", "polars", "pandas")
 
 
 def fill(text: str) -> str:
     """Put each table in its place: between ``<!-- NAME -->`` and ``<!-- end -->``."""
-    large, small = (_newest(load("compare"), workload) for workload in (_LARGE, _SMALL))
+    compared = load("compare")
+    large, first_year, small = (_newest(compared, of) for of in (_LARGE, _FIRST_YEAR, _SMALL))
     named = {row.contender for row in large} - {OURS}
     tables = {
         "large": jobs(large),
         "small": jobs([row for row in small if row.contender not in named]),
+        "sizes": sizes([large, first_year, small]),
+        "cores": cores(_newest(load("cores"), _FIRST_YEAR)),
         "parts": parts(load("small")),
-        "scale": jobs(_newest(load("scale"))),
+        "scale": jobs(_newest(load("scale"), _SCALE)),
         "ask": questions(_newest(load("ask"))),
     }
     for name, table in tables.items():
@@ -42,6 +47,35 @@ def jobs(rows: Sequence[Row]) -> str:
         )
         lines.append(f"| {row.contender} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def sizes(archives: Sequence[Sequence[Row]]) -> str:
+    """Write seconds and ratios of the whole job: a row an archive, a column a contender."""
+    lines = [f"| | {' | '.join(_OF_EVERY_SIZE)} |", "|---" * (len(_OF_EVERY_SIZE) + 1) + "|"]
+    for rows in filter(None, archives):
+        told = {row.contender: f"{row.time:.2f} ({row.ratio:.2f})" for row in rows}
+        cells = [told.get(name, "") for name in _OF_EVERY_SIZE]
+        lines.append(f"| {rows[0].workload} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def cores(rows: Sequence[Row]) -> str:
+    """Write what more cores than one save: a row a contender."""
+    lines = ["| | one core | all cores | ratio |", "|---|---|---|---|"]
+    return "\n".join([*lines, *(f"| {' | '.join(cells)} |" for cells in steps(rows))])
+
+
+def steps(rows: Sequence[Row]) -> list[tuple[str, str, str, str]]:
+    """Give contender, seconds on one core and on all, and how many times as fast that is."""
+    return [
+        (
+            every.contender,
+            f"{one.time:.2f}",
+            f"{every.time:.2f}",
+            f"{ratio(one.seconds, every.seconds):.2f}",
+        )
+        for every, one in zip(rows[::2], rows[1::2], strict=True)
+    ]
 
 
 def parts(rows: Sequence[Row]) -> str:

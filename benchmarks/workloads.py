@@ -1,8 +1,9 @@
 """Who does the whole job, and how each is called; knows no clock."""
 
+import os
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 PYTHON = sys.executable
@@ -38,6 +39,13 @@ class Contender:
 def ours(*options: str, name: str = OURS) -> Contender:
     """Our own command line, as a user would call it."""
     return Contender(name, (PYTHON, "-m", "daskbinder", "run"), options)
+
+
+def on_one_core(contender: Contender) -> Contender:
+    """Bind a contender, and every process it starts, to one core."""
+    core = min(os.sched_getaffinity(0))
+    program = ("taskset", "--cpu-list", str(core), *contender.program)
+    return replace(contender, name=f"{contender.name}, one core", program=program)
 
 
 def _peer(name: str, module: str, *options: str, most_days: int = 100_000) -> Contender:

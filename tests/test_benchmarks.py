@@ -33,8 +33,8 @@ from benchmarks.questions import ask, count_raw
 from benchmarks.questions import differences as wrong_answers
 from benchmarks.results import Circumstances, Row, append, load
 from benchmarks.stopwatch import CommandFailed, measure
-from benchmarks.tables import README, fill
-from benchmarks.workloads import PEERS, ours
+from benchmarks.tables import README, fill, sizes, steps
+from benchmarks.workloads import PEERS, Contender, on_one_core, ours
 
 START = date(2019, 6, 8)  # origins begin within the nine days
 
@@ -145,6 +145,13 @@ def test_memory_and_time_of_children_count() -> None:
     assert took.cpu_seconds > 0.4
 
 
+def test_one_core_is_one_core_for_every_process() -> None:
+    child = "import os; print(len(os.sched_getaffinity(0)))"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    bound = on_one_core(Contender("nested", (sys.executable, "-c", parent)))
+    assert measure(bound.command(Path(), Path())).output == "1\n"
+
+
 def test_a_command_that_fails_has_no_time() -> None:
     with pytest.raises(CommandFailed, match=r"(?s)status 3.*out of paper"):
         measure([sys.executable, "-c", "print('out of paper'); raise SystemExit(3)"])
@@ -159,11 +166,27 @@ def test_a_part_and_its_yardstick_run(name: str, data: archives.Data, tmp_path: 
 
 
 def test_the_same_sample_is_made_once(home: Path) -> None:
-    made = archives.make(1, events_per_day=20, home=home)
+    sample = archives.Sample(1, events_per_day=20)
+    made = sample.make(home)
     files = {path: path.stat().st_mtime_ns for path in made.folder.iterdir()}
-    assert archives.make(1, events_per_day=20, home=home) == made
+    assert sample.make(home) == made
     assert {path: path.stat().st_mtime_ns for path in made.folder.iterdir()} == files
     assert made.events == sum(path.read_text().count("\n") for path in files) - 1  # the index
+
+
+def test_a_sample_has_a_folder_of_its_own() -> None:
+    samples = [archives.Sample(9), archives.Sample(9, repositories=5), archives.Sample(9, seed=1)]
+    samples += archives.ARCHIVES.values()
+    assert len({sample.name for sample in samples}) == len(samples)
+
+
+def test_a_day_of_the_first_year_is_like_the_real_ones(tmp_path: Path) -> None:
+    week = replace(archives.ARCHIVES["first-year"], days=7, start=date(2019, 3, 4)).make(tmp_path)
+    bodies = [path.read_bytes().splitlines() for path in week.folder.glob("events-*")]
+    shares = [len({line[41:] for line in lines}) / len(lines) for lines in bodies]
+    assert week.events / week.days == pytest.approx(12_800, rel=0.1)
+    assert week.bytes / week.events == pytest.approx(189, abs=3)
+    assert 0.05 < sum(shares) / len(shares) < 0.07
 
 
 def _row(ratio: float, day: int, contender: str = "duckdb", cores: int = 2) -> Row:
@@ -201,8 +224,24 @@ def test_rows_of_another_machine_are_not_compared() -> None:
 def test_the_tables_of_the_readme_are_those_of_the_kept_rows() -> None:
     text = README.read_text("utf-8")
     assert fill(text) == text
-    assert text.count("<!-- end -->") == 5
+    assert text.count("<!-- end -->") == 7
     assert fill("<!-- ask -->\n<!-- end -->").count("`top`") == 1
+
+
+def test_sizes_are_rows_and_what_was_not_measured_is_left_out() -> None:
+    ours, duckdb = (_row(ratio, 1, name) for ratio, name in ((1.0, "daskbinder"), (2.0, "duckdb")))
+    table = sizes([[replace(ours, workload="long"), replace(duckdb, workload="long")], [], [ours]])
+    assert table.splitlines()[2:] == [
+        "| long | 1.00 (1.00) | 1.00 (2.00) |  |  |",
+        "| some days | 1.00 (1.00) |  |  |  |",
+    ]
+
+
+def test_a_step_is_the_median_of_the_rounds() -> None:
+    every, one = (
+        replace(_row(1.0, 1), seconds=took) for took in ([1.0, 2.0, 4.0], [2.0, 3.0, 4.0])
+    )
+    assert steps([every, one]) == [("duckdb", "3.00", "2.00", "1.50")]
 
 
 def test_a_chart_is_well_formed() -> None:
@@ -231,10 +270,12 @@ def test_the_command_measures_keeps_and_draws(
     monkeypatch.setattr("benchmarks.results.load.__defaults__", (tmp_path,))
     monkeypatch.setattr(cli, "FOLDER", tmp_path)
     options = ["--data", str(data.folder), "--repeat", "1", "--peer", "duckdb"]
-    for arguments in (["compare", *options], ["track"], ["check"]):
+    for arguments in (["compare", *options], ["cores", *options], ["track"], ["check"]):
         done = CliRunner().invoke(cli.main, arguments)
         assert done.exit_code == 0, done.output
     assert {row.contender for row in load("compare", tmp_path)} == {"daskbinder", "duckdb"}
+    names = ["daskbinder", "daskbinder, one core", "duckdb", "duckdb, one core"]
+    assert [row.contender for row in load("cores", tmp_path)] == names
     assert len(list(tmp_path.glob("*.svg"))) == 2
 
 

@@ -337,9 +337,13 @@ def test_the_demo_leaves_results_of_another_archive_alone(small: Path, tmp_path:
 
 
 def test_a_sample_is_made_as_told(tmp_path: Path) -> None:
-    words = ["--days", 3, "--start", "2026-03-01", "--events-per-day", 50, "--seed", 7]
+    words = ["--days", 3, "--start", "2026-03-01", "--events-per-day", 50]
+    words += ["--repositories", 20, "--seed", 7]
     ended = command("sample", tmp_path / "a", *words)
     assert re.fullmatch(rf"\d+ launches in {tmp_path / 'a'}\n", ended.stdout)
     names = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert names == [f"events-2026-03-0{day}.jsonl" for day in (1, 2, 3)] + ["index.jsonl"]
+    bodies = [path.read_text() for path in (tmp_path / "a").glob("events-*")]
+    specs = {json.loads(line)["spec"] for body in bodies for line in body.splitlines()}
+    assert 1 < len(specs) <= 20
     assert "already holds day files" in sentence(command("sample", tmp_path / "a"), 2)

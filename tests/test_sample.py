@@ -136,6 +136,24 @@ def test_lines_repeat_as_much_as_real_ones(fortnight):
     assert 1_400 < rows / 13 < 1_900
 
 
+def test_fewer_repositories_make_more_lines_alike(tmp_path):
+    options = {"days": 3, "start": date(2019, 3, 4), "events_per_day": 16_200}
+    shares, specs = [], []
+    for repositories in (1_000, 40_000):
+        folder = tmp_path / str(repositories)
+        write_sample(folder, repositories=repositories, **options)
+        tails = [line[41:] for body in files(folder).values() for line in body.splitlines()]
+        shares.append(len(set(tails)) / len(tails))
+        specs.append(len({event["spec"] for event in events(folder)}))
+    assert shares[0] < 0.8 * shares[1]
+    assert specs[0] < 1_050 < specs[1]
+
+
+def test_one_repository_is_enough(tmp_path):
+    write_sample(tmp_path, days=2, events_per_day=50, repositories=1)
+    assert len({event["spec"] for event in events(tmp_path)}) == 1
+
+
 def test_index_names_all_files_but_the_last(fortnight):
     folder, _ = fortnight
     index = [json.loads(line) for line in (folder / "index.jsonl").read_text().splitlines()]
@@ -190,9 +208,9 @@ def test_nothing_but_the_archive_is_left(tmp_path):
     assert names == {"events-2021-02-22.jsonl", "events-2021-02-23.jsonl", "index.jsonl"}
 
 
-@pytest.mark.parametrize("options", [{"days": 0}, {"events_per_day": 0}])
+@pytest.mark.parametrize("options", [{"days": 0}, {"events_per_day": 0}, {"repositories": 0}])
 def test_an_empty_sample_is_refused(tmp_path, options):
-    with pytest.raises(ValueError, match="at least one day and one event a day"):
+    with pytest.raises(ValueError, match="at least one day, one event a day and one repository"):
         write_sample(tmp_path, **options)
 
 

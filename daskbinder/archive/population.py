@@ -41,7 +41,6 @@ _LOUDEST = (
     "trekhleb/homemade-machine-learning/master",
     "scikit-learn/scikit-learn/1.0.X",
 )
-_SLOTS = 40_000  # repositories alive at one time
 _ZIPF = (1.52, 2.5)  # exponent, flattening of the head
 
 _OWNERS = (
@@ -77,17 +76,17 @@ class Population:
     commit_days: Ints
 
     @classmethod
-    def from_seed(cls, seed: int) -> "Population":
+    def from_seed(cls, seed: int, slots: int) -> "Population":
         """Draw the repositories of an archive."""
         rng = np.random.default_rng(seed)
-        rank = np.arange(_SLOTS)
+        rank = np.arange(slots)
         loud = rank < len(_LOUDEST)
         exponent, flat = _ZIPF
         by_provider = np.array([share for *_, share in _PROVIDERS])
-        provider = rng.choice(len(_PROVIDERS), size=_SLOTS, p=by_provider / by_provider.sum())
-        failing = rng.choice([0.01, 0.2, 0.95], size=_SLOTS, p=[0.79, 0.09, 0.12])
-        with_token = rng.choice([1.0, 0.0, 0.9], size=_SLOTS, p=[0.8, 0.14, 0.06])
-        life = rng.lognormal(np.log(250), 0.9, _SLOTS).astype(np.int64) + 14
+        provider = rng.choice(len(_PROVIDERS), size=slots, p=by_provider / by_provider.sum())
+        failing = rng.choice([0.01, 0.2, 0.95], size=slots, p=[0.79, 0.09, 0.12])
+        with_token = rng.choice([1.0, 0.0, 0.9], size=slots, p=[0.8, 0.14, 0.06])
+        life = rng.lognormal(np.log(250), 0.9, slots).astype(np.int64) + 14
         return cls(
             seed=seed,
             weight=np.power(rank + flat, -exponent, dtype=np.float64),
@@ -97,14 +96,14 @@ class Population:
             with_token=np.where(loud, 0.9, with_token),
             life=np.where(loud, 10**7, life),
             phase=np.where(loud, 0, rng.integers(0, life)),
-            commit_days=rng.lognormal(np.log(25), 1.0, _SLOTS).astype(np.int64) + 2,
+            commit_days=rng.lognormal(np.log(25), 1.0, slots).astype(np.int64) + 2,
         )
 
     def shares(self, day: date, rng: np.random.Generator) -> Floats:
         """Share of a day's launches each slot gets."""
         age = (day.toordinal() + self.phase) % self.life / self.life
         popularity = self.weight * (0.2 + 3 * np.sqrt(age) * (1 - age))
-        popularity *= np.exp(self.noise * rng.standard_normal(_SLOTS))
+        popularity *= np.exp(self.noise * rng.standard_normal(len(self.weight)))
         share = np.array([share if first <= day else 0.0 for _, first, share, _ in _PROVIDERS])
         share[0] += 1 - share.sum()
         of_provider = np.bincount(self.provider, popularity, minlength=len(_PROVIDERS))

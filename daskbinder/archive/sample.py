@@ -87,6 +87,7 @@ def write_sample(
     days: int = 30,
     start: date = date(2021, 2, 22),
     events_per_day: int = 20_000,
+    repositories: int = 40_000,
     seed: int = 0,
     flaws: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -103,6 +104,8 @@ def write_sample(
         The first day.
     events_per_day : int
         Launches on an average day of 2019 to 2022; days and years differ.
+    repositories : int
+        How many are alive at one time. The fewer there are, the more launches are alike.
     seed : int
         The same seed gives the same bytes; a longer archive begins with the files of a shorter.
     flaws : bool
@@ -121,8 +124,8 @@ def write_sample(
     >>> db.write_sample("small", days=2, events_per_day=10, seed=1) > 0
     True
     """
-    if days < 1 or events_per_day < 1:
-        raise ValueError("A sample needs at least one day and one event a day.")
+    if min(days, events_per_day, repositories) < 1:
+        raise ValueError("A sample needs at least one day, one event a day and one repository.")
     if days > (date.max - start).days:
         raise ValueError(f"{days} days from {start} on do not fit the calendar.")
     folder = Path(out)
@@ -132,7 +135,7 @@ def write_sample(
     if any(MYBINDER.date_of(path.name) for path in folder.iterdir()):
         raise ValueError(f"{folder} already holds day files; name a new or an empty folder.")
 
-    population = Population.from_seed(seed)
+    population = Population.from_seed(seed, repositories)
     launches = 0
     index: list[str] = []
     for offset in range(days):

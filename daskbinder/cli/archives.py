@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     "--start", type=DATE, default="2021-02-22", show_default=True, metavar="DATE", help="First day."
 )
 @whole_number("--events-per-day", default=20_000, of="Launches on an average day.")
+@whole_number("--repositories", default=40_000, of="Repositories alive at one time.")
 @whole_number("--seed", default=0, least=0, of="The same seed makes the same bytes.")
 @click.option("--flaws", is_flag=True, help="Add some lines that are rejected.")
 def sample(out: Path, start: date, **given: Any) -> None:
