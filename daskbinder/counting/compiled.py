@@ -21,6 +21,7 @@ from daskbinder.counting.lines import TIMESTAMP_PROBE, Split, locate_timestamp
 
 _ANCHORS = {"start": 0, "end": 1, "key": 2}
 _PROBE = np.frombuffer(TIMESTAMP_PROBE, np.uint8)
+_NEWLINES = np.full(64, ord("\n"), np.uint8)
 _SALT = np.array([secrets.randbits(63) for _ in range(4)], np.uint64)
 """Keeps anybody from making up lines that all have the same hash."""
 
@@ -76,15 +77,14 @@ def _byte_at(context: Any, address: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _line_ends_at(context: Any, address: Any) -> Any:
-    """Tell which of the 64 bytes at an address are line ends: a bit each, the first the lowest."""
+def _equal_at(context: Any, one: Any, other: Any) -> Any:
+    """Tell which of the 64 bytes at two addresses are equal: a bit each, the first the lowest."""
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        block = builder.load(builder.inttoptr(args[0], _BLOCK.as_pointer()), align=1)
-        ends = ir.Constant(_BLOCK, [ord("\n")] * 64)
-        return builder.bitcast(builder.icmp_unsigned("==", block, ends), _WORD)
+        blocks = (builder.load(builder.inttoptr(arg, _BLOCK.as_pointer()), align=1) for arg in args)
+        return builder.bitcast(builder.icmp_unsigned("==", *blocks), _WORD)
 
-    return types.uint64(types.int64), build
+    return types.uint64(types.int64, types.int64), build
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -109,69 +109,80 @@ def _mix(context: Any, left: Any, right: Any) -> Any:
     return types.uint64(types.uint64, types.uint64), build
 
 
+_OPTIONS = {"nogil": True, "boundscheck": False}
+_inlined = njit(inline="always", **_OPTIONS)
+"""Compiles a function into each that calls it: a call costs as much as what these functions do."""
+
+
 def _compiled(function: Any) -> Any:
     """Compile a function that holds no lock, and keep the result for later processes if possible.
 
     numba keeps it beside this file, else in the user's cache folder, else nowhere.
     """
-    options = {"nogil": True, "boundscheck": False}
     try:
-        return njit(cache=True, **options)(function)
+        return njit(cache=True, **_OPTIONS)(function)
     except RuntimeError:  # no folder can be written
-        return njit(**options)(function)
+        return njit(**_OPTIONS)(function)
 
 
-@_compiled
+@_inlined  # type: ignore[untyped-decorator]
 def _hash(at: int, size: int, seed: np.uint64, salt: Any) -> np.uint64:
     """Hash the bytes at an address; two halves side by side, as a product takes time."""
     stop = at + size
     one = seed ^ np.uint64(size)
     two = salt[3]
-    while at + 32 <= stop:
-        one = _mix(_word_at(at) ^ salt[0], _word_at(at + 8) ^ one)
-        two = _mix(_word_at(at + 16) ^ salt[1], _word_at(at + 24) ^ two)
-        at += 32
-    while at + 8 <= stop:
-        one = _mix(_word_at(at) ^ salt[0], one ^ salt[2])
-        at += 8
-    if at < stop and size >= 8:
-        two = _mix(_word_at(stop - 8) ^ salt[1], two ^ salt[2])
+    if size >= 32:
+        last = stop - 32
+        while True:
+            one = _mix(_word_at(at) ^ salt[0], _word_at(at + 8) ^ one)
+            two = _mix(_word_at(at + 16) ^ salt[1], _word_at(at + 24) ^ two)
+            if at == last:
+                break
+            at = min(at + 32, last)
+    elif size >= 8:
+        last = stop - 8
+        while True:
+            one = _mix(_word_at(at) ^ salt[0], one ^ salt[2])
+            if at == last:
+                break
+            at = min(at + 8, last)
     else:
         while at < stop:
-            two = _mix(_byte_at(at) ^ salt[1], two ^ salt[2])
+            one = _mix(_byte_at(at) ^ salt[0], one ^ salt[2])
             at += 1
     return _mix(one ^ salt[1], two ^ salt[2])
 
 
-@_compiled
+@_inlined  # type: ignore[untyped-decorator]
 def _same(one: int, other: int, size: int) -> bool:
     """Whether the bytes at two addresses are the same."""
-    at, stop, far = one, one + size, other - one
-    while at + 32 <= stop:
-        differ = _word_at(at) ^ _word_at(at + far)
-        for skip in (8, 16, 24):
-            differ |= _word_at(at + skip) ^ _word_at(at + skip + far)
-        if differ != 0:
-            return False
-        at += 32
-    while at + 8 <= stop:
-        if _word_at(at) != _word_at(at + far):
-            return False
-        at += 8
-    if at < stop and size >= 8:
-        return _word_at(stop - 8) == _word_at(stop - 8 + far)
-    while at < stop:
-        if _byte_at(at) != _byte_at(at + far):
-            return False
+    at, far = one, other - one
+    if size >= 64:
+        last = one + size - 64
+        while True:
+            if _equal_at(at, at + far) != np.uint64(0xFFFFFFFFFFFFFFFF):
+                return False
+            if at == last:
+                return True
+            at = min(at + 64, last)
+    if size >= 8:
+        last = one + size - 8
+        while True:
+            if _word_at(at) != _word_at(at + far):
+                return False
+            if at == last:
+                return True
+            at = min(at + 8, last)
+    while at < one + size and _byte_at(at) == _byte_at(at + far):
         at += 1
-    return True
+    return at == one + size
 
 
-@_compiled
-def _line_end(at: int, stop: int) -> int:
-    """Address of the first line end, or `stop`."""
+@_inlined  # type: ignore[untyped-decorator]
+def _line_end(at: int, stop: int, newlines: int) -> int:
+    """Address of the first line end, or `stop`; `newlines` is the address of 64 of them."""
     while at + 64 <= stop:
-        ends = _line_ends_at(at)
+        ends = _equal_at(at, newlines)
         if ends != 0:
             return at + _lowest_bit(ends)
         at += 64
@@ -180,7 +191,7 @@ def _line_end(at: int, stop: int) -> int:
     return at
 
 
-@_compiled
+@_inlined  # type: ignore[untyped-decorator]
 def _timestamp(at: int, stop: int, anchor: int, distance: int, key: Any) -> int:
     """Address at which the timestamp of a line begins, if it has one."""
     if anchor == 0:
@@ -194,39 +205,48 @@ def _timestamp(at: int, stop: int, anchor: int, distance: int, key: Any) -> int:
     return stop + 1
 
 
-@_compiled
-def _number(texts: Texts, used: int, hashed: np.uint64, pieces: tuple[int, ...]) -> Any:
+@_inlined  # type: ignore[untyped-decorator]
+def _number(
+    slots: Any,
+    ends: Any,
+    text: Any,
+    hashes: Any,
+    base: int,
+    used: int,
+    hashed: np.uint64,
+    pieces: tuple[int, ...],
+) -> Any:
     """Find the number of a text, given as three pieces; add it as number `used` if it is new.
 
-    Returns -1 if there is no room for it.
+    The arrays are those of `Texts`, and `base` is the address of `text`. Returns -1 if there is no
+    room left.
     """
     one, one_size, two, two_size, three, three_size = pieces
     size = one_size + two_size + three_size
-    mask = len(texts.slots) - 1
-    base = np.int64(texts.text.ctypes.data)
+    mask = len(slots) - 1
     slot = np.int64(hashed & np.uint64(mask))
-    while texts.slots[slot] != 0:
-        if texts.slots[slot] >> np.uint64(32) == hashed >> np.uint64(32):
-            number = np.int64(texts.slots[slot] & np.uint64(0xFFFFFFFF)) - 1
-            start = base + texts.ends[number]
+    while slots[slot] != 0:
+        if slots[slot] >> np.uint64(32) == hashed >> np.uint64(32):
+            number = np.int64(slots[slot] & np.uint64(0xFFFFFFFF)) - 1
+            start = base + ends[number]
             if (
-                texts.ends[number + 1] - texts.ends[number] == size
+                ends[number + 1] - ends[number] == size
                 and _same(three, start + one_size + two_size, three_size)
                 and _same(one, start, one_size)
                 and _same(two, start + one_size, two_size)
             ):
                 return number
         slot = (slot + 1) & mask
-    end = texts.ends[used]
-    if used == len(texts.hashes) or end + size > len(texts.text):
+    end = ends[used]
+    if used == len(hashes) or end + size > len(text):
         return -1
     for piece, of_piece in ((one, one_size), (two, two_size), (three, three_size)):
         for i in range(of_piece):
-            texts.text[end + i] = _byte_at(piece + i)
+            text[end + i] = _byte_at(piece + i)
         end += of_piece
-    texts.ends[used + 1] = end
-    texts.hashes[used] = hashed
-    texts.slots[slot] = hashed >> np.uint64(32) << np.uint64(32) | np.uint64(used + 1)
+    ends[used + 1] = end
+    hashes[used] = hashed
+    slots[slot] = hashed >> np.uint64(32) << np.uint64(32) | np.uint64(used + 1)
     return used
 
 
@@ -250,20 +270,23 @@ def _split(
     frames: Texts,
     stamps: Texts,
     codes: tuple[Any, Any],
-    constants: tuple[Any, Any],
+    constants: tuple[Any, Any, Any],
 ) -> int:
     """Split lines until all are done or something has no room left; say what: 1 to 3, or 0.
 
     `used` has the bytes done, the lines, the frames and the timestamps, and is updated.
     """
-    (address, size), (anchor, distance, length), (probe, salt) = data, layout, constants
+    (address, size), (anchor, distance, length), (probe, newlines, salt) = data, layout, constants
+    (f_slots, f_ends, f_text, f_hashes), (s_slots, s_ends, s_text, s_hashes) = frames, stamps
     frame_of, stamp_of = codes
+    frames_at, stamps_at = np.int64(f_text.ctypes.data), np.int64(s_text.ctypes.data)
+    probe_at, newlines_at = np.int64(probe.ctypes.data), np.int64(newlines.ctypes.data)
     at, stop = address + used[0], address + size
     line, n_frames, n_stamps = used[1], used[2], used[3]
-    last, last_stamp, last_size = 0, -1, 0
+    last, last_stamp, last_size = at, -1, 0
     full = 0
     while at < stop and not full:
-        end = _line_end(at, stop)
+        end = _line_end(at, stop, newlines_at)
         start = _timestamp(at, end, anchor, distance, key)
         after = start + length
         if start < at or after > end:  # none: an empty one, at the start of the line
@@ -273,12 +296,13 @@ def _split(
             stamp = last_stamp
         else:
             hashed = _hash(start, after - start, salt[2], salt)
-            stamp = _number(stamps, n_stamps, hashed, (start, after - start, at, 0, at, 0))
+            pieces = (start, after - start, at, 0, at, 0)
+            stamp = _number(s_slots, s_ends, s_text, s_hashes, stamps_at, n_stamps, hashed, pieces)
             n_stamps = max(n_stamps, stamp + 1)
             last, last_stamp, last_size = start, stamp, after - start
         hashed = _hash(after, end - after, _hash(at, start - at, salt[3], salt), salt)
-        pieces = (at, start - at, np.int64(probe.ctypes.data), len(probe), after, end - after)
-        frame = _number(frames, n_frames, hashed, pieces)
+        pieces = (at, start - at, probe_at, len(probe), after, end - after)
+        frame = _number(f_slots, f_ends, f_text, f_hashes, frames_at, n_frames, hashed, pieces)
         n_frames = max(n_frames, frame + 1)
         full = 1 if line == len(frame_of) else 2 if frame < 0 else 3 if stamp < 0 else 0
         if not full:
@@ -319,7 +343,7 @@ class CompiledSplitter:
             self._frames,
             self._stamps,
             (self._frame, self._stamp),
-            (_PROBE, _SALT),
+            (_PROBE, _NEWLINES, _SALT),
         ):
             self._make_room(full)
         return int(self._used[1]) - before

@@ -56,8 +56,8 @@ class Split(NamedTuple):
 class Layout(NamedTuple):
     """Where the timestamp value, `length` bytes long, is in a line.
 
-    It begins `distance` bytes from the start of the line, or from its end, the line end not counted,
-    or directly after `key`.
+    It begins `distance` bytes from the start of the line or from its end, before the line end, or
+    directly after `key`.
     """
 
     anchor: Literal["start", "end", "key"]
