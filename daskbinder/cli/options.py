@@ -181,10 +181,14 @@ def show_versions(ctx: click.Context, _param: click.Parameter, given: bool) -> N
     """Print our version and those of the main packages, then exit."""
     if not given:
         return
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
     from platform import python_version
 
     click.echo(f"daskbinder {__version__}\npython {python_version()}")
     for name in ("dask", "distributed", "pyarrow", "gcsfs", "fsspec"):
         click.echo(f"{name} {version(name)}")
+    try:
+        click.echo(f"numba {version('numba')}")
+    except PackageNotFoundError:
+        click.echo("numba is not installed: large archives are counted more slowly")
     ctx.exit()

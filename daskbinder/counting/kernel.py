@@ -71,17 +71,12 @@ class Decided(NamedTuple):
     launches: pa.Table
 
 
-def can_compile() -> bool:
-    """Whether numba is installed."""
-    return importlib.util.find_spec("numba") is not None
-
-
 def load_compiled(tell: Callable[[str], None]) -> bool:
     """Load the compiled code into this process, or compile it if none has before.
 
     Returns False if numba is not installed. `tell` gets a sentence if it takes long.
     """
-    if not can_compile():
+    if importlib.util.find_spec("numba") is None:
         return False
     with _loading:
         slow = threading.Timer(_SLOW, tell, ["compiling the kernel, once"])

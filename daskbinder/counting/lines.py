@@ -22,7 +22,7 @@ from daskbinder.counting.codes import Ints
 TIMESTAMP_PROBE = secrets.token_hex(16).encode()
 """Replaces the timestamp in a frame. It is random, so no file can contain it."""
 
-_SAMPLES = 32
+_SAMPLES = 8
 _LOOK = 4096
 _PIECE = 1 << 16
 _NONE = np.empty(0, np.int32)

@@ -4,9 +4,8 @@ Each may run on any worker and may be retried; the same input gives the same val
 knows about the graph.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from daskbinder.archive.losses import refuse_losses
 from daskbinder.archive.reading import Data, Part, find_lost, read_lines
@@ -74,12 +73,14 @@ def count_block(
     LostFiles
         When files cannot be read. Names the first, or all of them if the run is to keep going.
     """
+    report = _reporter()
     if compiled:
-        compiled = load_compiled(lambda note: _report(note=note))
+        compiled = load_compiled(lambda note: report(note=note))
     try:
         with buffers.read_buffer() as allocate:
             lines = read_lines(source, block, policy.block_bytes, allocate)
-            return _count(_scans(lines, rules.versions, policy.block_bytes, compiled), rules)
+            scans = _scans(lines, rules.versions, policy.block_bytes, compiled)
+            return _count(scans, rules, report)
     except LostFiles as error:
         if not policy.keep_going:
             raise
@@ -106,7 +107,9 @@ def _scans(
         yield parts, scanner.scan()
 
 
-def _count(scans: Iterable[tuple[list[Part], Scan]], rules: CountRules) -> Counted:
+def _count(
+    scans: Iterable[tuple[list[Part], Scan]], rules: CountRules, report: Callable[..., None]
+) -> Counted:
     counted: list[Partition] = []
     tallies: list[tuple[Part, Tally]] = []
     for parts, read in scans:
@@ -119,7 +122,7 @@ def _count(scans: Iterable[tuple[list[Part], Scan]], rules: CountRules) -> Count
         else:
             counted.append({"hour": count(read, rules.origin)})
         files = parts[0].file.name, parts[-1].file.name
-        _report(files=files, bytes=read.bytes, events=len(read.time))
+        report(files=files, bytes=read.bytes, events=len(read.time))
     return Counted(_merged(counted), tuple(tallies))
 
 
@@ -138,14 +141,15 @@ def _merged(counted: Sequence[Partition]) -> Partition:
     return {grain: merge([counts[grain] for counts in counted]) for grain in sorted(grains)}
 
 
-def _report(**progress: Any) -> None:
-    """Report progress if this runs on a worker."""
+def _reporter() -> Callable[..., None]:
+    """Make a function that reports to the client, from any thread, if this runs on a worker."""
     from distributed import get_worker
 
     try:
-        get_worker().log_event(TOPIC, progress)
+        log_event = get_worker().log_event
     except ValueError:
-        return
+        return lambda **report: None
+    return lambda **report: log_event(TOPIC, report)
 
 
 def tallies_of(blocks: Sequence[Counted]) -> list[tuple[Part, Tally]]:
