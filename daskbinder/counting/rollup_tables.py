@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from daskbinder.counting.codes import Ints, distinct, distinct_rows
+from daskbinder.counting.codes import Ints, distinct
 from daskbinder.counting.counts import Counts, Keys, group_rows
 from daskbinder.model.launch import COLUMNS, HOUR, KEY, TIMESTAMP
 from daskbinder.model.specs import hold_secrets
@@ -59,9 +59,10 @@ def _tables(windows: Sequence[Hashable], rollups: Sequence[Counts]) -> Iterator[
     starts = np.cumsum([0, *sizes])[:-1].tolist()
     tables = list(zip(window, starts, sizes, strict=True))
 
-    (window_of, key), row = distinct_rows(
-        [np.repeat(window, sizes), np.concatenate([counts.key for counts in rollups])]
-    )
+    width = max(len(keys), 1)
+    key_of_row = np.concatenate([counts.key for counts in rollups])
+    entries, row = distinct(np.repeat(window, sizes) * width + key_of_row)
+    window_of, key = np.divmod(entries, width)
     hour = np.concatenate([counts.hour for counts in rollups]).astype(np.int64)
     n = np.concatenate([counts.n for counts in rollups])
     columns = [
@@ -89,6 +90,8 @@ def _column(
     `codes` and `window` have an entry for each key of each window, sorted by window; `row` has the
     index of its entry for each row of all tables.
     """
+    if len(codes) and (codes == codes[0]).all() and all(size for *_, size in tables):
+        return _split(_constant(values.slice(codes[0], 1), len(row)), tables)
     is_null = codes == len(values)
     nulls = is_null.take(row) if is_null.any() else None
     if not pa.types.is_string(values.type):
@@ -109,6 +112,14 @@ def _column(
         )
         for of, start, size in tables
     )
+
+
+def _constant(value: pa.Array, rows: int) -> pa.Array:
+    """Lay out a column that holds one value in every row, or only nulls if there is none."""
+    indices = pa.array(np.zeros(rows, np.int32)) if len(value) else pa.nulls(rows, pa.int32())
+    if pa.types.is_string(value.type):
+        return pa.DictionaryArray.from_arrays(indices, value, safe=False)
+    return value.take(indices)
 
 
 def from_table(rows: pa.Table) -> Counts:

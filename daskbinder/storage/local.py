@@ -10,7 +10,7 @@ import re
 import secrets
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -156,18 +156,27 @@ def open_folder(root: str, folder: str = "", *, make: bool = False) -> Iterator[
     OSError
         When there is no such folder, or it cannot be opened.
     """
-    if make:
-        Path(root).mkdir(parents=True, exist_ok=True)
-    with ExitStack() as opened:
-        top = at = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        opened.callback(os.close, at)
-        path = root
+    path, at = root, _open_root(root, make=make)
+    try:
         for part in folder.split("/") if folder else ():
             path = f"{path}/{part}"
-            at = _open_part(at, part, path, make=make)
-            opened.callback(os.close, at)
-            _check_mount(top, at, path)
+            above, at = at, _open_part(at, part, path, make=make)
+            try:
+                _check_mount(above, at, path)
+            finally:
+                os.close(above)
         yield at
+    finally:
+        os.close(at)
+
+
+def _open_root(root: str, *, make: bool) -> int:
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    if make:
+        with suppress(FileNotFoundError):
+            return os.open(root, flags)
+        Path(root).mkdir(parents=True, exist_ok=True)
+    return os.open(root, flags)
 
 
 def _open_part(above: int, part: str, path: str, *, make: bool) -> int:
@@ -190,13 +199,13 @@ def _open_part(above: int, part: str, path: str, *, make: bool) -> int:
         raise type(error)(error.errno, error.strerror, path) from error
 
 
-def _check_mount(root: int, folder: int, path: str) -> None:
-    """Refuse a folder that is mounted below the root; each is checked once."""
-    top, below = os.fstat(root), os.fstat(folder)
-    known = top.st_dev, top.st_ino, below.st_ino
-    if top.st_dev == below.st_dev and known in _same_mount:
+def _check_mount(above: int, folder: int, path: str) -> None:
+    """Refuse a folder that is mounted below the one above it; each is checked once."""
+    parent, child = os.fstat(above), os.fstat(folder)
+    known = parent.st_dev, parent.st_ino, child.st_ino
+    if parent.st_dev == child.st_dev and known in _same_mount:
         return
-    if top.st_dev != below.st_dev or _mount_of(root) != _mount_of(folder):
+    if parent.st_dev != child.st_dev or _mount_of(above) != _mount_of(folder):
         raise InputError(
             f"{path} is a mount, and nothing is written or removed through one; "
             "unmount it, or give another folder"
