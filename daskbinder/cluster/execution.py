@@ -11,7 +11,7 @@ from distributed.scheduler import KilledWorker
 from daskbinder.cluster.preflight import PATIENCE, wait_for_workers, workers_of
 from daskbinder.errors import InputError, JobError, LostFiles
 
-_POLL = 0.02
+_POLL = 0.05
 """Seconds between polls of the futures."""
 
 _SETTLE = 0.2

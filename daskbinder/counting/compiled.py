@@ -17,7 +17,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from daskbinder.counting.lines import TIMESTAMP_PROBE, Split, locate_timestamp
+from daskbinder.counting.lines import NOWHERE, TIMESTAMP_PROBE, Split, locate_timestamp
 
 _ANCHORS = {"start": 0, "end": 1, "key": 2}
 _PROBE = np.frombuffer(TIMESTAMP_PROBE, np.uint8)
@@ -320,6 +320,7 @@ class CompiledSplitter:
         self._frames, self._stamps = _texts(), _texts()
         self._frame, self._stamp = (np.empty(_LINES, np.int32) for _ in range(2))
         self._used = np.zeros(4, np.int64)
+        self._layout = NOWHERE
 
     @property
     def nbytes(self) -> int:
@@ -330,7 +331,7 @@ class CompiledSplitter:
     def add(self, data: bytes | memoryview) -> int:
         """Split lines, of which only the last may have no line end; return how many there are."""
         lines = np.frombuffer(data, np.uint8)
-        layout = locate_timestamp(data)
+        layout = self._layout = locate_timestamp(data, self._layout)
         where = _ANCHORS[layout.anchor], layout.distance, layout.length
         key = np.frombuffer(bytearray(layout.key), np.uint8)
         before = int(self._used[1])
@@ -340,8 +341,8 @@ class CompiledSplitter:
             where,
             key,
             self._used,
-            self._frames,
-            self._stamps,
+            tuple(self._frames),  # a named one is slower to pass
+            tuple(self._stamps),
             (self._frame, self._stamp),
             (_PROBE, _NEWLINES, _SALT),
         ):

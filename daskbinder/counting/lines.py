@@ -22,7 +22,7 @@ from daskbinder.counting.codes import Ints
 TIMESTAMP_PROBE = secrets.token_hex(16).encode()
 """Replaces the timestamp in a frame. It is random, so no file can contain it."""
 
-_SAMPLES = 8
+_SAMPLES = 32
 _LOOK = 4096
 _PIECE = 1 << 16
 _NONE = np.empty(0, np.int32)
@@ -65,6 +65,12 @@ class Layout(NamedTuple):
     key: bytes
     length: int
 
+    def fits(self, data: bytes | memoryview) -> bool:
+        """Whether the first line of some data is laid out like this."""
+        line = next(_sample(data, 1), b"") + b"\n"
+        match = _TIMESTAMP.search(line)
+        return match is not None and self.timestamps([line]) == [match[1]]
+
     def timestamps(self, lines: Sequence[bytes]) -> list[bytes]:
         """Cut the timestamp out of each line, all with line ends; empty where there is none."""
         length = self.length
@@ -81,19 +87,21 @@ NOWHERE = Layout("start", 0, b"", 0)
 """The layout of lines without a timestamp."""
 
 
-def locate_timestamp(data: bytes | memoryview) -> Layout:
-    """Guess the layout of lines from a sample of them."""
-    matches = [match for line in _sample(data) if (match := _TIMESTAMP.search(line))]
+def locate_timestamp(data: bytes | memoryview, usual: Layout) -> Layout:
+    """Guess the layout of lines: the usual one if it fits the first, else that of a sample."""
+    if usual.fits(data):
+        return usual
+    matches = [match for line in _sample(data, _SAMPLES) if (match := _TIMESTAMP.search(line))]
     if not matches:
         return NOWHERE
 
-    def usual(read: Callable[[re.Match[bytes]], Any]) -> tuple[Any, int]:
+    def most(read: Callable[[re.Match[bytes]], Any]) -> tuple[Any, int]:
         return Counter(map(read, matches)).most_common(1)[0]
 
-    start, from_start = usual(lambda match: match.end())
-    end, from_end = usual(lambda match: len(match.string) - match.end())
-    key, _ = usual(lambda match: match[0])
-    length, _ = usual(lambda match: len(match[1]))
+    start, from_start = most(lambda match: match.end())
+    end, from_end = most(lambda match: len(match.string) - match.end())
+    key, _ = most(lambda match: match[0])
+    length, _ = most(lambda match: len(match[1]))
     if 2 * max(from_start, from_end) <= len(matches):
         return Layout("key", 0, key, length)
     if from_start >= from_end:
@@ -101,9 +109,9 @@ def locate_timestamp(data: bytes | memoryview) -> Layout:
     return Layout("end", end, key, length)
 
 
-def _sample(data: bytes | memoryview) -> Iterator[bytes]:
-    """Lines from all over the data: those that follow evenly spaced bytes."""
-    for at in np.linspace(0, len(data), _SAMPLES, endpoint=False).astype(int).tolist():
+def _sample(data: bytes | memoryview, lines: int) -> Iterator[bytes]:
+    """About so many lines from all over the data: those that follow evenly spaced bytes."""
+    for at in range(0, len(data), max(len(data) // lines, 1)):
         piece = bytes(data[at : at + _LOOK])
         start = piece.find(b"\n") + 1 if at else 0
         stop = piece.find(b"\n", start)
@@ -116,14 +124,16 @@ class LineSplitter:
     def __init__(self) -> None:
         self._frames, self._stamps = _Numbers(), _Numbers()
         self._codes: list[tuple[Ints, Ints]] = []
+        self._layout = NOWHERE
         self.nbytes = 0
         """Bytes held, at most."""
 
     def add(self, data: bytes | memoryview) -> int:
         """Split lines, of which only the last may have no line end; return how many there are."""
-        layout, stream, total = locate_timestamp(data), BytesIO(data), 0
+        self._layout = locate_timestamp(data, self._layout)
+        stream, total = BytesIO(data), 0
         while lines := stream.readlines(_PIECE):
-            stamps = layout.timestamps(lines)
+            stamps = self._layout.timestamps(lines)
             frames = [
                 line.replace(stamp, TIMESTAMP_PROBE, 1)
                 for line, stamp in zip(lines, stamps, strict=True)

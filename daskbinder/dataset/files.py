@@ -7,7 +7,6 @@ from functools import cache
 from io import BytesIO
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.feather
 import pyarrow.parquet as pq
 
@@ -40,7 +39,7 @@ def write_table(location: Location, name: str, table: pa.Table) -> FileEntry:
         )
     data = sink.getvalue()
     location.write(name, data)
-    n = pc.sum(table["n"]).as_py() or 0 if "n" in table.column_names else None
+    n = int(table["n"].to_numpy().sum()) if "n" in table.column_names else None
     return FileEntry(data.size, len(table), n, zlib.crc32(data))
 
 
