@@ -23,7 +23,7 @@ from distributed.security import Security
 
 import daskbinder as db
 from conftest import MakeArchive, MakeLaunch, check_same, documented
-from daskbinder.cluster import connect, preflight
+from daskbinder.cluster import connect, local, preflight
 from daskbinder.cluster.execution import compute
 from daskbinder.cluster.managers import read_specification
 from daskbinder.cluster.probe import check_scheduler, is_exposed
@@ -362,6 +362,18 @@ def test_a_small_memory_limit_means_fewer_threads() -> None:
         assert sum(client.nthreads().values()) == 1
     with pytest.raises(db.InputError, match="give it more memory"), connect(memory_limit="128MiB"):
         pass
+
+
+@pytest.mark.parametrize(
+    ("size", "options", "nthreads"),
+    [(2 << 30, {}, [4, 4]), (1 << 30, {}, [8]), (2 << 30, {"threads": 3}, [3])],
+)
+def test_a_large_archive_gets_a_process_for_each_four_cores(
+    size: int, options: dict[str, int], nthreads: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "CPU_COUNT", 8)
+    with connect(archive_bytes=size, **options) as client:
+        assert [*client.nthreads().values()] == nthreads
 
 
 # What answers at an address -----------------------------------------------------------------------

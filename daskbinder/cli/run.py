@@ -108,9 +108,12 @@ _CLUSTER = (
 @click.option(
     "--workers",
     type=click.IntRange(1),
-    help="Worker processes on this machine.  [default: one, inside this process]",
+    help="Worker processes on this machine.  [default: one, inside this process; for a large "
+    "archive one for each four cores]",
 )
-@click.option("--threads", type=click.IntRange(1), help="Threads a worker.  [default: all cores]")
+@click.option(
+    "--threads", type=click.IntRange(1), help="Threads a worker.  [default: its share of the cores]"
+)
 @click.option(
     "--memory-limit",
     metavar="SIZE",
@@ -176,7 +179,7 @@ def run(
         click.echo("\n".join(map(visible, str(planned).split("\n"))))
         return
     cluster = {name: value for name, value in cluster.items() if value is not None}
-    result = _count(planned, security=security, **cluster)
+    result = _count(planned, security=security, archive_bytes=planned.bytes, **cluster)
     if result.rollups.contents.lost:
         sys.exit(1)
 

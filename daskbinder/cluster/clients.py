@@ -13,7 +13,7 @@ from distributed import Client, get_client
 from distributed.security import Security
 from distributed.utils import silence_logging_cmgr
 
-from daskbinder.cluster.local import UNGUARDED, start_local
+from daskbinder.cluster.local import UNGUARDED, start_local, workers_for
 from daskbinder.cluster.managers import start_managed
 from daskbinder.cluster.preflight import (
     PATIENCE,
@@ -41,6 +41,7 @@ def connect(
     workers: int | None = None,
     threads: int | None = None,
     memory_limit: int | str | None = None,
+    archive_bytes: int = 0,
     block: int = 64 << 20,
     wait: float = PATIENCE,
     dashboard: bool = False,
@@ -65,6 +66,9 @@ def connect(
         process each.
     memory_limit : int or str, optional
         Memory per worker on this machine.
+    archive_bytes : int
+        If this is 2 GiB or more, and nothing else is said, there is a worker for each four cores.
+        A script that starts several must be guarded by ``if __name__ == "__main__":``.
     block : int
         Bytes of the archive that one task reads.
     wait : float
@@ -101,7 +105,8 @@ def connect(
     elif cluster is not None:
         opened = start_managed(cluster, adapt)
     else:
-        opened = start_local(workers or 1, threads, memory_limit or "auto", block, dashboard)
+        workers = workers or (1 if is_local else workers_for(archive_bytes))
+        opened = start_local(workers, threads, memory_limit or "auto", block, dashboard)
     with opened as client:
         if client is not scheduler and is_exposed(client.scheduler.address):
             tell(

@@ -8,6 +8,8 @@ this module imports numba, and the first call compiles, or loads what was compil
 """
 
 import secrets
+from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,25 +57,21 @@ class Texts(NamedTuple):
     hashes: npt.NDArray[np.uint64]
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _word_at(context: Any, address: Any) -> Any:
-    """Load the eight bytes at an address."""
+def _loader(kind: ir.IntType) -> Any:
+    """Make a function that loads an unsigned number from an address."""
 
-    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.load(builder.inttoptr(args[0], _WORD.as_pointer()), align=1)
+    @intrinsic  # type: ignore[untyped-decorator]
+    def load(context: Any, address: Any) -> Any:
+        def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            pointer = builder.inttoptr(args[0], kind.as_pointer())
+            return builder.zext(builder.load(pointer, align=1), _WORD)
 
-    return types.uint64(types.int64), build
+        return types.uint64(types.int64), build
+
+    return load
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _byte_at(context: Any, address: Any) -> Any:
-    """Load the byte at an address."""
-
-    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        byte = builder.load(builder.inttoptr(args[0], _BYTE.as_pointer()), align=1)
-        return builder.zext(byte, _WORD)
-
-    return types.uint64(types.int64), build
+_byte_at, _word_at = _loader(_BYTE), _loader(_WORD)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -120,8 +118,12 @@ def _compiled(function: Any) -> Any:
     numba keeps it beside this file, else in the user's cache folder, else nowhere.
     """
     try:
-        return njit(cache=True, **_OPTIONS)(function)
-    except RuntimeError:  # no folder can be written
+        kept = njit(cache=True, **_OPTIONS)(function)
+        folder = Path(kept.stats.cache_path)
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):  # numba does not try, for a package in a zip
+            return kept
+    except (RuntimeError, OSError):
         return njit(**_OPTIONS)(function)
 
 
@@ -207,14 +209,7 @@ def _timestamp(at: int, stop: int, anchor: int, distance: int, key: Any) -> int:
 
 @_inlined  # type: ignore[untyped-decorator]
 def _number(
-    slots: Any,
-    ends: Any,
-    text: Any,
-    hashes: Any,
-    base: int,
-    used: int,
-    hashed: np.uint64,
-    pieces: tuple[int, ...],
+    slots: Any, ends: Any, text: Any, hashes: Any, base: int, used: int, hashed: Any, pieces: Any
 ) -> Any:
     """Find the number of a text, given as three pieces; add it as number `used` if it is new.
 

@@ -83,7 +83,8 @@ def run(
         Called with the bytes and launches counted since the last call.
     **cluster
         Passed to `daskbinder.cluster.connect`: ``security``, ``cluster``, ``adapt``,
-        ``workers``, ``threads``, ``memory_limit``, ``wait``, ``dashboard``, ``tell``.
+        ``workers``, ``threads``, ``memory_limit``, ``archive_bytes``, ``wait``, ``dashboard``,
+        ``tell``.
 
     Returns
     -------
