@@ -23,11 +23,11 @@ from distributed.security import Security
 
 import daskbinder as db
 from conftest import MakeArchive, MakeLaunch, check_same, documented
-from daskbinder.cluster import connect, local, preflight
+from daskbinder.cluster import connect, preflight
 from daskbinder.cluster.execution import compute
 from daskbinder.cluster.managers import read_specification
 from daskbinder.cluster.probe import check_scheduler, is_exposed
-from support.commands import command, python
+from support.commands import command, execute, python
 from support.machines import Machines, machines
 
 ROOT = Path(__file__).parents[1]
@@ -369,11 +369,16 @@ def test_a_small_memory_limit_means_fewer_threads() -> None:
     [(2 << 30, {}, [4, 4]), (1 << 30, {}, [8]), (2 << 30, {"threads": 3}, [3])],
 )
 def test_a_large_archive_gets_a_process_for_each_four_cores(
-    size: int, options: dict[str, int], nthreads: list[int], monkeypatch: pytest.MonkeyPatch
+    size: int, options: dict[str, int], nthreads: list[int], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(local, "CPU_COUNT", 8)
-    with connect(archive_bytes=size, **options) as client:
-        assert [*client.nthreads().values()] == nthreads
+    code = (
+        "from daskbinder.cluster import connect, local\n"
+        "local.CPU_COUNT = 8\n"
+        f"with connect(archive_bytes={size}, **{options}) as client:\n"
+        "    print([*client.nthreads().values()])\n"
+    )
+    ended = execute(sys.executable, "-c", code, cwd=tmp_path)
+    assert ended.stdout == f"{nthreads}\n", ended.stderr
 
 
 # What answers at an address -----------------------------------------------------------------------

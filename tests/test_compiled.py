@@ -14,8 +14,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import daskbinder as db
-from daskbinder.counting import compiled
-from daskbinder.counting.compiled import CompiledSplitter
+from daskbinder.counting import compiled_lines
+from daskbinder.counting.compiled_lines import CompiledSplitter
 from daskbinder.counting.kernel import Splitter, make_splitter
 from daskbinder.counting.lines import LineSplitter, Split
 from daskbinder.pipeline import graph
@@ -72,7 +72,7 @@ def test_lines_that_differ_in_one_byte_are_told_apart(size: int) -> None:
 
 def test_lines_of_the_same_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a salt of equal words, all short texts have the hash 0."""
-    monkeypatch.setattr(compiled, "_SALT", np.full(4, 12345, np.uint64))
+    monkeypatch.setattr(compiled_lines, "_SALT", np.full(4, 12345, np.uint64))
     made = [b"%d" % i for i in range(300)]
     _, found = split(CompiledSplitter(), [b"\n".join(made * 2)])
     assert [found.line(row) for row in range(600)] == made * 2

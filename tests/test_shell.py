@@ -33,7 +33,7 @@ def test_the_version_comes_with_those_that_matter() -> None:
     lines = command("--version").stdout.splitlines()
     assert lines[:2] == [f"daskbinder {db._version.__version__}", f"python {python_version()}"]
     found = dict(line.split() for line in lines[2:])
-    assert list(found) == ["dask", "distributed", "pyarrow", "gcsfs", "fsspec"]
+    assert list(found) == ["dask", "distributed", "pyarrow", "gcsfs", "fsspec", "numba"]
     assert all(version(name) == number for name, number in found.items())
 
 

@@ -1,35 +1,22 @@
-"""Lines split by compiled code, which holds no lock: for large archives.
+"""The functions that numba compiles: they split lines, and hold no lock.
 
-`CompiledSplitter` does what `daskbinder.counting.lines.LineSplitter` does. It reads each byte once,
-allocates nothing for a line, and trusts no hash: a text that is looked up is compared byte by byte.
+They read each byte once, allocate nothing for a line, and trust no hash: a text that is looked up is
+compared byte by byte. Bytes are read through their address, eight or sixty-four at a time, wherever
+they lie.
 
-Bytes are read through their address, eight or sixty-four at a time, wherever they lie. Importing
-this module imports numba, and the first call compiles, or loads what was compiled before.
+Importing this module imports numba, and the first call compiles, or loads what was compiled before.
+All that is compiled is in this file, as numba looks at no other to tell whether what it kept is old.
 """
 
-import secrets
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
-
-from daskbinder.counting.lines import NOWHERE, TIMESTAMP_PROBE, Split, locate_timestamp
-
-_ANCHORS = {"start": 0, "end": 1, "key": 2}
-_PROBE = np.frombuffer(TIMESTAMP_PROBE, np.uint8)
-_NEWLINES = np.full(64, ord("\n"), np.uint8)
-_SALT = np.array([secrets.randbits(63) for _ in range(4)], np.uint64)
-"""Keeps anybody from making up lines that all have the same hash."""
-
-_TEXTS = 1 << 12
-_TEXT_BYTES = 1 << 18
-_LINES = 1 << 16
 
 _BYTE, _WORD, _DOUBLE = (ir.IntType(bits) for bits in (8, 64, 128))
 _BLOCK = ir.VectorType(_BYTE, 64)
@@ -246,7 +233,7 @@ def _number(
 
 
 @_compiled
-def _place(slots: Any, hashes: Any) -> None:
+def fill_slots(slots: Any, hashes: Any) -> None:
     """Fill an empty hash table."""
     mask = len(slots) - 1
     for number in range(len(hashes)):
@@ -257,7 +244,7 @@ def _place(slots: Any, hashes: Any) -> None:
 
 
 @_compiled
-def _split(
+def split_lines(
     data: tuple[int, int],
     layout: tuple[int, int, int],
     key: Any,
@@ -308,89 +295,15 @@ def _split(
     return full
 
 
-class CompiledSplitter:
-    """Splits lines by compiled code."""
-
-    def __init__(self) -> None:
-        self._frames, self._stamps = _texts(), _texts()
-        self._frame, self._stamp = (np.empty(_LINES, np.int32) for _ in range(2))
-        self._used = np.zeros(4, np.int64)
-        self._layout = NOWHERE
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes held, approximately."""
-        _, lines, frames, stamps = self._used.tolist()
-        return int(8 * lines + self._frames.ends[frames] + self._stamps.ends[stamps])
-
-    def add(self, data: bytes | memoryview) -> int:
-        """Split lines, of which only the last may have no line end; return how many there are."""
-        lines = np.frombuffer(data, np.uint8)
-        layout = self._layout = locate_timestamp(data, self._layout)
-        where = _ANCHORS[layout.anchor], layout.distance, layout.length
-        key = np.frombuffer(bytearray(layout.key), np.uint8)
-        before = int(self._used[1])
-        self._used[0] = 0
-        while full := _split(
-            (lines.ctypes.data, len(lines)),
-            where,
-            key,
-            self._used,
-            tuple(self._frames),  # a named one is slower to pass
-            tuple(self._stamps),
-            (self._frame, self._stamp),
-            (_PROBE, _NEWLINES, _SALT),
-        ):
-            self._make_room(full)
-        return int(self._used[1]) - before
-
-    def _make_room(self, full: int) -> None:
-        _, lines, frames, stamps = self._used.tolist()
-        if full == 1:
-            self._frame, self._stamp = (_doubled(one, lines) for one in (self._frame, self._stamp))
-        elif full == 2:
-            self._frames = _grown(self._frames, frames)
-        else:
-            self._stamps = _grown(self._stamps, stamps)
-
-    def split(self) -> Split:
-        """Return all lines added."""
-        _, lines, frames, stamps = self._used.tolist()
-        codes = self._frame[:lines], self._stamp[:lines]
-        return Split(*codes, _array(self._frames, frames), _array(self._stamps, stamps))
-
-
-def _texts() -> Texts:
-    """An empty set of texts."""
-    return Texts(
-        np.zeros(2 * _TEXTS, np.uint64),
-        np.zeros(_TEXTS + 1, np.int64),
-        np.empty(_TEXT_BYTES, np.uint8),
-        np.empty(_TEXTS, np.uint64),
-    )
-
-
-def _grown(texts: Texts, used: int) -> Texts:
-    """Double the room of a set of texts: for more of them, or for their bytes."""
-    if used < len(texts.hashes):
-        return texts._replace(text=_doubled(texts.text, int(texts.ends[used])))
-    hashes = _doubled(texts.hashes, used)
-    slots = np.zeros(2 * len(hashes), np.uint64)
-    _place(slots, texts.hashes)
-    return texts._replace(slots=slots, hashes=hashes, ends=_doubled(texts.ends, used + 1))
-
-
-def _doubled(array: npt.NDArray[Any], used: int) -> npt.NDArray[Any]:
-    """Copy the used part of an array into one that is twice as long."""
-    larger = np.empty(2 * len(array), array.dtype)
-    larger[:used] = array[:used]
-    return larger
-
-
-def _array(texts: Texts, used: int) -> pa.Array:
-    """Give out texts without copying them."""
-    ends = texts.ends[: used + 1]
-    large = ends[-1] > np.iinfo(np.int32).max
-    dtype, width = (pa.large_binary(), np.int64) if large else (pa.binary(), np.int32)
-    buffers = [None, pa.py_buffer(ends.astype(width)), pa.py_buffer(texts.text)]
-    return pa.Array.from_buffers(dtype, used, buffers)
+def is_ready() -> bool:
+    """Whether this process has the compiled code, or an earlier one seems to have kept it."""
+    if split_lines.signatures:
+        return True
+    try:
+        written = Path(__file__).stat().st_mtime
+        kept = Path(split_lines.stats.cache_path).glob(
+            f"{Path(__file__).stem}.{split_lines.__name__}-*.nbi"
+        )
+        return any(path.stat().st_mtime >= written for path in kept)
+    except (OSError, TypeError):  # in a zip, or not kept at all
+        return False

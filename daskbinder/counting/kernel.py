@@ -1,7 +1,7 @@
 """The counting kernel: from lines of day files to launches, without parsing each line.
 
 Most lines of a day repeat apart from their timestamp. `daskbinder.counting.lines` splits them there
-(for large archives `daskbinder.counting.compiled`), `daskbinder.counting.templates` reads the
+(for large archives `daskbinder.counting.compiled_lines`), `daskbinder.counting.templates` reads the
 distinct rest, and each line gets the result of its parts. Lines left undecided are read by
 `daskbinder.counting.scan`.
 """
@@ -26,9 +26,6 @@ COMPILED_FROM = 128 << 20
 
 _USUAL_TIMESTAMP = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\+00:00$"
 _INVALID = np.iinfo(np.int64).min
-
-_SLOW = 1.0
-"""Seconds of loading after which the user is told what takes so long."""
 
 _loading = threading.Lock()
 
@@ -74,25 +71,24 @@ class Decided(NamedTuple):
 def load_compiled(tell: Callable[[str], None]) -> bool:
     """Load the compiled code into this process, or compile it if none has before.
 
-    Returns False if numba is not installed. `tell` gets a sentence if it takes long.
+    Returns False if numba is not installed. `tell` gets a sentence if it compiles, which takes a few
+    seconds.
     """
     if importlib.util.find_spec("numba") is None:
         return False
     with _loading:
-        slow = threading.Timer(_SLOW, tell, ["compiling the kernel, once"])
-        slow.daemon = True
-        slow.start()
-        try:
-            make_splitter(compiled=True).add(b"\n")
-        finally:
-            slow.cancel()
+        from daskbinder.counting import compiled
+
+        if not compiled.is_ready():
+            tell("compiling the kernel, once")
+        make_splitter(compiled=True).add(b"\n")
     return True
 
 
 def make_splitter(*, compiled: bool) -> Splitter:
     """Make a splitter: of compiled code, or in plain Python."""
     if compiled:
-        from daskbinder.counting.compiled import CompiledSplitter
+        from daskbinder.counting.compiled_lines import CompiledSplitter
 
         return CompiledSplitter()
     return LineSplitter()

@@ -52,7 +52,6 @@ def count_block(
     block: Sequence[Part],
     rules: CountRules,
     policy: RunPolicy,
-    *,
     compiled: bool = False,
 ) -> Counted:
     """Read some parts of day files and count their launches.

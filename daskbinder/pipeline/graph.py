@@ -150,7 +150,7 @@ class GraphBuilder:
                 block,
                 request.rules,
                 self.policy,
-                compiled=self.compiled,
+                self.compiled,
             )
             name = f"{block[0].file.date}.{block[0].start}"
             self.counted[block] = self._task(task, name, self.block_keys[block])
