@@ -1,11 +1,12 @@
 """The functions that numba compiles: they split lines, and hold no lock.
 
-They read each byte once, allocate nothing for a line, and trust no hash: a text that is looked up is
-compared byte by byte. Bytes are read through their address, eight or sixty-four at a time, wherever
-they lie.
+They read each byte once, allocate nothing for a line, and trust no hash: a text that is looked up
+is compared byte by byte. Bytes are read through their address, eight or sixty-four at a time,
+wherever they lie.
 
-Importing this module imports numba, and the first call compiles, or loads what was compiled before.
-All that is compiled is in this file, as numba looks at no other to tell whether what it kept is old.
+Importing this module imports numba, and the first call compiles, or loads what was compiled
+before. All that is compiled is in this file: numba looks at no other to tell whether what it kept
+is old.
 """
 
 from pathlib import Path

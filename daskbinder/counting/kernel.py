@@ -71,8 +71,8 @@ class Decided(NamedTuple):
 def load_compiled(tell: Callable[[str], None]) -> bool:
     """Load the compiled code into this process, or compile it if none has before.
 
-    Returns False if numba is not installed. `tell` gets a sentence if it compiles, which takes a few
-    seconds.
+    Returns False if numba is not installed. `tell` gets a sentence if it compiles, which takes a
+    few seconds.
     """
     if importlib.util.find_spec("numba") is None:
         return False
