@@ -73,38 +73,28 @@ def main() -> None:
     """Measure the whole job, its parts, and how both changed."""
 
 
+def _whole_job(command: Any) -> Any:
+    """Give a command the options of a comparison of the whole job."""
+    for option in (_save, _repeat, _peers, _data, _archive, _days(100)):
+        command = option(command)
+    return command
+
+
 @main.command()
-@_days(100)
-@_archive
-@_data
-@_peers
-@_repeat
-@_save
-def compare(peers: tuple[str, ...], repeat: int, save: bool, **which: Any) -> None:
+@_whole_job
+def compare(**given: Any) -> None:
     """Whole job, ours and the peers in turn; every answer is checked."""
-    rows = _jobs(compare_all, peers, repeat, _data_of(**which))
-    _show(rows)
-    if save:
-        append(rows)
+    _measure(compare_all, **given)
 
 
 @main.command()
-@_days(100)
-@_archive
-@_data
-@_peers
-@_repeat
-@_save
-def cores(peers: tuple[str, ...], repeat: int, save: bool, **which: Any) -> None:
+@_whole_job
+def cores(**given: Any) -> None:
     """Whole job on all cores and on one, ours and the peers in turn; every answer is checked."""
-    rows = _jobs(compare_cores, peers, repeat, _data_of(**which))
-    _show(rows)
     table = Table("", "one core", "all cores", "times as fast")
-    for cells in steps(rows):
+    for cells in steps(_measure(compare_cores, **given)):
         table.add_row(*cells)
     Console().print(table)
-    if save:
-        append(rows)
 
 
 @main.command()
@@ -250,13 +240,23 @@ def _sample_of(days: int, named: str | None) -> archives.Sample:
     return archives.ARCHIVES[named] if named else archives.Sample(days)
 
 
-def _jobs(
-    measured: Callable[..., list[Row]], peers: Sequence[str], repeat: int, data: archives.Data
+def _measure(
+    measured: Callable[..., list[Row]],
+    peers: Sequence[str],
+    repeat: int,
+    save: bool,
+    **which: Any,
 ) -> list[Row]:
+    """Measure the whole job; show the rows, and keep them."""
+    data = _data_of(**which)
     try:
-        return measured(data, contenders(data.days, peers), repeat, say=_say)
+        rows = measured(data, contenders(data.days, peers), repeat, say=_say)
     except (AnswersDiffer, CommandFailed) as error:
         raise click.ClickException(str(error)) from error
+    _show(rows)
+    if save:
+        append(rows)
+    return rows
 
 
 def _show(rows: Sequence[Row]) -> None:

@@ -15,8 +15,6 @@ HOME = ROOT / "build" / "benchmarks"
 START = date(2019, 1, 1)
 FIRST = date(2018, 11, 3)  # of the real archive
 
-_REPOSITORIES = 40_000
-
 _DAY_FILE = re.compile(r"events-\d{4}-\d{2}-\d{2}\.jsonl")
 _CHUNK = 1 << 24
 
@@ -66,14 +64,14 @@ class Sample:
     days: int
     start: date = START
     events_per_day: int = 20_000
-    repositories: int = _REPOSITORIES
+    repositories: int = 40_000
     seed: int = 0
 
     @property
     def name(self) -> str:
         """Name of its folder."""
         name = f"{self.start}-{self.days}x{self.events_per_day}-seed{self.seed}"
-        fewer = self.repositories != _REPOSITORIES
+        fewer = self.repositories != Sample.repositories
         return f"{name}-repositories{self.repositories}" if fewer else name
 
     def make(self, home: Path | None = None) -> Data:

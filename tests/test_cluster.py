@@ -27,7 +27,7 @@ from daskbinder.cluster import connect, preflight
 from daskbinder.cluster.execution import compute
 from daskbinder.cluster.managers import read_specification
 from daskbinder.cluster.probe import check_scheduler, is_exposed
-from support.commands import command, execute, python
+from support.commands import command, python
 from support.machines import Machines, machines
 
 ROOT = Path(__file__).parents[1]
@@ -377,7 +377,7 @@ def test_a_large_archive_gets_a_process_for_each_four_cores(
         f"with connect(archive_bytes={size}, **{options}) as client:\n"
         "    print([*client.nthreads().values()])\n"
     )
-    ended = execute(sys.executable, "-c", code, cwd=tmp_path)
+    ended = python(code, cwd=tmp_path)
     assert ended.stdout == f"{nthreads}\n", ended.stderr
 
 

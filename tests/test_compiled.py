@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import daskbinder as db
+from conftest import check_same
 from daskbinder.counting import compiled_lines
 from daskbinder.counting.compiled_lines import CompiledSplitter
 from daskbinder.counting.kernel import Splitter, make_splitter
@@ -107,24 +109,14 @@ def test_bytes_held_grow_with_what_is_distinct() -> None:
 def test_a_large_archive_gives_the_same_files(
     sampled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def run(name: str) -> dict[str, bytes]:
-        db.run(db.plan(db.Archive(sampled), tmp_path / name))
-        files = (path for path in (tmp_path / name).rglob("*") if path.is_file())
-        return {
-            str(path.relative_to(tmp_path / name)): path.read_bytes()
-            for path in files
-            if ".daskbinder" not in path.parts and path.name != "manifest.json"
-        }
-
-    plain = run("plain")
+    db.run(db.plan(db.Archive(sampled), tmp_path / "plain"))
     monkeypatch.setattr(graph, "COMPILED_FROM", 0)
-    assert run("compiled") == plain
+    db.run(db.plan(db.Archive(sampled), tmp_path / "compiled"))
+    check_same(tmp_path / "compiled", tmp_path / "plain")
 
 
-def python(
-    code: str, *arguments: object, cwd: Path, **variables: str
-) -> subprocess.CompletedProcess[str]:
-    done = execute(sys.executable, "-c", code, *arguments, cwd=cwd, **variables)
+def succeed(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    done = execute(sys.executable, *words, **options)
     assert done.returncode == 0, done.stderr
     return done
 
@@ -143,14 +135,16 @@ if __name__ == "__main__":
 
 
 def test_a_small_archive_does_not_load_it(sampled: Path, tmp_path: Path) -> None:
-    done = python(RUN, graph.COMPILED_FROM, "run", sampled, "out", cwd=tmp_path)
+    done = succeed("-c", RUN, graph.COMPILED_FROM, "run", sampled, "out", cwd=tmp_path)
     assert done.stderr.endswith("False\n")
 
 
 def test_the_user_is_told_of_compiling_once(sampled: Path, tmp_path: Path) -> None:
     cache = str(tmp_path / "cache")
     for number in range(2):
-        done = python(RUN, "0", "run", sampled, f"out{number}", cwd=tmp_path, NUMBA_CACHE_DIR=cache)
+        done = succeed(
+            "-c", RUN, "0", "run", sampled, f"out{number}", cwd=tmp_path, NUMBA_CACHE_DIR=cache
+        )
         assert done.stderr.endswith("True\n")
         assert ("compiling the kernel, once" in done.stderr) == (number == 0)
     assert list(Path(cache).rglob("*.nbi"))
@@ -158,8 +152,8 @@ def test_the_user_is_told_of_compiling_once(sampled: Path, tmp_path: Path) -> No
 
 def test_without_numba_all_is_counted_in_plain_python(sampled: Path, tmp_path: Path) -> None:
     without = "import sys\nsys.modules['numba'] = None\n"
-    python(without + RUN, "0", "run", sampled, "out", cwd=tmp_path)
-    python(RUN, "0", "run", sampled, "wanted", cwd=tmp_path)
+    succeed("-c", without + RUN, "0", "run", sampled, "out", cwd=tmp_path)
+    succeed("-c", RUN, "0", "run", sampled, "wanted", cwd=tmp_path)
     totals = [
         json.loads((tmp_path / name / "manifest.json").read_text())["totals"]
         for name in ("out", "wanted")
@@ -182,7 +176,7 @@ def test_it_works_where_nothing_can_be_kept(tmp_path: Path) -> None:
         "print(kernel.make_splitter(compiled=True).add(b'a\\nb'))\n"
     )
     nowhere = {"HOME": "/dev/null", "XDG_CACHE_HOME": "/dev/null/cache"}
-    done = python(code, cwd=tmp_path, PYTHONPATH=str(package), **nowhere)
+    done = succeed("-c", code, cwd=tmp_path, PYTHONPATH=str(package), **nowhere)
     assert done.stdout.splitlines()[-1] == "2"
 
 
@@ -190,8 +184,7 @@ def test_workers_may_compile_at_the_same_time(sampled: Path, tmp_path: Path) -> 
     options = ("run", sampled, "out", "--workers", "2", "--threads", "2", "--blocksize", "1MiB")
     env = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     (tmp_path / "start.py").write_text(RUN)
-    done = execute(sys.executable, "start.py", 0, *options, cwd=tmp_path, **env)
-    assert done.returncode == 0, done.stderr
+    done = succeed("start.py", 0, *options, cwd=tmp_path, **env)
     assert done.stderr.endswith("False\n")  # the workers are processes of their own
     assert list((tmp_path / "cache").rglob("*.nbi"))
 

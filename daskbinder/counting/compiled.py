@@ -196,6 +196,12 @@ def _timestamp(at: int, stop: int, anchor: int, distance: int, key: Any) -> int:
 
 
 @_inlined  # type: ignore[untyped-decorator]
+def _entry(hashed: Any, number: int) -> Any:
+    """What the slot of a text holds."""
+    return hashed >> np.uint64(32) << np.uint64(32) | np.uint64(number + 1)
+
+
+@_inlined  # type: ignore[untyped-decorator]
 def _number(
     slots: Any, ends: Any, text: Any, hashes: Any, base: int, used: int, hashed: Any, pieces: Any
 ) -> Any:
@@ -229,7 +235,7 @@ def _number(
         end += of_piece
     ends[used + 1] = end
     hashes[used] = hashed
-    slots[slot] = hashed >> np.uint64(32) << np.uint64(32) | np.uint64(used + 1)
+    slots[slot] = _entry(hashed, used)
     return used
 
 
@@ -241,7 +247,7 @@ def fill_slots(slots: Any, hashes: Any) -> None:
         slot = np.int64(hashes[number] & np.uint64(mask))
         while slots[slot] != 0:
             slot = (slot + 1) & mask
-        slots[slot] = hashes[number] >> np.uint64(32) << np.uint64(32) | np.uint64(number + 1)
+        slots[slot] = _entry(hashes[number], number)
 
 
 @_compiled
@@ -296,10 +302,13 @@ def split_lines(
     return full
 
 
-def is_ready() -> bool:
-    """Whether this process has the compiled code, or an earlier one seems to have kept it."""
-    if split_lines.signatures:
-        return True
+def is_loaded() -> bool:
+    """Whether this process has the compiled code."""
+    return bool(split_lines.signatures)
+
+
+def is_kept() -> bool:
+    """Whether an earlier process seems to have kept the compiled code."""
     try:
         written = Path(__file__).stat().st_mtime
         kept = Path(split_lines.stats.cache_path).glob(

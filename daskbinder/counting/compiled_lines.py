@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from daskbinder.counting.compiled import Texts, fill_slots, split_lines
 from daskbinder.counting.lines import NOWHERE, TIMESTAMP_PROBE, Split, locate_timestamp
+from daskbinder.counting.pieces import slices
 
 _ANCHORS = {"start": 0, "end": 1, "key": 2}
 _PROBE = np.frombuffer(TIMESTAMP_PROBE, np.uint8)
@@ -69,8 +69,12 @@ class CompiledSplitter:
     def split(self) -> Split:
         """Return all lines added."""
         _, lines, frames, stamps = self._used.tolist()
-        codes = self._frame[:lines], self._stamp[:lines]
-        return Split(*codes, _array(self._frames, frames), _array(self._stamps, stamps))
+        return Split(
+            self._frame[:lines],
+            self._stamp[:lines],
+            slices(self._frames.text, self._frames.ends[: frames + 1]),
+            slices(self._stamps.text, self._stamps.ends[: stamps + 1]),
+        )
 
 
 def _texts() -> Texts:
@@ -98,12 +102,3 @@ def _doubled(array: npt.NDArray[Any], used: int) -> npt.NDArray[Any]:
     larger = np.empty(2 * len(array), array.dtype)
     larger[:used] = array[:used]
     return larger
-
-
-def _array(texts: Texts, used: int) -> pa.Array:
-    """Give out texts without copying them."""
-    ends = texts.ends[: used + 1]
-    large = ends[-1] > np.iinfo(np.int32).max
-    dtype, width = (pa.large_binary(), np.int64) if large else (pa.binary(), np.int32)
-    buffers = [None, pa.py_buffer(ends.astype(width)), pa.py_buffer(texts.text)]
-    return pa.Array.from_buffers(dtype, used, buffers)

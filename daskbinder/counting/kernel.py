@@ -79,9 +79,10 @@ def load_compiled(tell: Callable[[str], None]) -> bool:
     with _loading:
         from daskbinder.counting import compiled
 
-        if not compiled.is_ready():
-            tell("compiling the kernel, once")
-        make_splitter(compiled=True).add(b"\n")
+        if not compiled.is_loaded():
+            if not compiled.is_kept():
+                tell("compiling the kernel, once")
+            make_splitter(compiled=True).add(b"\n")
     return True
 
 

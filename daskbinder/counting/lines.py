@@ -10,7 +10,7 @@ The position of a timestamp is a guess: a wrong one only costs time.
 import re
 import secrets
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from typing import Any, Literal, NamedTuple
 
@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from daskbinder.counting.codes import Ints
+from daskbinder.counting.pieces import slices
 
 TIMESTAMP_PROBE = secrets.token_hex(16).encode()
 """Replaces the timestamp in a frame. It is random, so no file can contain it."""
@@ -148,7 +149,7 @@ class LineSplitter:
         frame, stamp = (
             np.concatenate([codes[part] for codes in self._codes] or [_NONE]) for part in (0, 1)
         )
-        return Split(frame, stamp, _binary(self._frames), _binary(self._stamps))
+        return Split(frame, stamp, self._frames.texts(), self._stamps.texts())
 
 
 class _Numbers(dict[bytes, int]):
@@ -162,7 +163,6 @@ class _Numbers(dict[bytes, int]):
         """Number of each text."""
         return np.fromiter(map(self.__getitem__, texts), np.int32, len(texts))
 
-
-def _binary(texts: Collection[bytes]) -> pa.Array:
-    large = sum(map(len, texts)) > np.iinfo(np.int32).max
-    return pa.array(list(texts), pa.large_binary() if large else pa.binary())
+    def texts(self) -> pa.Array:
+        """Return the texts, by number."""
+        return slices(b"".join(self), np.cumsum([0, *map(len, self)]))

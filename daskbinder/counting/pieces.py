@@ -1,6 +1,5 @@
 """Texts cut into pieces, each distinct one kept once: slices of bytes in Arrow's memory."""
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -26,11 +25,11 @@ def cut(lines: pa.Array, *positions: Ints) -> pa.Array:
     cuts[::width] = bounds
     for column, position in enumerate(positions, 1):
         cuts[column::width] = np.clip(position, bounds[:-1], bounds[1:])
-    return _slices(lines.buffers()[2] or b"", cuts)
+    return slices(lines.buffers()[2] or b"", cuts)
 
 
-def _slices(data: bytes | memoryview | pa.Buffer, bounds: Ints) -> pa.Array:
-    """Binary array of adjacent slices of `data`; `bounds` has one entry more than slices."""
+def slices(data: bytes | pa.Buffer | Ints, bounds: Ints) -> pa.Array:
+    """Make an array of adjacent slices of `data`, not copied; `bounds` has one entry more."""
     large = int(bounds[-1]) > np.iinfo(np.int32).max
     dtype, width = (pa.large_binary(), np.int64) if large else (pa.binary(), np.int32)
     offsets = pa.py_buffer(np.ascontiguousarray(bounds, width))
@@ -52,8 +51,8 @@ class Pieces(NamedTuple):
         return Pieces(self.values.take(pa.array(used)), code)
 
 
-def hash_pieces(pieces: Iterable[pa.Array], columns: int) -> list[Pieces]:
+def hash_pieces(pieces: pa.Array, columns: int) -> list[Pieces]:
     """Hash the pieces that `cut` made of lines; the columns share their values."""
-    encoded = pa.chunked_array(pieces).dictionary_encode().combine_chunks()
+    encoded = pieces.dictionary_encode()
     codes = encoded.indices.to_numpy().reshape(-1, columns)
     return [Pieces(encoded.dictionary, code) for code in codes.T]

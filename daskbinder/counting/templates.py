@@ -99,7 +99,7 @@ def _read_group(
 ) -> tuple[npt.NDArray[np.bool_], pa.Table]:
     """Tell which frames are launches, and read those; holes come in the order they stand in."""
     positions = [position for hole in holes.values() for position in hole]
-    pieces = hash_pieces([cut(frames, *positions)], len(positions) + 1)
+    pieces = hash_pieces(cut(frames, *positions), len(positions) + 1)
     around, inside = pieces[::2], pieces[1::2]
 
     codes, template = distinct_rows([column.code for column in around])

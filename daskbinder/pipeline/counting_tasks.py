@@ -93,15 +93,17 @@ def _scans(
     compiled: bool,
 ) -> Iterator[tuple[list[Part], Scan]]:
     """Scan lines, as many at once as have arrived and may be held; also give their parts."""
-    scanner, parts = Scanner(versions, compiled=compiled), list[Part]()
+    parts: list[Part] = []
     for arrived in lines:
         if arrived is not None:
             part, data = arrived
+            if not parts:
+                scanner = Scanner(versions, compiled=compiled)
             scanner.add(Body(part.file.name, day_number(part.file.date), data))
             parts.append(part)
         if parts and (arrived is None or scanner.nbytes > most_held):
             yield parts, scanner.scan()
-            scanner, parts = Scanner(versions, compiled=compiled), []
+            parts = []
     if parts:
         yield parts, scanner.scan()
 
