@@ -19,7 +19,7 @@ from conftest import check_same
 from daskbinder.counting import compiled_lines
 from daskbinder.counting.compiled_lines import CompiledSplitter
 from daskbinder.counting.kernel import Splitter, make_splitter
-from daskbinder.counting.lines import LineSplitter, Split
+from daskbinder.counting.lines import TIMESTAMP_PROBE, LineSplitter, Split
 from daskbinder.pipeline import graph
 from support.commands import ROOT, execute
 
@@ -79,6 +79,36 @@ def test_lines_of_the_same_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) 
     _, found = split(CompiledSplitter(), [b"\n".join(made * 2)])
     assert [found.line(row) for row in range(600)] == made * 2
     assert len(found.frames) == 300
+
+
+@pytest.fixture
+def weak_hash(monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """An end for texts: with this salt, all that end with it have the same hash."""
+    monkeypatch.setattr(compiled_lines, "_SALT", np.frombuffer(b"c" * 32, np.uint64))
+    return b"c" * 32
+
+
+@pytest.mark.parametrize("size", [1, 31, 32, 33, 96, 97, 128, 160, 300])
+def test_long_lines_of_the_same_hash_are_told_apart(size: int, weak_hash: bytes) -> None:
+    base = bytes(range(65, 65 + 26)) * 12
+    made = [base[:size] + weak_hash]
+    made += [base[:at] + b"!" + base[at + 1 : size] + weak_hash for at in range(size)]
+    _, found = split(CompiledSplitter(), [b"\n".join(made * 2)])
+    assert [found.line(row) for row in range(len(made))] == made
+    assert found.frame.tolist() == [*range(len(made))] * 2
+
+
+def test_frames_of_the_same_hash_are_told_apart(weak_hash: bytes) -> None:
+    """In what is before the timestamp; and one with a timestamp from one without."""
+    first = b'"timestamp":"%b"' % (b"x" * 100)
+    tail = b"-" * 32 + weak_hash
+    heads = [b'"timestamp":"', b'"timestomp":"', b"!timestamp:::"]
+    with_one = [head + b"x" * 100 + tail for head in heads]
+    without = TIMESTAMP_PROBE[-len(heads[0]) :] + tail
+    made = [first, *with_one, without]
+    _, found = split(CompiledSplitter(), [b"\n".join(made)])
+    assert len(found.stamps) == 2
+    assert [found.line(row) for row in range(len(made))] == made
 
 
 def test_there_is_room_for_many_long_and_short_lines() -> None:
