@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,20 @@ def split(splitter: Splitter, data: Iterable[bytes]) -> tuple[list[int], Split]:
 def lines_of(data: bytes) -> list[bytes]:
     found = data.split(b"\n")
     return found if found[-1] else found[:-1]
+
+
+@pytest.mark.parametrize(
+    ("head", "tail"), [("", "xx"), ("xx", ""), ("x", "x")], ids=["start", "end", "key"]
+)
+@pytest.mark.parametrize("splitter", [LineSplitter, CompiledSplitter])
+def test_a_timestamp_is_found_wherever_it_is(
+    splitter: Callable[[], Splitter], head: str, tail: str
+) -> None:
+    """At one distance from the start of the lines, from their end, or only behind its key."""
+    stamps = [f"2021-03-04T05:0{i}:00+00:00" for i in range(8)]
+    made = [f'{head * i}"timestamp": "{stamp}"{tail * i}' for i, stamp in enumerate(stamps)]
+    _, found = split(splitter(), ["\n".join(made).encode()])
+    assert [stamp.decode() for stamp in found.stamps.to_pylist()] == stamps
 
 
 @given(bodies)
