@@ -57,7 +57,7 @@ def test_a_timestamp_is_found_wherever_it_is(
     """At one distance from the start of the lines, from their end, or only behind its key."""
     stamps = [f"2021-03-04T05:0{i}:00+00:00" for i in range(8)]
     made = [f'{head * i}"timestamp": "{stamp}"{tail * i}' for i, stamp in enumerate(stamps)]
-    _, found = split(splitter(), ["\n".join(made).encode()])
+    _, found = split(splitter(), [("\n".join(made) + "\n").encode()])
     assert [stamp.decode() for stamp in found.stamps.to_pylist()] == stamps
 
 
