@@ -18,7 +18,7 @@ import pytest
 
 import daskbinder as db
 from conftest import MakeArchive, MakeLaunch
-from daskbinder.counting.kernel import load_compiled
+from daskbinder.counting.kernel import COMPILED_FROM, load_compiled
 from support.commands import PROGRAM, ROOT, command, environment, python
 
 
@@ -35,7 +35,7 @@ def sentence(ended: subprocess.CompletedProcess[str], code: int) -> str:
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sample") / "archive"
     db.write_sample(folder, days=60, events_per_day=20_000)
-    load_compiled(print)  # so that no run has to compile
+    load_compiled(COMPILED_FROM, print)  # so that no run has to compile
     return folder
 
 

@@ -5,7 +5,6 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterable
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,23 @@ from hypothesis import strategies as st
 
 import daskbinder as db
 from conftest import check_same
-from daskbinder.counting import compiled_lines
+from daskbinder.counting import compiled_lines, kernel
 from daskbinder.counting.compiled_lines import CompiledSplitter
-from daskbinder.counting.kernel import Splitter, make_splitter
+from daskbinder.counting.kernel import (
+    COMPILED_FROM,
+    LOADED_FROM,
+    Splitter,
+    load_compiled,
+    make_splitter,
+)
 from daskbinder.counting.lines import TIMESTAMP_PROBE, LineSplitter, Split
-from daskbinder.pipeline import graph
 from support.commands import ROOT, execute
 
-DAY = date(2021, 3, 4)
+
+@pytest.fixture(scope="module", autouse=True)
+def _loaded() -> None:
+    assert load_compiled(COMPILED_FROM, print)
+
 
 small = st.sampled_from([b"", b"{", b"\r", b"\x00", b"\xff" * 9, b'"timestamp": "', b"x" * 70])
 stamps = st.sampled_from([b"2021-03-04T05:06:00+00:00", b"2021-03-04T05:07:00+00:00", b"2021", b""])
@@ -154,7 +162,7 @@ def test_a_large_archive_gives_the_same_files(
     sampled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     db.run(db.plan(db.Archive(sampled), tmp_path / "plain"))
-    monkeypatch.setattr(graph, "COMPILED_FROM", 0)
+    monkeypatch.setattr(kernel, "LOADED_FROM", 0)
     db.run(db.plan(db.Archive(sampled), tmp_path / "compiled"))
     check_same(tmp_path / "compiled", tmp_path / "plain")
 
@@ -167,43 +175,85 @@ def succeed(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
 
 RUN = """
 import sys
-from daskbinder.pipeline import graph
+from daskbinder.pipeline.graph import GraphBuilder
 from daskbinder.cli import main
+
 if __name__ == "__main__":
-    graph.COMPILED_FROM = int(sys.argv.pop(1))
+    size, made = int(sys.argv.pop(1)), GraphBuilder.__init__
+    def build(self, *given):
+        made(self, *given)
+        self.run_bytes = size
+    GraphBuilder.__init__ = build
     try:
         main()
     finally:
-        print("numba" in sys.modules, file=sys.stderr)
+        print(*(name for name in ("llvmlite", "numba") if name in sys.modules), file=sys.stderr)
 """
 
 
-def test_a_small_archive_does_not_load_it(sampled: Path, tmp_path: Path) -> None:
-    done = succeed("-c", RUN, graph.COMPILED_FROM, "run", sampled, "out", cwd=tmp_path)
-    assert done.stderr.endswith("False\n")
+@pytest.fixture
+def cache(tmp_path: Path) -> dict[str, str]:
+    return {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
 
 
-def test_the_user_is_told_of_compiling_once(sampled: Path, tmp_path: Path) -> None:
-    cache = str(tmp_path / "cache")
-    for number in range(2):
-        done = succeed(
-            "-c", RUN, "0", "run", sampled, f"out{number}", cwd=tmp_path, NUMBA_CACHE_DIR=cache
-        )
-        assert done.stderr.endswith("True\n")
-        assert ("compiling the kernel, once" in done.stderr) == (number == 0)
-    assert list(Path(cache).rglob("*.nbi"))
+def kept_in(cache: dict[str, str]) -> list[Path]:
+    return [*Path(*cache.values()).iterdir()]
+
+
+def run(size: int, sampled: Path, dest: Path, **environment: str) -> list[str]:
+    """Run as if the archive had so many bytes; return what the run said."""
+    return succeed("-c", RUN, size, "run", sampled, dest, **environment).stderr.splitlines()
+
+
+def test_only_a_large_archive_makes_machine_code_and_any_but_a_small_one_loads_it(
+    sampled: Path, tmp_path: Path, cache: dict[str, str]
+) -> None:
+    note, counted = "daskbinder: compiling the kernel, once", []
+    for size, compiles, imported in (
+        (LOADED_FROM, False, "llvmlite"),
+        (COMPILED_FROM, True, "llvmlite numba"),
+        (COMPILED_FROM, False, "llvmlite"),
+        (LOADED_FROM, False, "llvmlite"),
+        (LOADED_FROM - 1, False, ""),
+    ):
+        said = run(size, sampled, tmp_path / f"{len(counted)}", **cache)
+        assert (note in said) == compiles
+        assert said[-1] == imported
+        counted.append(json.loads((tmp_path / f"{len(counted)}/manifest.json").read_text()))
+    assert all(manifest["totals"] == counted[0]["totals"] for manifest in counted)
+    assert counted[0]["totals"]["accepted"]
+    assert [path.suffix for path in kept_in(cache)] == [".o"]
 
 
 def test_without_numba_all_is_counted_in_plain_python(sampled: Path, tmp_path: Path) -> None:
-    without = "import sys\nsys.modules['numba'] = None\n"
-    succeed("-c", without + RUN, "0", "run", sampled, "out", cwd=tmp_path)
-    succeed("-c", RUN, "0", "run", sampled, "wanted", cwd=tmp_path)
-    totals = [
-        json.loads((tmp_path / name / "manifest.json").read_text())["totals"]
-        for name in ("out", "wanted")
-    ]
-    assert totals[0] == totals[1]
-    assert totals[0]["accepted"]
+    without = "import sys\nsys.modules['numba'] = sys.modules['llvmlite'] = None\n"
+    succeed("-c", without + RUN, COMPILED_FROM, "run", sampled, tmp_path / "out")
+    run(COMPILED_FROM, sampled, tmp_path / "wanted")
+    check_same(tmp_path / "out", tmp_path / "wanted")
+
+
+@pytest.mark.parametrize("harm", ["cut", "flipped", "empty", "folder"])
+def test_machine_code_that_was_harmed_is_made_again(
+    cache: dict[str, str], monkeypatch: pytest.MonkeyPatch, harm: str
+) -> None:
+    load = (
+        "from daskbinder.counting import kernel\n"
+        "assert kernel.load_compiled(kernel.COMPILED_FROM, print)\n"
+        "print(kernel.make_splitter(compiled=True).add(b'a\\nb'))\n"
+    )
+    assert len(succeed("-c", load, **cache).stdout.splitlines()) == 2
+    (path,) = kept_in(cache)
+    code = path.read_bytes()
+    if harm == "folder":
+        path.unlink()
+        path.mkdir()
+    else:
+        flipped = bytes(byte ^ 1 for byte in code)
+        path.write_bytes({"cut": code[:-9], "flipped": flipped, "empty": b""}[harm])
+    assert len(succeed("-c", load, **cache).stdout.splitlines()) == 2
+    if harm != "folder":
+        assert path.read_bytes() == code
+        assert len(succeed("-c", load, **cache).stdout.splitlines()) == 1
 
 
 def test_it_works_where_nothing_can_be_kept(tmp_path: Path) -> None:
@@ -216,7 +266,7 @@ def test_it_works_where_nothing_can_be_kept(tmp_path: Path) -> None:
     code = (
         "import daskbinder.counting.kernel as kernel\n"
         "assert 'package.zip' in kernel.__file__\n"
-        "assert kernel.load_compiled(print)\n"
+        "assert kernel.load_compiled(kernel.COMPILED_FROM, print)\n"
         "print(kernel.make_splitter(compiled=True).add(b'a\\nb'))\n"
     )
     nowhere = {"HOME": "/dev/null", "XDG_CACHE_HOME": "/dev/null/cache"}
@@ -224,13 +274,14 @@ def test_it_works_where_nothing_can_be_kept(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "2"
 
 
-def test_workers_may_compile_at_the_same_time(sampled: Path, tmp_path: Path) -> None:
+def test_workers_may_compile_at_the_same_time(
+    sampled: Path, tmp_path: Path, cache: dict[str, str]
+) -> None:
     options = ("run", sampled, "out", "--workers", "2", "--threads", "2", "--blocksize", "1MiB")
-    env = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     (tmp_path / "start.py").write_text(RUN)
-    done = succeed("start.py", 0, *options, cwd=tmp_path, **env)
-    assert done.stderr.endswith("False\n")  # the workers are processes of their own
-    assert list((tmp_path / "cache").rglob("*.nbi"))
+    done = succeed("start.py", COMPILED_FROM, *options, cwd=tmp_path, **cache)
+    assert done.stderr.endswith("\n\n")  # the workers are processes of their own
+    assert len(kept_in(cache)) == 1
 
 
 def test_a_splitter_is_made_as_asked() -> None:

@@ -91,8 +91,8 @@ def counted(
     parts = [*parts_of(list_day_files(place), size)]
     blocks = [parts[i : i + together] for i in range(0, len(parts), together)]
     plain, found = (
-        [count_block(place, block, rules, policy, compiled=compiled) for block in blocks]
-        for compiled in (False, True)
+        [count_block(place, block, rules, policy, run_bytes) for block in blocks]
+        for run_bytes in (0, kernel.COMPILED_FROM)
     )
     for one, other in zip(plain, found, strict=True):
         assert one.tallies == other.tallies

@@ -15,6 +15,7 @@ from conftest import MakeLaunch
 from daskbinder.archive.dayfiles import list_day_files
 from daskbinder.archive.reading import parts_of
 from daskbinder.archive.sample import write_sample
+from daskbinder.counting.kernel import COMPILED_FROM
 from daskbinder.counting.rollup_tables import to_table
 from daskbinder.pipeline.counting_tasks import Counted, count_block
 from daskbinder.pipeline.request import CountRules, RunPolicy
@@ -79,10 +80,10 @@ def test_nothing_is_kept_where_no_run_is() -> None:
 
 
 @pytest.mark.usefixtures("run")
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("run_bytes", [0, COMPILED_FROM])
 @pytest.mark.parametrize("compat", [None, "notebook"])
 def test_counts_outlive_the_bytes_they_were_read_from(
-    compat: Literal["notebook"] | None, compiled: bool, launch: MakeLaunch, tmp_path: Path
+    compat: Literal["notebook"] | None, run_bytes: int, launch: MakeLaunch, tmp_path: Path
 ) -> None:
     day = date(2021, 3, 1)
     write_sample(tmp_path, days=1, start=day, events_per_day=500)
@@ -98,9 +99,9 @@ def test_counts_outlive_the_bytes_they_were_read_from(
     place = Location.at(tmp_path)
     parts = list(parts_of(list_day_files(place), 20_000))
     given = place, parts, CountRules(compat=compat), RunPolicy(blocksize=SIZE)
-    counted = count_block(*given, compiled=compiled)
+    counted = count_block(*given, run_bytes=run_bytes)
     before = shown(counted)
     with buffers.read_buffer() as allocate:
         allocate(SIZE)[:] = b"\xff" * SIZE
     assert shown(counted) == before
-    assert shown(count_block(*given, compiled=compiled)) == before
+    assert shown(count_block(*given, run_bytes=run_bytes)) == before

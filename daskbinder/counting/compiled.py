@@ -1,48 +1,35 @@
-"""The functions that numba compiles: they split lines, and hold no lock.
+"""The kernel that numba compiles: it splits lines, and needs neither Python nor its lock.
 
-They read each byte once, allocate nothing for a line, and trust no hash: a text that is looked up
-is compared byte by byte. Bytes are read through their address, eight or sixty-four at a time,
-wherever they lie.
+It reads each byte once, allocates nothing, and trusts no hash: a text that is looked up is compared
+byte by byte. All is read and written through addresses, bytes eight or sixty-four at a time, so the
+machine code calls nothing, and `daskbinder.counting.machine_code` can keep it.
 
-Importing this module imports numba, and the first call compiles, or loads what was compiled
-before. All that is compiled is in this file: numba looks at no other to tell whether what it kept
-is old.
+Importing this module imports numba.
 """
 
-from pathlib import Path
-from tempfile import TemporaryFile
-from typing import Any, NamedTuple
+import re
+from collections import namedtuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from llvmlite import ir
-from numba import njit, types
+from numba import int64, njit, types
 from numba.extending import intrinsic
 
-_BYTE, _WORD, _DOUBLE = (ir.IntType(bits) for bits in (8, 64, 128))
+from daskbinder.counting.job import Job, Texts
+
+_BYTE, _HALF, _WORD, _DOUBLE = (ir.IntType(bits) for bits in (8, 32, 64, 128))
 _BLOCK = ir.VectorType(_BYTE, 64)
 
 
-class Texts(NamedTuple):
-    """A set of texts, which are numbered from 0; all arrays have room to spare.
+def _offsets(structure: Any) -> Any:
+    """Where each field of a structure lies."""
+    names = [name for name, _ in structure._fields_]
+    offsets = namedtuple(structure.__name__, names)  # type: ignore[misc]
+    return offsets(*(getattr(structure, name).offset for name in names))
 
-    Attributes
-    ----------
-    slots : ndarray of uint64
-        A hash table with open addressing, its size a power of two. A slot that is taken holds half
-        of the text's hash, and one more than its number.
-    ends : ndarray of int64
-        Text i lies in `text` from ``ends[i]`` to ``ends[i + 1]``.
-    text : ndarray of uint8
-        The texts, one after the other.
-    hashes : ndarray of uint64
-        The hash of each text.
-    """
 
-    slots: npt.NDArray[np.uint64]
-    ends: npt.NDArray[np.int64]
-    text: npt.NDArray[np.uint8]
-    hashes: npt.NDArray[np.uint64]
+_JOB, _TEXTS = _offsets(Job), _offsets(Texts)
 
 
 def _loader(kind: ir.IntType) -> Any:
@@ -59,7 +46,23 @@ def _loader(kind: ir.IntType) -> Any:
     return load
 
 
+def _storer(kind: ir.IntType) -> Any:
+    """Make a function that stores the lower bits of a number at an address."""
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def store(context: Any, address: Any, number: Any) -> Any:
+        def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            bits = builder.trunc(args[1], kind) if kind.width < _WORD.width else args[1]
+            builder.store(bits, builder.inttoptr(args[0], kind.as_pointer()), align=1)
+            return context.get_dummy_value()
+
+        return types.void(types.int64, types.uint64), build
+
+    return store
+
+
 _byte_at, _word_at = _loader(_BYTE), _loader(_WORD)
+_set_byte, _set_half, _set_word = _storer(_BYTE), _storer(_HALF), _storer(_WORD)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -95,52 +98,47 @@ def _mix(context: Any, left: Any, right: Any) -> Any:
     return types.uint64(types.uint64, types.uint64), build
 
 
-_OPTIONS = {"nogil": True, "boundscheck": False}
-_inlined = njit(inline="always", **_OPTIONS)
+_inlined = njit(inline="always", boundscheck=False)
 """Compiles a function into each that calls it: a call costs as much as what these functions do."""
 
 
-def _compiled(function: Any) -> Any:
-    """Compile a function that holds no lock, and keep the result for later processes if possible.
-
-    numba keeps it beside this file, else in the user's cache folder, else nowhere.
-    """
-    try:
-        kept = njit(cache=True, **_OPTIONS)(function)
-        folder = Path(kept.stats.cache_path)
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder):  # numba does not try, for a package in a zip
-            return kept
-    except (RuntimeError, OSError):
-        return njit(**_OPTIONS)(function)
+@_inlined  # type: ignore[untyped-decorator]
+def _int_at(address: int) -> int:
+    return np.int64(_word_at(address))  # type: ignore[return-value]
 
 
 @_inlined  # type: ignore[untyped-decorator]
-def _hash(at: int, size: int, seed: np.uint64, salt: Any) -> np.uint64:
+def _hash(at: int, size: int, seed: np.uint64, salt: int) -> np.uint64:
     """Hash the bytes at an address; two halves side by side, as a product takes time."""
+    s_0, s_1, s_2, s_3 = (
+        _word_at(salt),
+        _word_at(salt + 8),
+        _word_at(salt + 16),
+        _word_at(salt + 24),
+    )
     stop = at + size
     one = seed ^ np.uint64(size)
-    two = salt[3]
+    two = s_3
     if size >= 32:
         last = stop - 32
         while True:
-            one = _mix(_word_at(at) ^ salt[0], _word_at(at + 8) ^ one)
-            two = _mix(_word_at(at + 16) ^ salt[1], _word_at(at + 24) ^ two)
+            one = _mix(_word_at(at) ^ s_0, _word_at(at + 8) ^ one)
+            two = _mix(_word_at(at + 16) ^ s_1, _word_at(at + 24) ^ two)
             if at == last:
                 break
             at = min(at + 32, last)
     elif size >= 8:
         last = stop - 8
         while True:
-            one = _mix(_word_at(at) ^ salt[0], one ^ salt[2])
+            one = _mix(_word_at(at) ^ s_0, one ^ s_2)
             if at == last:
                 break
             at = min(at + 8, last)
     else:
         while at < stop:
-            one = _mix(_byte_at(at) ^ salt[0], one ^ salt[2])
+            one = _mix(_byte_at(at) ^ s_0, one ^ s_2)
             at += 1
-    return _mix(one ^ salt[1], two ^ salt[2])
+    return _mix(one ^ s_1, two ^ s_2)
 
 
 @_inlined  # type: ignore[untyped-decorator]
@@ -182,15 +180,17 @@ def _line_end(at: int, stop: int, newlines: int) -> int:
 
 
 @_inlined  # type: ignore[untyped-decorator]
-def _timestamp(at: int, stop: int, anchor: int, distance: int, key: Any) -> int:
+def _timestamp(at: int, stop: int, job: int) -> int:
     """Address at which the timestamp of a line begins, if it has one."""
+    anchor = _int_at(job + _JOB.anchor)
     if anchor == 0:
-        return at + distance
+        return at + _int_at(job + _JOB.distance)
     if anchor == 1:
-        return stop - distance
-    while at + len(key) <= stop:
-        if _same(at, np.int64(key.ctypes.data), len(key)):
-            return at + len(key)
+        return stop - _int_at(job + _JOB.distance)
+    key, size = _int_at(job + _JOB.key), _int_at(job + _JOB.key_size)
+    while at + size <= stop:
+        if _same(at, key, size):
+            return at + size
         at += 1
     return stop + 1
 
@@ -202,81 +202,85 @@ def _entry(hashed: Any, number: int) -> Any:
 
 
 @_inlined  # type: ignore[untyped-decorator]
-def _number(
-    slots: Any, ends: Any, text: Any, hashes: Any, base: int, used: int, hashed: Any, pieces: Any
-) -> Any:
-    """Find the number of a text, given as three pieces; add it as number `used` if it is new.
+def _copy(source: int, size: int, to: int) -> int:
+    """Copy bytes to an address; return the address behind them."""
+    for i in range(size):
+        _set_byte(to + i, _byte_at(source + i))
+    return to + size
 
-    The arrays are those of `Texts`, and `base` is the address of `text`. Returns -1 if there is no
-    room left.
+
+@_inlined  # type: ignore[untyped-decorator]
+def _index(texts: int) -> None:
+    """Put the texts that are not in the hash table there."""
+    slots, mask = _int_at(texts + _TEXTS.slots), _int_at(texts + _TEXTS.mask)
+    for number in range(_int_at(texts + _TEXTS.indexed), _int_at(texts + _TEXTS.used)):
+        hashed = _word_at(_int_at(texts + _TEXTS.hashes) + 8 * number)
+        slot = np.int64(hashed) & mask
+        while _word_at(slots + 8 * slot) != 0:
+            slot = (slot + 1) & mask
+        _set_word(slots + 8 * slot, _entry(hashed, number))
+    _set_word(texts + _TEXTS.indexed, _word_at(texts + _TEXTS.used))
+
+
+@_inlined  # type: ignore[untyped-decorator]
+def _number(texts: int, hashed: np.uint64, pieces: tuple[int, int, int, int, int, int]) -> int:
+    """Find the number of a text, given as three pieces, in `Texts`; add it if it is new.
+
+    Returns -1 if there is no room left.
     """
     one, one_size, two, two_size, three, three_size = pieces
     size = one_size + two_size + three_size
-    mask = len(slots) - 1
-    slot = np.int64(hashed & np.uint64(mask))
-    while slots[slot] != 0:
-        if slots[slot] >> np.uint64(32) == hashed >> np.uint64(32):
-            number = np.int64(slots[slot] & np.uint64(0xFFFFFFFF)) - 1
-            start = base + ends[number]
+    slots, mask = _int_at(texts + _TEXTS.slots), _int_at(texts + _TEXTS.mask)
+    ends, text = _int_at(texts + _TEXTS.ends), _int_at(texts + _TEXTS.text)
+    slot = np.int64(hashed) & mask
+    taken = _word_at(slots + 8 * slot)
+    while taken != 0:
+        if taken >> np.uint64(32) == hashed >> np.uint64(32):
+            number = np.int64(taken & np.uint64(0xFFFFFFFF)) - 1
+            end = ends + 8 * number
+            start = text + _int_at(end)
             if (
-                ends[number + 1] - ends[number] == size
+                _int_at(end + 8) - _int_at(end) == size
                 and _same(three, start + one_size + two_size, three_size)
                 and _same(one, start, one_size)
                 and _same(two, start + one_size, two_size)
             ):
-                return number
+                return number  # type: ignore[return-value]
         slot = (slot + 1) & mask
-    end = ends[used]
-    if used == len(hashes) or end + size > len(text):
+        taken = _word_at(slots + 8 * slot)
+    used = _int_at(texts + _TEXTS.used)
+    end = ends + 8 * used
+    full = _int_at(end) + size > _int_at(texts + _TEXTS.room)
+    if full or used == _int_at(texts + _TEXTS.most):
         return -1
-    for piece, of_piece in ((one, one_size), (two, two_size), (three, three_size)):
-        for i in range(of_piece):
-            text[end + i] = _byte_at(piece + i)
-        end += of_piece
-    ends[used + 1] = end
-    hashes[used] = hashed
-    slots[slot] = _entry(hashed, used)
+    to = _copy(one, one_size, text + _int_at(end))
+    to = _copy(two, two_size, to)
+    to = _copy(three, three_size, to)
+    _set_word(end + 8, to - text)
+    _set_word(_int_at(texts + _TEXTS.hashes) + 8 * used, hashed)
+    _set_word(slots + 8 * slot, _entry(hashed, used))
+    _set_word(texts + _TEXTS.used, used + 1)
+    _set_word(texts + _TEXTS.indexed, used + 1)
     return used
 
 
-@_compiled
-def fill_slots(slots: Any, hashes: Any) -> None:
-    """Fill an empty hash table."""
-    mask = len(slots) - 1
-    for number in range(len(hashes)):
-        slot = np.int64(hashes[number] & np.uint64(mask))
-        while slots[slot] != 0:
-            slot = (slot + 1) & mask
-        slots[slot] = _entry(hashes[number], number)
-
-
-@_compiled
-def split_lines(
-    data: tuple[int, int],
-    layout: tuple[int, int, int],
-    key: Any,
-    used: Any,
-    frames: Texts,
-    stamps: Texts,
-    codes: tuple[Any, Any],
-    constants: tuple[Any, Any, Any],
-) -> int:
-    """Split lines until all are done or something has no room left; say what: 1 to 3, or 0.
-
-    `used` has the bytes done, the lines, the frames and the timestamps, and is updated.
-    """
-    (address, size), (anchor, distance, length), (probe, newlines, salt) = data, layout, constants
-    (f_slots, f_ends, f_text, f_hashes), (s_slots, s_ends, s_text, s_hashes) = frames, stamps
-    frame_of, stamp_of = codes
-    frames_at, stamps_at = np.int64(f_text.ctypes.data), np.int64(s_text.ctypes.data)
-    probe_at, newlines_at = np.int64(probe.ctypes.data), np.int64(newlines.ctypes.data)
-    at, stop = address + used[0], address + size
-    line, n_frames, n_stamps = used[1], used[2], used[3]
+def _split_lines(job: int) -> None:
+    """Split lines until all are done or something has no room left: what a `Job` asks for."""
+    newlines, salt = _int_at(job + _JOB.newlines), _int_at(job + _JOB.salt)
+    probe, probe_size = _int_at(job + _JOB.probe), _int_at(job + _JOB.probe_size)
+    frames, stamps = _int_at(job + _JOB.frames), _int_at(job + _JOB.stamps)
+    frame_of, stamp_of = _int_at(job + _JOB.frame_of), _int_at(job + _JOB.stamp_of)
+    line, most = _int_at(job + _JOB.lines), _int_at(job + _JOB.most)
+    length = _int_at(job + _JOB.length)
+    data = _int_at(job + _JOB.data)
+    at, stop = data + _int_at(job + _JOB.done), data + _int_at(job + _JOB.size)
+    _index(frames)
+    _index(stamps)
     last, last_stamp, last_size = at, -1, 0
     full = 0
     while at < stop and not full:
-        end = _line_end(at, stop, newlines_at)
-        start = _timestamp(at, end, anchor, distance, key)
+        end = _line_end(at, stop, newlines)
+        start = _timestamp(at, end, job)
         after = start + length
         if start < at or after > end:  # none: an empty one, at the start of the line
             start = after = at
@@ -284,36 +288,30 @@ def split_lines(
         if last_stamp >= 0 and after - start == last_size and _same(start, last, last_size):
             stamp = last_stamp
         else:
-            hashed = _hash(start, after - start, salt[2], salt)
-            pieces = (start, after - start, at, 0, at, 0)
-            stamp = _number(s_slots, s_ends, s_text, s_hashes, stamps_at, n_stamps, hashed, pieces)
-            n_stamps = max(n_stamps, stamp + 1)
+            hashed = _hash(start, after - start, np.uint64(0), salt)
+            stamp = _number(stamps, hashed, (start, after - start, at, 0, at, 0))
             last, last_stamp, last_size = start, stamp, after - start
-        hashed = _hash(after, end - after, _hash(at, start - at, salt[3], salt), salt)
-        pieces = (at, start - at, probe_at, len(probe), after, end - after)
-        frame = _number(f_slots, f_ends, f_text, f_hashes, frames_at, n_frames, hashed, pieces)
-        n_frames = max(n_frames, frame + 1)
-        full = 1 if line == len(frame_of) else 2 if frame < 0 else 3 if stamp < 0 else 0
+        hashed = _hash(after, end - after, _hash(at, start - at, np.uint64(0), salt), salt)
+        frame = _number(frames, hashed, (at, start - at, probe, probe_size, after, end - after))
+        full = 1 if line == most else 2 if frame < 0 else 3 if stamp < 0 else 0
         if not full:
-            frame_of[line], stamp_of[line] = frame, stamp
+            _set_half(frame_of + 4 * line, frame)
+            _set_half(stamp_of + 4 * line, stamp)
             line += 1
             at = end + 1
-    used[:] = min(at, stop) - address, line, n_frames, n_stamps
-    return full
+    _set_word(job + _JOB.done, min(at, stop) - data)
+    _set_word(job + _JOB.lines, line)
+    _set_word(job + _JOB.full, full)
 
 
-def is_loaded() -> bool:
-    """Whether this process has the compiled code."""
-    return bool(split_lines.signatures)
+def compile_kernel() -> tuple[str, str]:
+    """Compile; return the name of the function and its code for LLVM, which refers to nothing else.
 
-
-def is_kept() -> bool:
-    """Whether an earlier process seems to have kept the compiled code."""
-    try:
-        written = Path(__file__).stat().st_mtime
-        kept = Path(split_lines.stats.cache_path).glob(
-            f"{Path(__file__).stem}.{split_lines.__name__}-*.nbi"
-        )
-        return any(path.stat().st_mtime >= written for path in kept)
-    except (OSError, TypeError):  # in a zip, or not kept at all
-        return False
+    It is called as numba calls its own: with two addresses where it may leave eight bytes of no
+    meaning, and that of the `Job`.
+    """
+    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "boundscheck": False}
+    made = njit(types.void(int64), **options)(_split_lines)
+    (code,) = made.inspect_llvm().values()
+    (name,) = re.findall(r'^define [^@]*@"?([^"(]+)"?\(', code, re.MULTILINE)
+    return name, code

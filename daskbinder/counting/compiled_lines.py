@@ -1,13 +1,16 @@
 """Lines split by compiled code: what `daskbinder.counting.lines` does, for large archives."""
 
 import secrets
+from ctypes import addressof
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-from daskbinder.counting.compiled import Texts, fill_slots, split_lines
+from daskbinder.counting.job import Job, Texts
 from daskbinder.counting.lines import NOWHERE, TIMESTAMP_PROBE, Split, locate_timestamp
+from daskbinder.counting.machine_code import split_lines
 from daskbinder.counting.pieces import slices
 
 _ANCHORS = {"start": 0, "end": 1, "key": 2}
@@ -25,76 +28,101 @@ class CompiledSplitter:
     """Splits lines by compiled code."""
 
     def __init__(self) -> None:
-        self._frames, self._stamps = _texts(), _texts()
+        self._frames, self._stamps = _Texts(), _Texts()
         self._frame, self._stamp = (np.empty(_LINES, np.int32) for _ in range(2))
-        self._used = np.zeros(4, np.int64)
         self._layout = NOWHERE
+        self._job = Job(
+            frames=self._frames.address,
+            stamps=self._stamps.address,
+            probe=_PROBE.ctypes.data,
+            probe_size=len(_PROBE),
+            newlines=_NEWLINES.ctypes.data,
+            salt=_SALT.ctypes.data,
+        )
 
     @property
     def nbytes(self) -> int:
         """Bytes held, approximately."""
-        _, lines, frames, stamps = self._used.tolist()
-        return int(8 * lines + self._frames.ends[frames] + self._stamps.ends[stamps])
+        return 8 * self._job.lines + self._frames.nbytes + self._stamps.nbytes
 
     def add(self, data: bytes | memoryview) -> int:
         """Split lines, of which only the last may have no line end; return how many there are."""
-        lines = np.frombuffer(data, np.uint8)
+        job, lines = self._job, np.frombuffer(data, np.uint8)
         layout = self._layout = locate_timestamp(data, self._layout)
-        where = _ANCHORS[layout.anchor], layout.distance, layout.length
-        key = np.frombuffer(bytearray(layout.key), np.uint8)
-        before = int(self._used[1])
-        self._used[0] = 0
-        while full := split_lines(
-            (lines.ctypes.data, len(lines)),
-            where,
-            key,
-            self._used,
-            tuple(self._frames),  # a named one is slower to pass
-            tuple(self._stamps),
-            (self._frame, self._stamp),
-            (_PROBE, _NEWLINES, _SALT),
-        ):
+        key = np.frombuffer(layout.key, np.uint8)
+        before = job.lines
+        job.data, job.size, job.done = lines.ctypes.data, len(lines), 0
+        job.anchor, job.distance = _ANCHORS[layout.anchor], layout.distance
+        job.length, job.key, job.key_size = layout.length, key.ctypes.data, len(key)
+        full = 1
+        while full:
+            job.frame_of, job.stamp_of = self._frame.ctypes.data, self._stamp.ctypes.data
+            job.most = len(self._frame)
+            full = split_lines(job)
             self._make_room(full)
-        return int(self._used[1]) - before
+        return int(job.lines) - before
 
     def _make_room(self, full: int) -> None:
-        _, lines, frames, stamps = self._used.tolist()
         if full == 1:
+            lines = self._job.lines
             self._frame, self._stamp = (_doubled(one, lines) for one in (self._frame, self._stamp))
-        elif full == 2:
-            self._frames = _grown(self._frames, frames)
-        else:
-            self._stamps = _grown(self._stamps, stamps)
+        elif full:
+            (self._frames if full == 2 else self._stamps).grow()
 
     def split(self) -> Split:
         """Return all lines added."""
-        _, lines, frames, stamps = self._used.tolist()
+        lines = self._job.lines
         return Split(
-            self._frame[:lines],
-            self._stamp[:lines],
-            slices(self._frames.text, self._frames.ends[: frames + 1]),
-            slices(self._stamps.text, self._stamps.ends[: stamps + 1]),
+            self._frame[:lines], self._stamp[:lines], self._frames.slices(), self._stamps.slices()
         )
 
 
-def _texts() -> Texts:
-    """An empty set of texts."""
-    return Texts(
-        np.zeros(2 * _TEXTS, np.uint64),
-        np.zeros(_TEXTS + 1, np.int64),
-        np.empty(_TEXT_BYTES, np.uint8),
-        np.empty(_TEXTS, np.uint64),
-    )
+class _Texts:
+    """A set of texts, and the arrays it is kept in."""
 
+    def __init__(self) -> None:
+        self._ends = np.zeros(_TEXTS + 1, np.int64)
+        self._text = np.empty(_TEXT_BYTES, np.uint8)
+        self._hashes = np.empty(_TEXTS, np.uint64)
+        self._texts = Texts()
+        self.address = addressof(self._texts)
+        self._describe()
 
-def _grown(texts: Texts, used: int) -> Texts:
-    """Double the room of a set of texts: for more of them, or for their bytes."""
-    if used < len(texts.hashes):
-        return texts._replace(text=_doubled(texts.text, int(texts.ends[used])))
-    hashes = _doubled(texts.hashes, used)
-    slots = np.zeros(2 * len(hashes), np.uint64)
-    fill_slots(slots, texts.hashes)
-    return texts._replace(slots=slots, hashes=hashes, ends=_doubled(texts.ends, used + 1))
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all texts."""
+        return int(self._ends[self._texts.used])
+
+    def slices(self) -> pa.Array:
+        """Return the texts, by number."""
+        return slices(self._text, self._ends[: self._texts.used + 1])
+
+    def grow(self) -> None:
+        """Double the room: for more texts, or for their bytes."""
+        used = self._texts.used
+        if used < len(self._hashes):
+            self._text = _doubled(self._text, self.nbytes)
+        else:
+            self._hashes = _doubled(self._hashes, used)
+            self._ends = _doubled(self._ends, used + 1)
+        self._describe()
+
+    def _describe(self) -> None:
+        """Tell the kernel where the arrays are; it fills the hash table itself."""
+        texts = self._texts
+        if texts.most < len(self._hashes):
+            self._slots = np.zeros(2 * len(self._hashes), np.uint64)
+            texts.slots, texts.mask, texts.indexed = (
+                self._slots.ctypes.data,
+                len(self._slots) - 1,
+                0,
+            )
+        texts.ends, texts.text, texts.room = (
+            self._ends.ctypes.data,
+            self._text.ctypes.data,
+            len(self._text),
+        )
+        texts.hashes, texts.most = self._hashes.ctypes.data, len(self._hashes)
 
 
 def _doubled(array: npt.NDArray[Any], used: int) -> npt.NDArray[Any]:

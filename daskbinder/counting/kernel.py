@@ -6,8 +6,6 @@ distinct rest, and each line gets the result of its parts. Lines left undecided 
 `daskbinder.counting.scan`.
 """
 
-import importlib.util
-import threading
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
@@ -21,13 +19,14 @@ from daskbinder.counting.lines import LineSplitter, Split
 from daskbinder.counting.templates import read_frames
 from daskbinder.model.launch import DAY, TIMESTAMP, read_timestamp
 
+LOADED_FROM = 16 << 20
+"""Bytes of day files from which on it pays to load compiled code, which takes some 40 ms."""
+
 COMPILED_FROM = 128 << 20
-"""Bytes of day files from which on compiled code pays: loading it takes about 0.4 seconds."""
+"""Bytes of day files from which on it pays to compile it first, which takes some 4 seconds."""
 
 _USUAL_TIMESTAMP = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\+00:00$"
 _INVALID = np.iinfo(np.int64).min
-
-_loading = threading.Lock()
 
 
 class Splitter(Protocol):
@@ -68,22 +67,19 @@ class Decided(NamedTuple):
     launches: pa.Table
 
 
-def load_compiled(tell: Callable[[str], None]) -> bool:
-    """Load the compiled code into this process, or compile it if none has before.
+def load_compiled(size: int, tell: Callable[[str], None]) -> bool:
+    """Load the compiled code into this process if so many bytes of day files are worth it.
 
-    Returns False if numba is not installed. `tell` gets a sentence if it compiles, which takes a
-    few seconds.
+    Returns whether it is there: without numba it is not. `tell` gets a sentence if it has to be
+    compiled, which takes a few seconds.
     """
-    if importlib.util.find_spec("numba") is None:
+    if size < LOADED_FROM:
         return False
-    with _loading:
-        from daskbinder.counting import compiled
+    from daskbinder.counting import machine_code
 
-        if not compiled.is_loaded():
-            if not compiled.is_kept():
-                tell("compiling the kernel, once")
-            make_splitter(compiled=True).add(b"\n")
-    return True
+    return machine_code.load(
+        (lambda: tell("compiling the kernel, once")) if size >= COMPILED_FROM else None
+    )
 
 
 def make_splitter(*, compiled: bool) -> Splitter:

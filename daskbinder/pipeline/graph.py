@@ -16,7 +16,6 @@ from dask.base import tokenize
 from dask.delayed import Delayed
 
 from daskbinder.archive.dayfiles import read_index
-from daskbinder.counting.kernel import COMPILED_FROM
 from daskbinder.dataset import journal
 from daskbinder.dataset.layout import ACTIVE, DIRECTORY, REPOSITORIES, repositories_name
 from daskbinder.dataset.manifest import FORMAT
@@ -100,7 +99,7 @@ class GraphBuilder:
         self.token, self.finished = token, finished
         self.margin = int(request.rules.compat is None)
         self.layout = BlockLayout.of(update.read, policy.block_bytes)
-        self.compiled = sum(file.size for file in update.read) >= COMPILED_FROM
+        self.run_bytes = sum(file.size for file in update.read)
         read = DateSet.of(file.date for file in update.read).widened(self.margin, self.margin)
         dates = read if update.dates is None else DateSet.of(update.dates)
         self.months = windows_of("monthly", dates)
@@ -150,7 +149,7 @@ class GraphBuilder:
                 block,
                 request.rules,
                 self.policy,
-                self.compiled,
+                self.run_bytes,
             )
             name = f"{block[0].file.date}.{block[0].start}"
             self.counted[block] = self._task(task, name, self.block_keys[block])

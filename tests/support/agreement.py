@@ -8,6 +8,7 @@ from typing import Any
 from daskbinder.archive.dataframe import read_day
 from daskbinder.archive.dayfiles import list_day_files
 from daskbinder.archive.reading import Part
+from daskbinder.counting.kernel import COMPILED_FROM
 from daskbinder.counting.rollup_tables import to_table
 from daskbinder.pipeline.counting_tasks import count_block
 from daskbinder.pipeline.request import CountRules, RunPolicy
@@ -27,8 +28,8 @@ def agree(folder: Path, bodies: dict[date, bytes], size: int, seen: Counter[str]
         for at in range(0, max(file.size, 1), size)
     ]
     plain, counted = (
-        count_block(place, parts, CountRules(), RunPolicy(blocksize=size), compiled=compiled)
-        for compiled in (False, True)
+        count_block(place, parts, CountRules(), RunPolicy(blocksize=size), run_bytes=run_bytes)
+        for run_bytes in (0, COMPILED_FROM)
     )
     assert plain.tallies == counted.tallies
     assert to_table(plain.counts["hour"]).equals(to_table(counted.counts["hour"]))

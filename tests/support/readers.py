@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from daskbinder.counting.kernel import COMPILED_FROM, load_compiled
 from daskbinder.counting.scan import Body, scan
 from daskbinder.model.dates import day_number
 from support.oracle import Launch
@@ -25,6 +26,7 @@ def read_by_the_kernel(bodies_of_days: list[bytes], day: date) -> list[tuple[Any
 
 
 def _read(numbered: list[Body], compiled: bool) -> list[tuple[Any, ...]]:
+    assert not compiled or load_compiled(COMPILED_FROM, print)
     found = scan(numbered, compiled=compiled)
     launches = found.launches.select(Launch._fields[1:]).to_pylist()
     pairs = zip(found.times[found.time].tolist(), found.launch.tolist(), strict=True)
