@@ -37,6 +37,22 @@ def test_the_version_comes_with_those_that_matter() -> None:
     assert all(version(name) == number for name, number in found.items())
 
 
+def test_the_version_says_that_numba_is_missing() -> None:
+    code = """if True:
+        import importlib.metadata as metadata
+        from daskbinder.cli import main
+        version = metadata.version
+        def without_numba(name):
+            if name == "numba":
+                raise metadata.PackageNotFoundError(name)
+            return version(name)
+        metadata.version = without_numba
+        main(["--version"])
+    """
+    said = python(code).stdout.splitlines()
+    assert said[-1] == "numba is not installed: large archives are counted more slowly"
+
+
 def test_help_is_instant() -> None:
     """By the processor's clock: others may be using the machine."""
     for words in ["--help"], ["--version"], ["run", "--help"], ["explore", "--help"]:

@@ -108,21 +108,15 @@ class _Texts:
         self._describe()
 
     def _describe(self) -> None:
-        """Tell the kernel where the arrays are; it fills the hash table itself."""
+        """Tell the kernel where the arrays are; it fills a new hash table itself."""
         texts = self._texts
         if texts.most < len(self._hashes):
             self._slots = np.zeros(2 * len(self._hashes), np.uint64)
-            texts.slots, texts.mask, texts.indexed = (
-                self._slots.ctypes.data,
-                len(self._slots) - 1,
-                0,
-            )
-        texts.ends, texts.text, texts.room = (
-            self._ends.ctypes.data,
-            self._text.ctypes.data,
-            len(self._text),
-        )
+            texts.slots, texts.mask = self._slots.ctypes.data, len(self._slots) - 1
+            texts.indexed = 0
         texts.hashes, texts.most = self._hashes.ctypes.data, len(self._hashes)
+        texts.text, texts.room = self._text.ctypes.data, len(self._text)
+        texts.ends = self._ends.ctypes.data
 
 
 def _doubled(array: npt.NDArray[Any], used: int) -> npt.NDArray[Any]:

@@ -20,10 +20,10 @@ from daskbinder.counting.templates import read_frames
 from daskbinder.model.launch import DAY, TIMESTAMP, read_timestamp
 
 LOADED_FROM = 16 << 20
-"""Bytes of day files from which on it pays to load compiled code, which takes some 40 ms."""
+"""Bytes of day files from which on it pays to load compiled code, which takes 25 ms."""
 
 COMPILED_FROM = 128 << 20
-"""Bytes of day files from which on it pays to compile it first, which takes some 4 seconds."""
+"""Bytes of day files from which on it pays to compile it first, which takes 4 seconds."""
 
 _USUAL_TIMESTAMP = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\+00:00$"
 _INVALID = np.iinfo(np.int64).min

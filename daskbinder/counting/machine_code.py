@@ -1,6 +1,6 @@
 """The machine code of the compiled kernel: made once by numba, kept, and loaded without it.
 
-To load what is kept takes some 40 ms, where numba alone would take 350; to compile takes seconds.
+Loading it takes 25 ms, where importing numba would take 330; compiling it takes 4 seconds.
 
 The code is kept beside the package, else in the user's cache folder, else nowhere; in the folder
 that the environment variable ``NUMBA_CACHE_DIR`` names, if there is one. Its name tells what it was
