@@ -232,6 +232,17 @@ def test_without_numba_all_is_counted_in_plain_python(sampled: Path, tmp_path: P
     check_same(tmp_path / "out", tmp_path / "wanted")
 
 
+def test_a_compiler_that_fails_is_told_and_done_without(
+    sampled: Path, tmp_path: Path, cache: dict[str, str]
+) -> None:
+    failing = "import numba\nnumba.njit = lambda *a, **k: 1 / 0\n"
+    options = ("run", sampled, tmp_path / "out", "--blocksize", "1MiB")
+    said = succeed("-c", failing + RUN, COMPILED_FROM, *options, **cache).stderr
+    run(COMPILED_FROM, sampled, tmp_path / "wanted", **cache)
+    check_same(tmp_path / "out", tmp_path / "wanted")
+    assert said.count("cannot be compiled: ZeroDivisionError: division by zero") == 1
+
+
 @pytest.mark.parametrize("harm", ["cut", "flipped", "empty", "folder"])
 def test_machine_code_that_was_harmed_is_made_again(
     cache: dict[str, str], monkeypatch: pytest.MonkeyPatch, harm: str

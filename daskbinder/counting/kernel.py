@@ -77,9 +77,7 @@ def load_compiled(size: int, tell: Callable[[str], None]) -> bool:
         return False
     from daskbinder.counting import machine_code
 
-    return machine_code.load(
-        (lambda: tell("compiling the kernel, once")) if size >= COMPILED_FROM else None
-    )
+    return machine_code.load(tell, compiling=size >= COMPILED_FROM)
 
 
 def make_splitter(*, compiled: bool) -> Splitter:

@@ -21,33 +21,41 @@ from pathlib import Path
 from typing import Any
 
 from daskbinder.counting.job import Job
+from daskbinder.text import readable
 
 _SOURCES = ("job.py", "compiled.py")
 _CHECKSUM = hashlib.sha256().digest_size
 
-_loading = threading.Lock()
+_loading, _failed = threading.Lock(), threading.Event()
 _loaded: list[tuple[Any, Callable[..., int]]] = []
 """The engine that owns the machine code, and the kernel in it."""
 
 
-def load(compiling: Callable[[], None] | None) -> bool:
+def load(tell: Callable[[str], None], *, compiling: bool) -> bool:
     """Load the kernel into this process: what is kept, or what numba makes.
 
     Parameters
     ----------
-    compiling : callable, optional
-        Called before the kernel is compiled. Without it, only what is kept is loaded.
+    tell : callable
+        Called with a sentence before the kernel is compiled, and if that cannot be done.
+    compiling : bool
+        Whether it may be compiled; else only what is kept is loaded.
 
     Returns
     -------
     bool
-        False if it is not loaded, or not to be had: `numba` is not installed.
+        False if it is not there, as without numba. Lines are then split in plain Python.
     """
     with _loading:
-        if not _loaded:
-            code = _kept() or (_compile(compiling) if compiling is not None else None)
-            if code is not None:
-                _loaded.append(_linked(*code))
+        if not _loaded and not _failed.is_set():
+            try:
+                code = _kept() or (_compile(tell) if compiling else None)
+                if code is not None:
+                    _loaded.append(_linked(*code))
+            except Exception as error:
+                _failed.set()
+                reason = readable(f"{type(error).__name__}: {error}", 200)
+                tell(f"counting takes longer, as the kernel cannot be compiled: {reason}")
     return bool(_loaded)
 
 
@@ -69,13 +77,13 @@ def _kept() -> tuple[str, bytes] | None:
     return None
 
 
-def _compile(compiling: Callable[[], None]) -> tuple[str, bytes] | None:
+def _compile(tell: Callable[[str], None]) -> tuple[str, bytes] | None:
     """Compile the kernel and keep it where that can be done."""
     try:
         import numba  # noqa: F401
     except ImportError:
         return None
-    compiling()
+    tell("compiling the kernel, once")
     from daskbinder.counting.compiled import compile_kernel
 
     name, source = compile_kernel()
