@@ -137,9 +137,9 @@ def members(dest: str, by: str | None, form: str | None, **given: Any) -> None:
     default=1000,
     of="Launches from which a repository or an organisation has a file of its own.",
 )
-@click.option("--pages/--no-pages", default=True, help="Write a page for each of them, too.")
+@click.option("--no-pages", is_flag=True, help="Write JSON and badges only.")
 @storage_options("DEST and OUT")
-def export(dest: str, out: str, least: int, pages: bool, **given: Any) -> None:
+def export(dest: str, out: str, least: int, no_pages: bool, **given: Any) -> None:
     """Publish the data set DEST as static files in the folder OUT, for a web site.
 
     There are totals, members, organisations and repositories, each as JSON, badges for shields.io,
@@ -150,12 +150,12 @@ def export(dest: str, out: str, least: int, pages: bool, **given: Any) -> None:
     from daskbinder.answers.export import publish
     from daskbinder.storage.location import Location
 
-    making = None
-    if pages:
+    pages = None
+    if not no_pages:
         from daskbinder.pages.site import SitePages
 
-        making = SitePages(rollups)
-    done = publish(rollups, Location.at(out, given["storage_options"]), least, making)
+        pages = SitePages(rollups)
+    done = publish(rollups, Location.at(out, given["storage_options"]), least, pages)
     click.echo(
         f"{plural(done.repositories, 'repository')}, {plural(done.organisations, 'organisation')}; "
         f"{done.files:,} files, {done.written:,} written, {done.removed:,} removed"
