@@ -67,10 +67,10 @@ def plural(n: int, noun: str) -> str:
 
     Examples
     --------
-    >>> plural(1, "day"), plural(1_305, "repository")
-    ('1 day', '1,305 repositories')
+    >>> plural(1, "day"), plural(1_305, "repository"), plural(2, "launch")
+    ('1 day', '1,305 repositories', '2 launches')
     """
-    many = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
+    many = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}{'es'[noun[-2:] != 'ch' :]}"
     return f"{n:,} {noun if n == 1 else many}"
 
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 import daskbinder as db
 from conftest import MakeLaunch
 from daskbinder import answers
-from daskbinder.answers.export import badge, safe_name
+from daskbinder.answers.export import badge
+from daskbinder.answers.subjects import safe_name
 from daskbinder.cli import main
 from support.commands import invoke
 
@@ -91,9 +92,12 @@ def test_the_tree_says_what_the_answers_say(dest: Path, tmp_path: Path) -> None:
 
     index = json.loads(files["index.json"])
     listed = [*index["repositories"], *index["organisations"]]
-    assert {path for *_, path in listed} | {f"badges/{path}" for *_, path in listed} == {
+    paths = {path for *_, path in listed}
+    pages = {f"{path.removesuffix('.json')}.html" for path in paths}
+    assert paths | {f"badges/{path}" for path in paths} | pages == {
         name for name in files if name.count("/") > 1
     }
+    assert one["by_ref"] == dict(found.by_ref[["ref", "n"]].head(10).itertuples(index=False))
     known = answers.repositories(rollups)
     wanted = known[(known["n"] >= 5) & known["org"].notna()]
     assert sorted(row[1] for row in index["repositories"]) == sorted(wanted["repository"])
@@ -155,7 +159,8 @@ def test_a_new_day_changes_only_what_was_launched(
     after = tree(out)
     changed = {name for name in after if before.get(name) != after[name]}
     assert changed == {
-        *("index.json", "totals.json", "members.json", "badges/totals.json"),
+        *("index.json", "index.html", "totals.json", "members.json", "badges/totals.json"),
+        *("repos/github/other/thing.html", "orgs/github/other.html"),
         *(f"{top}repos/github/other/thing.json" for top in ("", "badges/")),
         *(f"{top}orgs/github/other.json" for top in ("", "badges/")),
     }

@@ -129,7 +129,7 @@ def members(dest: str, by: str | None, form: str | None, **given: Any) -> None:
     _print_rows(form, ["period", "member", "n", "share", "change"], rows, by=unit)
 
 
-@click.command(short_help="Publish DEST as static JSON, with badges.")
+@click.command(short_help="Publish DEST as a static web site, with badges.")
 @click.argument("dest")
 @click.argument("out")
 @whole_number(
@@ -137,18 +137,25 @@ def members(dest: str, by: str | None, form: str | None, **given: Any) -> None:
     default=1000,
     of="Launches from which a repository or an organisation has a file of its own.",
 )
+@click.option("--no-pages", is_flag=True, help="Write JSON and badges only.")
 @storage_options("DEST and OUT")
-def export(dest: str, out: str, least: int, **given: Any) -> None:
-    """Publish the data set DEST as a tree of static JSON in the folder OUT, for a web site.
+def export(dest: str, out: str, least: int, no_pages: bool, **given: Any) -> None:
+    """Publish the data set DEST as static files in the folder OUT, for a web site.
 
-    There are totals, members, organisations and repositories, and badges for shields.io. Only files
-    that changed are written; files of an earlier export that are no longer part of it are removed.
+    There are totals, members, organisations and repositories, each as JSON, badges for shields.io,
+    a page for each repository and organisation, and one to search them all. Only files that changed
+    are written; files of an earlier export that are no longer part of it are removed.
     """
     rollups = _open(dest, given)
     from daskbinder.answers.export import publish
     from daskbinder.storage.location import Location
 
-    done = publish(rollups, Location.at(out, given["storage_options"]), least)
+    pages = None
+    if not no_pages:
+        from daskbinder.pages.site import SitePages
+
+        pages = SitePages(rollups)
+    done = publish(rollups, Location.at(out, given["storage_options"]), least, pages)
     click.echo(
         f"{plural(done.repositories, 'repository')}, {plural(done.organisations, 'organisation')}; "
         f"{done.files:,} files, {done.written:,} written, {done.removed:,} removed"
