@@ -146,6 +146,13 @@ def test_there_is_room_for_many_long_and_short_lines() -> None:
         assert found.line(row) == (many + long + many)[row]
 
 
+def test_lines_may_come_one_by_one() -> None:
+    made = [b"%d" % i for i in range(9_000)]
+    sizes, found = split(CompiledSplitter(), made)
+    assert sizes == [1] * 9_000
+    assert found.frame.tolist() == [*range(9_000)]
+
+
 def test_bytes_held_grow_with_what_is_distinct() -> None:
     line = b'{"timestamp": "2021-03-04T05:06:00+00:00", "spec": "%d"}\n'
     same, different = CompiledSplitter(), CompiledSplitter()
