@@ -221,18 +221,6 @@ def test_what_is_shown_is_downloaded(
     assert f"{launches:,}" == shown(page, "launches")
 
 
-def test_keys_switch_series_off_and_on(watch: Callable[..., Watched], winter_at: str) -> None:
-    page = visit(watch().page, winter_at)
-    key = page.locator(".key[data-name=gke]")
-    visible = "it.renderers.find(r => r.name == 'gke').visible"
-    assert figure(page, "lines", visible)
-    key.click()
-    assert key.get_attribute("aria-pressed") == "false"
-    assert not figure(page, "lines", visible)
-    key.click()
-    assert figure(page, "lines", visible)
-
-
 def test_it_is_used_with_the_keyboard_alone(watch: Callable[..., Watched], winter_at: str) -> None:
     page = visit(watch().page, winter_at)
     unnamed = page.evaluate(

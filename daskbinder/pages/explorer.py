@@ -8,7 +8,7 @@ import asyncio
 import logging
 import socket
 import webbrowser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -98,7 +98,6 @@ class Visit:
 
     def _variables(self, query: str) -> dict[str, Any]:
         data, filters = self.data, self.filters
-        members, providers = legend(data.members, COLOURS), legend(data.providers, PROVIDER_COLOURS)
         return {
             "policy": _POLICY,
             "page_css": templates.read_web("page.css"),
@@ -115,11 +114,13 @@ class Visit:
             "headlines": list(HEADLINES.items()),
             "shown": self.bridge.shown,
             "groups": [
-                ("Members", "member", _tick(data.members, filters.members, members)),
-                ("Providers", "provider", _tick(data.providers, filters.providers, providers)),
+                ("Members", "member", legend(data.members, COLOURS, filters.members)),
+                (
+                    "Providers",
+                    "provider",
+                    legend(data.providers, PROVIDER_COLOURS, filters.providers),
+                ),
             ],
-            "members": members,
-            "providers": providers,
             "notes": list(enumerate(data.notes, 1)),
             "archive_note": plural(len(data.days), "day"),
             "states": count_states(data.states["state"]),
@@ -207,13 +208,6 @@ def serve(
         server.io_loop.start()
     finally:
         server.stop()
-
-
-def _tick(
-    names: Sequence[str], chosen: Sequence[str], keys: list[tuple[str, str]]
-) -> list[tuple[str, str, bool]]:
-    """Label, key and ticked state of each checkbox."""
-    return [(*key, name in chosen) for name, key in zip(names, keys, strict=True)]
 
 
 def _handle_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -6,10 +6,20 @@ export function render({ model }) {
   const body = document.querySelector("#repositories tbody")
   const groups = [...form.querySelectorAll("fieldset[data-set]")].map((fieldset) => fieldset.dataset.set)
 
+  const boxes_of = (group) => [...form.querySelectorAll(`input[name="${group}"]`)]
+  // each key stands for the box at its place in the group
+  const keys_of = (group) => [...document.querySelectorAll(`[data-of="${group}"] .key`)]
+  function press_keys() {
+    for (const group of groups) {
+      const boxes = boxes_of(group)
+      keys_of(group).forEach((key, place) => key.setAttribute("aria-pressed", boxes[place].checked))
+    }
+  }
+
   function query() {
     const chosen = new URLSearchParams(new FormData(form))
     for (const name of groups) {
-      const boxes = [...form.querySelectorAll(`input[name="${name}"]`)]
+      const boxes = boxes_of(name)
       const checked = boxes.filter((box) => box.checked)
       if (checked.length === boxes.length) chosen.delete(name)
       else if (!checked.length) chosen.set(name, "")
@@ -24,6 +34,7 @@ export function render({ model }) {
   let timer = 0
   function ask({ page = 1, soon = false } = {}) {
     field("page").value = page
+    press_keys()
     clearTimeout(timer)
     timer = setTimeout(() => {
       const chosen = query()
@@ -54,8 +65,11 @@ export function render({ model }) {
     if (!button) return
     const { act, of, repo } = button.dataset
     const page = Number(field("page").value)
-    if (act === "all") {
-      for (const box of form.querySelectorAll(`input[name="${of}"]`)) box.checked = true
+    if (button.matches(".key")) {
+      const group = button.closest("[data-of]").dataset.of
+      boxes_of(group)[keys_of(group).indexOf(button)].click()
+    } else if (act === "all") {
+      for (const box of boxes_of(of)) box.checked = true
       ask()
     } else if (act === "back") ask({ page: page - 1 })
     else if (act === "on") ask({ page: page + 1 })
@@ -94,10 +108,11 @@ export function render({ model }) {
       const button = document.createElement("button")
       button.type = "button"
       button.textContent = name
-      button.title = name
       button.dataset.repo = repo
-      bar.append(button)
-      cell(row, provider)
+      const kind = document.createElement("span")
+      kind.className = "provider"
+      kind.textContent = provider
+      bar.append(button, kind)
       cell(row, launches, "n")
       cell(row, share, "n")
       if (repo === focused) button.focus()

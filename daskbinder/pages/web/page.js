@@ -1,5 +1,5 @@
-// Shared by the explorer and the report: the light and dark themes, legend keys that switch series off
-// and on, and figures that a finger can scroll past. Needs no server.
+// Shared by the explorer and the report: the light and dark themes, figures that a finger can scroll
+// past, and the report's legend keys, which switch series off and on. Needs no server.
 (() => {
   const root = document.documentElement
   const dark = matchMedia("(prefers-color-scheme: dark)")
@@ -40,7 +40,7 @@
       const theme = root.dataset.theme === "dark" ? "light" : "dark"
       try { localStorage.setItem("daskbinder-theme", theme) } catch { /* not remembered */ }
       show(theme)
-    } else if (button?.classList.contains("key")) {
+    } else if (button?.matches("[data-of=''] .key")) {
       const pressed = button.getAttribute("aria-pressed") !== "true"
       button.setAttribute("aria-pressed", pressed)
       const named = new Set(button.closest("[data-figures]").dataset.figures.split(" "))
