@@ -1,12 +1,15 @@
 """The pages as pages: what fits, what keys and the way back do, what is said while one waits."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from distributed import Client
 
+import daskbinder as db
 from conftest import MakeArchive, MakeLaunch, needs
+from daskbinder.pages.report import render
 from support.browsing import Watched, act, count, explorer, figure, shown, visit
 
 pytestmark = needs("chromium")
@@ -24,7 +27,7 @@ def long_at(
     launch: MakeLaunch,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
-    """Show repositories with names as long as usual ones get, some of a single word."""
+    """Show repositories with names as long as usual ones get, some of long words."""
     names = [f"{'organisation' if i % 2 else 'w' * 19}-{i:02}/" for i in range(12)]
     names = [name + ("tutorial-of-a-course-" * 3)[: LONGEST_USUAL - len(name)] for name in names]
     days = {"2021-03-04": [launch(spec=f"{name}/master") for name in names]}
@@ -112,3 +115,64 @@ def test_a_key_is_its_check_box(watch: Callable[..., Watched], winter_at: str) -
     act(page, faint.click)
     assert "line-through" in faint.evaluate("it => getComputedStyle(it).textDecoration")
     assert not page.locator("[name=provider]").first.is_checked()
+
+
+# What is said -------------------------------------------------------------------------------------
+
+MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
+
+
+def test_dates_are_written_in_one_way(
+    watch: Callable[..., Watched], winter_at: str, winter_report: Path
+) -> None:
+    page = visit(watch().page, winter_at + "?grain=day")
+    texts = figure(page, "lines", "it.renderers.at(-1).data_source.data.day")
+    texts += figure(page, "archive", "it.renderers[0].data_source.data.day.filter(it => it != '-')")
+    seen = [page.inner_text("body")]
+    page.goto(winter_report.as_uri())
+    texts += [*seen, page.inner_text("body")]
+    assert len(texts) > 200
+    for text in texts:
+        assert re.search(r"\d{4}-\d\d-\d\d", text)
+        assert not re.search(rf"\b({MONTHS})[a-z]* \d|\d ({MONTHS})|\d[./]\d+[./]\d{4}", text)
+
+
+def test_one_is_singular(
+    watch: Callable[..., Watched],
+    client: Client,
+    make_archive: MakeArchive,
+    launch: MakeLaunch,
+    tmp_path: Path,
+) -> None:
+    line = make_archive({"2021-03-04": [launch(), b"no launch"]})
+    dest = count(line, tmp_path / "one", client)
+    out = tmp_path / "report.html"
+    out.write_text(render(db.open(str(dest))))
+    texts = []
+    with explorer(dest) as (address, _):
+        page = visit(watch().page, address)
+        for grain in ("Day", "Week"):
+            act(page, page.get_by_text(grain, exact=True).click)
+            texts.append(page.inner_text("body"))
+        texts += figure(page, "archive", "it.renderers[0].data_source.data.launches")
+        page.goto(out.as_uri())
+        texts.append(page.inner_text("body"))
+    assert "1 line rejected" in texts[-1]
+    for text in texts:
+        assert re.search(r"\b1 (day|launch)\b", text)
+        assert not re.search(r"(?<![\d.,-])1 [a-z]*( day)?[a-z]*s\b", text), text
+
+
+def test_a_download_says_what_is_inside(watch: Callable[..., Watched], winter_at: str) -> None:
+    page = visit(watch().page, winter_at)
+    for grain, values in (
+        ("7-day mean", "7-day means"),
+        ("Day", "counts by day"),
+        ("Week", "daily means by week"),
+        ("Month", "daily means by month"),
+    ):
+        if grain != "7-day mean":
+            act(page, page.get_by_text(grain, exact=True).click)
+        with page.expect_download() as download:
+            page.get_by_role("link", name=f"Series as CSV: {values}", exact=True).click()
+        assert download.value.suggested_filename.startswith(f"series-{values.replace(' ', '-')}-20")
