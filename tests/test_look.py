@@ -155,7 +155,7 @@ def test_choices_change_figures_headlines_and_the_address(
     assert query["range"] == ["own"]
     assert "gke" not in query["member"]
 
-    act(page, lambda: page.locator("[data-of=member]").click())
+    act(page, lambda: page.locator("button[data-of=member]").click())
     assert "member=" not in page.url
 
 

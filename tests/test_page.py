@@ -1,11 +1,16 @@
 """The pages as pages: what fits, what keys and the way back do, what is said while one waits."""
 
+import os
 import re
 from collections.abc import Callable, Iterator
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from distributed import Client
+from playwright.sync_api import Browser, Page, WebSocketRoute
 
 import daskbinder as db
 from conftest import MakeArchive, MakeLaunch, needs
@@ -176,3 +181,212 @@ def test_a_download_says_what_is_inside(watch: Callable[..., Watched], winter_at
         with page.expect_download() as download:
             page.get_by_role("link", name=f"Series as CSV: {values}", exact=True).click()
         assert download.value.suggested_filename.startswith(f"series-{values.replace(' ', '-')}-20")
+
+
+# While one waits ----------------------------------------------------------------------------------
+
+
+class Held:
+    """What the server says to a page, which is kept back as long as wanted."""
+
+    def __init__(self, page: Page) -> None:
+        self.waiting: list[Any] = []
+        self.is_held = False
+        page.route_web_socket("**/ws", self._connect)
+
+    def _connect(self, ours: WebSocketRoute) -> None:
+        theirs = ours.connect_to_server()
+        self.send = ours.send
+        theirs.on_message(lambda said: (self.waiting.append if self.is_held else self.send)(said))
+
+    def release(self) -> None:
+        self.is_held = False
+        for said in self.waiting:
+            self.send(said)
+
+
+def test_figures_that_are_not_there_have_a_place(
+    watch: Callable[..., Watched], winter_at: str
+) -> None:
+    page = watch().page
+    held = Held(page)
+    held.is_held = True
+    page.goto(winter_at)
+    empty = page.locator(".plot:not(.there)")
+    place = empty.first
+    assert empty.count() == 7
+    box = place.bounding_box()
+    assert box is not None
+    assert box["height"] > 250
+    assert place.evaluate("it => getComputedStyle(it).animationName") == "awaited"
+    page.wait_for_timeout(300)
+    assert empty.count() == 7
+    held.release()
+    page.wait_for_function("document.querySelectorAll('.plot:not(.there)').length == 0")
+    page.emulate_media(reduced_motion="reduce")
+
+
+def test_a_wait_is_shown_once_it_is_one(watch: Callable[..., Watched], winter_at: str) -> None:
+    page = watch().page
+    held = Held(page)
+    visit(page, winter_at)
+    page.evaluate(
+        "() => { window.busy = []; new MutationObserver(() => busy.push(performance.now()))"
+        ".observe(document.querySelector('main'), { attributeFilter: ['aria-busy'] }) }"
+    )
+    faint = "getComputedStyle(document.querySelector('main')).opacity < 0.6"
+    act(page, page.get_by_text("Week", exact=True).click)
+    took = page.evaluate(
+        "performance.getEntriesByName('shown')[0].startTime"
+        " - performance.getEntriesByName('asked')[0].startTime"
+    )
+    if took < 250:
+        assert page.evaluate("document.querySelector('main').ariaBusy") == "false"
+        assert not page.evaluate(faint)
+
+    page.evaluate("performance.clearMarks(); busy.length = 0")
+    held.is_held = True
+    page.get_by_text("Month", exact=True).click()
+    page.wait_for_function(faint)
+    asked, busy = page.evaluate("[performance.getEntriesByName('asked')[0].startTime, busy[0]]")
+    assert busy - asked >= 249
+    held.release()
+    page.wait_for_function("document.querySelector('main').ariaBusy === 'false'")
+    page.wait_for_function(f"!({faint})")
+
+
+def test_a_lost_connection_is_said_and_the_address_kept(browser: Browser, winter: Path) -> None:
+    page = browser.new_page()
+    with explorer(winter) as (address, process):
+        visit(page, address)
+        act(page, page.get_by_text("90 days", exact=True).click)
+        bar = page.get_by_role("alert")
+        assert not bar.is_visible()
+        launches = shown(page, "launches")
+        process.send_signal(2)
+        bar.wait_for()
+        assert "Connection lost" in bar.inner_text()
+    page.get_by_text("Month", exact=True).click()
+    page.wait_for_timeout(400)
+    assert page.locator("main").get_attribute("aria-busy") == "false"
+    chosen = page.url
+    assert urlsplit(chosen).query == "range=90d&grain=month"
+    with explorer(winter, urlsplit(address).port or 0):
+        bar.get_by_role("button", name="Reload").click()
+        page.wait_for_function("document.body.dataset.shown !== undefined")
+        assert page.url == chosen
+        assert shown(page, "launches") == launches
+        assert not bar.is_visible()
+        page.close()
+
+
+@pytest.mark.parametrize("kind", ["lines", "share"])
+def test_figures_in_sight_come_first(
+    watch: Callable[..., Watched], winter_at: str, kind: str
+) -> None:
+    page = watch().page
+    came: list[str] = []
+
+    def hear(said: str | bytes) -> None:
+        came.extend(re.findall(r'"name":"figure-(\w+)"', str(said)))
+
+    page.on("websocket", lambda socket: socket.on("framereceived", hear))
+    visit(page, f"{winter_at}?kind={kind}")
+    order = list(dict.fromkeys(came))
+    assert order[:5] == [kind, "providers", "hours", "repository", "archive"]
+    assert len(order) == 7
+
+
+# The way back -------------------------------------------------------------------------------------
+
+
+def test_back_undoes_a_choice(watch: Callable[..., Watched], winter_at: str) -> None:
+    page = visit(watch().page, winter_at)
+    said = [f"[data-show={name}]" for name in ("launches", "repository", "page_note", "unit")]
+    rows = "#repositories tbody"
+
+    def state() -> list[Any]:
+        form = "[...new URLSearchParams(new FormData(document.getElementById('choices')))]"
+        pressed = "[...document.querySelectorAll('.key')].map(it => it.ariaPressed)"
+        kinds = "[...document.querySelectorAll('[data-kind]')].map(it => it.hidden)"
+        starts = figure(page, "providers", "[it.x_range.start, it.x_range.end]")
+        texts = [page.locator(at).inner_text() for at in (*said, rows)]
+        return [page.url, page.evaluate(f"[{form}, {pressed}, {kinds}]"), starts, texts]
+
+    search = page.get_by_label("Find a repository")
+    choices: list[Callable[[], Any]] = [
+        page.get_by_text("90 days", exact=True).click,
+        lambda: page.locator("[name=from]").fill("2020-01-15"),
+        page.locator("[name=member]").first.click,
+        page.get_by_text("Share", exact=True).first.click,
+        page.get_by_text("Week", exact=True).click,
+        page.locator("#repositories tbody button").nth(3).click,
+        page.get_by_text("Next", exact=True).click,
+    ]
+    states = [state()]
+    for choose in choices:
+        act(page, choose)
+        states.append(state())
+    for before in states[-2::-1]:
+        act(page, page.go_back)
+        assert state() == before
+    act(page, page.go_forward)
+    assert state() == states[1]
+
+    for text in ("j", "ju", "jup"):
+        act(page, lambda text=text: search.fill(text))  # type: ignore[misc]
+    assert "q=jup" in page.url
+    act(page, page.go_back)
+    assert state() == states[0]
+
+
+# For everybody ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    """Give the script of axe-core; the gate, which installs it, fails without."""
+    if "CI" not in os.environ:
+        pytest.importorskip("axe_playwright_python")
+    return (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_nothing_shuts_anybody_out(
+    watch: Callable[..., Watched],
+    winter_at: str,
+    winter_report: Path,
+    axe: str,
+    width: int,
+    scheme: str,
+) -> None:
+    phone = width < 640
+    how = {"viewport": {"width": width, "height": 844}, "color_scheme": scheme}
+    page = visit(watch(**how, has_touch=phone, is_mobile=phone).page, winter_at)
+    if phone:
+        page.get_by_text("Choose days").click()
+    page.evaluate("document.getElementById('lost').hidden = false")
+    for address in (None, winter_report.as_uri()):
+        if address:
+            page.goto(address)
+            page.locator(".bk-Figure").nth(5).wait_for()
+        page.evaluate(axe)
+        found = page.evaluate("axe.run()")
+        assert len(found["passes"]) > 20
+        assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == []
+
+
+def test_tables_of_the_report_scroll_with_the_keyboard(
+    watch: Callable[..., Watched], winter_report: Path
+) -> None:
+    page = watch(viewport={"width": 390, "height": 844}).page
+    page.goto(winter_report.as_uri())
+    regions = page.get_by_role("region", name="Table of")
+    assert regions.count() == page.locator("table").count() == 3
+    months = page.get_by_role("region", name="Table of months by member")
+    months.focus()
+    assert months.evaluate("it => it === document.activeElement && it.scrollWidth > it.clientWidth")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(500)  # its policy forbids to ask again and again
+    assert months.evaluate("it => it.scrollLeft") > 0

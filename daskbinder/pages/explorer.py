@@ -127,9 +127,9 @@ class Visit:
         }
 
     def _show_next(self) -> None:
-        """Add the next figure that is missing; between two, choices are answered."""
-        for name, slot in self.slots.items():
-            if not len(slot):
+        """Add the next figure that is missing, those in sight first; between two, choices count."""
+        for name in sorted(self.slots, key=self._is_hidden):
+            if not len(self.slots[name]):
                 self._show(name)
                 pn.state.curdoc.add_next_tick_callback(self._show_next)
                 return
@@ -141,9 +141,13 @@ class Visit:
         self.filters = Filters.read(query, self.data)
         with hold():
             for name, page_figure in FIGURES.items():
-                if page_figure.update and (name not in KINDS or name == self.filters.kind):
+                if page_figure.update and not self._is_hidden(name):
                     self._show(name)
             self.bridge.shown = self.content.texts(self.filters, query)
+
+    def _is_hidden(self, name: str) -> bool:
+        """Whether it is of a kind that is not chosen."""
+        return name in KINDS and name != self.filters.kind
 
     def _show(self, name: str) -> None:
         """Update a figure to the filters, and add it to the page if it is missing."""

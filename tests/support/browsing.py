@@ -24,9 +24,9 @@ def count(archive: Path, dest: Path, client: Client, instance: db.Instance = MYB
 
 
 @contextmanager
-def explorer(dest: Path) -> Iterator[tuple[str, psutil.Process]]:
+def explorer(dest: Path, port: int = 0) -> Iterator[tuple[str, psutil.Process]]:
     process = subprocess.Popen(
-        [*PROGRAM, "explore", str(dest), "--no-browser"],
+        [*PROGRAM, "explore", str(dest), "--no-browser", "--port", str(port)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

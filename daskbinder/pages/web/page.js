@@ -54,11 +54,14 @@
   // Figures arrive one after the other: style each as it comes, until all are there.
   const styled = new WeakSet()
   function style() {
-    const awaited = new Set(
-      [...document.querySelectorAll("[data-figures]")].flatMap((keys) => keys.dataset.figures.split(" ")))
+    const there = new Set(figures().map((model) => model.name))
+    let awaited = false
+    for (const part of document.querySelectorAll("[data-figures]:not(.there)")) {
+      if (part.dataset.figures.split(" ").every((name) => there.has(name))) part.classList.add("there")
+      else awaited = true
+    }
     let fresh = false
     for (const model of figures()) {
-      awaited.delete(model.name)
       if (styled.has(model)) continue
       styled.add(model)
       fresh = true
@@ -67,7 +70,7 @@
       }
     }
     if (fresh) paint()
-    if (awaited.size) setTimeout(style, 100)
+    if (awaited) setTimeout(style, 100)
   }
   addEventListener("load", style)
 })()
