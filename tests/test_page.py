@@ -390,3 +390,36 @@ def test_tables_of_the_report_scroll_with_the_keyboard(
     page.keyboard.press("ArrowRight")
     page.wait_for_timeout(500)  # its policy forbids to ask again and again
     assert months.evaluate("it => it.scrollLeft") > 0
+
+
+@pytest.mark.parametrize("where", ["explorer", "report"])
+def test_a_tap_shows_what_a_mouse_would(
+    watch: Callable[..., Watched], winter_at: str, winter_report: Path, where: str
+) -> None:
+    """In a figure below, on a page that a finger has moved."""
+    said = []
+    for touch in (True, False):
+        how = {"viewport": {"width": 390, "height": 844}, "has_touch": touch, "is_mobile": touch}
+        page = watch(**how).page
+        if where == "explorer":
+            visit(page, winter_at)
+        else:
+            page.goto(winter_report.as_uri())
+        drawn = page.locator("[aria-labelledby=h-providers] .bk-Figure")
+        drawn.wait_for()
+        page.wait_for_timeout(500)
+        drawn.scroll_into_view_if_needed()
+        text = page.get_by_text(re.compile(r"^... 20(19|20)-\d\d-\d\d$"))
+        for part in (0.4, 0.8):
+            box = drawn.bounding_box()
+            assert box is not None
+            at = box["x"] + box["width"] * part, box["y"] + box["height"] * 0.5
+            (page.touchscreen.tap if touch else page.mouse.move)(*at)
+            text.wait_for()
+            page.wait_for_timeout(200)
+            said.append(text.inner_text())
+        if touch:
+            page.locator("#h-providers").tap()
+            text.wait_for(state="hidden")
+    assert said[:2] == said[2:]
+    assert said[0][4:] < said[1][4:]

@@ -1,5 +1,5 @@
 // Shared by the explorer and the report: the light and dark themes, figures that a finger can scroll
-// past, and the report's legend keys, which switch series off and on. Needs no server.
+// past and ask for values, and the report's legend keys, which switch series off and on. Needs no server.
 (() => {
   const root = document.documentElement
   const dark = matchMedia("(prefers-color-scheme: dark)")
@@ -49,6 +49,19 @@
         for (const part of model.renderers) if (part.name === button.dataset.name) part.visible = pressed
       }
     }
+  })
+
+  // A finger does not hover, and Bokeh shows values to what hovers: move a pointer to where it tapped,
+  // and away from where it tapped before.
+  let tapped = null
+  document.addEventListener("click", (event) => {
+    if (!coarse.matches) return
+    const { clientX, clientY } = event
+    const at = { clientX, clientY, isPrimary: true, view: window } // it has no place on the page without
+    tapped?.dispatchEvent(new PointerEvent("pointerout", at))
+    const [target] = event.composedPath()
+    tapped = target.classList.contains("bk-events") ? target : null
+    tapped?.dispatchEvent(new PointerEvent("pointermove", at))
   })
 
   // Figures arrive one after the other: style each as it comes, until all are there.
