@@ -223,7 +223,21 @@ def test_figures_that_are_not_there_have_a_place(
     assert empty.count() == 7
     held.release()
     page.wait_for_function("document.querySelectorAll('.plot:not(.there)').length == 0")
-    page.emulate_media(reduced_motion="reduce")
+
+
+def test_what_is_chosen_early_counts(watch: Callable[..., Watched], winter_at: str) -> None:
+    page = watch().page
+    held = Held(page)
+    held.is_held = True
+    page.goto(f"{winter_at}?grain=week")
+    page.get_by_text("90 days", exact=True).click()
+    page.locator("[name=member]").first.click()
+    held.release()
+    page.wait_for_function("document.body.dataset.shown?.includes('range=90d')")
+    assert urlsplit(page.url).query.startswith("range=90d&grain=week&member=")
+    assert page.locator("[name=range][value='90d']").is_checked()
+    assert not page.locator("[name=member]").first.is_checked()
+    assert page.locator("[data-of=member] .key[aria-pressed=false]").count() == 1
 
 
 def test_a_wait_is_shown_once_it_is_one(watch: Callable[..., Watched], winter_at: str) -> None:

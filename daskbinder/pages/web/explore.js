@@ -175,5 +175,12 @@ export function render({ model }) {
 
   if (matchMedia("(max-width: 900px)").matches) document.getElementById("more").open = false
   model.on("shown", show)
+  const early = query() // chosen before this script was there to hear of it
+  form.reset()
+  const given = query()
   show()
+  if (early !== given) {
+    restore(new URLSearchParams(early))
+    ask()
+  }
 }
