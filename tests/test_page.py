@@ -353,6 +353,13 @@ def test_back_undoes_a_choice(watch: Callable[..., Watched], winter_at: str) -> 
     act(page, page.go_back)
     assert state() == states[0]
 
+    act(page, page.get_by_text("Week", exact=True).click)
+    act(page, page.get_by_text("7-day mean", exact=True).click)
+    page.evaluate("history.pushState(null, '', location.href)")
+    page.go_back()  # to what is shown already
+    page.wait_for_timeout(400)
+    assert page.locator("main").get_attribute("aria-busy") != "true"
+
 
 # For everybody ------------------------------------------------------------------------------------
 

@@ -54,7 +54,7 @@ export function render({ model }) {
     clearTimeout(timer)
     timer = setTimeout(() => {
       const address = query()
-      if (address === asked) return
+      if (address === asked) return // nothing would change, and no answer come
       const record = typing ? "replaceState" : "pushState" // Back undoes a choice, not a letter
       history[record](null, "", address ? `?${address}` : location.pathname)
       send(address)
@@ -81,7 +81,7 @@ export function render({ model }) {
     clearTimeout(timer)
     restore(new URLSearchParams(location.search))
     press_keys()
-    send(query())
+    if (query() !== asked) send(query())
   })
   for (const shared of Bokeh.documents) shared.on_event("connection_lost", () => {
     rest()
