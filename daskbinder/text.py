@@ -6,7 +6,6 @@ Data keep every name unchanged.
 import csv
 import re
 from collections.abc import Iterable, Sequence
-from datetime import date
 from types import SimpleNamespace
 from typing import Any
 
@@ -70,7 +69,7 @@ def plural(n: int, noun: str) -> str:
     >>> plural(1, "day"), plural(1_305, "repository"), plural(2, "launch")
     ('1 day', '1,305 repositories', '2 launches')
     """
-    many = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}{'es'[noun[-2:] != 'ch' :]}"
+    many = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}{'e' * noun.endswith('ch')}s"
     return f"{n:,} {noun if n == 1 else many}"
 
 
@@ -96,11 +95,6 @@ def percent(share: float | None) -> str:
     if share is None or share != share:  # NaN
         return "–"
     return f"{share:.1%}" if share >= 0.0995 or not share else f"{share:.2%}"
-
-
-def long_date(day: date) -> str:
-    """Write a date out, as in ``4 March 2021``."""
-    return f"{day.day} {day:%B %Y}"
 
 
 _ENDS = r";,\t\r\n"

@@ -1,4 +1,4 @@
-"""What tests share: the option --slow, a maker of archives, a launch, one cluster."""
+"""What tests share: the option --slow, makers of archives, one cluster, a browser."""
 
 import gzip
 import json
@@ -17,10 +17,14 @@ import pyarrow.parquet as pq
 import pytest
 from distributed import Client, LocalCluster
 from hypothesis import HealthCheck, Phase, settings
+from playwright.sync_api import Browser, sync_playwright
 
 import daskbinder
+from benchmarks.look import ARGUMENTS, CHROMIUM
 from daskbinder.archive.sample import write_sample
 from daskbinder.storage import retry
+from support.browsing import Watched, count, explorer
+from support.commands import command
 
 ROOT = Path(__file__).parents[1]
 for _name in "http_proxy", "https_proxy", "all_proxy":  # the servers of tests are on loopback
@@ -216,6 +220,57 @@ def counted(sampled: Path, client: Client, tmp_path_factory: pytest.TempPathFact
     dest = tmp_path_factory.mktemp("counted")
     daskbinder.run(daskbinder.plan(daskbinder.Archive(sampled), dest), client)
     return dest
+
+
+@pytest.fixture(scope="session")
+def winter(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Count 120 days around the beginning of 2020, some of them missing."""
+    folder = tmp_path_factory.mktemp("winter")
+    write_sample(folder / "archive", days=120, start=date(2019, 12, 1), events_per_day=150)
+    return count(folder / "archive", folder / "rollups", client)
+
+
+@pytest.fixture(scope="module")
+def winter_at(winter: Path) -> Iterator[str]:
+    """Show that data set in an explorer."""
+    with explorer(winter) as (address, _):
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Start the one browser of a module: Playwright's loop must not go on in other modules."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def watch(browser: Browser) -> Iterator[Callable[..., Watched]]:
+    """Open pages, and see to it that none has an error when it is closed."""
+    opened: list[Watched] = []
+
+    def open_one(**how: Any) -> Watched:
+        opened.append(Watched(browser, **how))
+        return opened[-1]
+
+    yield open_one
+    for one in opened:
+        pwned = one.page.evaluate("typeof window.pwned")
+        one.context.close()
+        assert one.errors == []
+        assert pwned == "undefined"
+
+
+@pytest.fixture(scope="session")
+def winter_report(winter: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the report of that data set."""
+    out = tmp_path_factory.mktemp("report") / "report.html"
+    ended = command("report", winter, "-o", out)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == f"{out.stat().st_size:,} bytes in {out}\n"
+    return out
 
 
 def check_same(found: Path, wanted: Path) -> None:

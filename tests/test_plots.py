@@ -1,8 +1,9 @@
 """Figures: what they draw is what was counted, gaps are gaps, colours can be told apart."""
 
+import re
 from collections.abc import Iterator
 from datetime import date, timedelta
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import daskbinder as db
 from daskbinder import answers, plots
 from daskbinder.model.annotations import Annotation
 from daskbinder.pages.figures import LiveFigure
+from daskbinder.pages.templates import read_web
 from daskbinder.plots.theme import ACCENT, PROVIDER_COLOURS
 from daskbinder.plots.timeseries import HOVER, KINDS, STATES, STEP, TOTAL
 
@@ -144,7 +146,7 @@ def test_what_is_said_of_a_day_has_each_member_and_all_together() -> None:
     space = "\N{FIGURE SPACE}"
     assert found.frame[HOVER][0] == (f"12,345 gke\n{space * 3}5.0 ovh\n12,350 {TOTAL}\n")
     assert "ovh" not in found.frame[HOVER][1]
-    assert found.frame[STEP][0] == "Mon 28 December 2020"
+    assert found.frame[STEP][0] == "Mon 2020-12-28"
 
 
 def test_every_figure_says_its_unit_and_none_says_users(counted: Path) -> None:
@@ -309,7 +311,7 @@ def test_states_of_days() -> None:
     figure = hv.render(plots.archive(days))
     cells = figure.renderers[0].data_source.data
     shown = {
-        str(when)[4:6]: state
+        str(when)[-2:]: state
         for when, state in zip(cells["day"], cells["state"], strict=True)
         if state in STATES
     }
@@ -387,9 +389,25 @@ def test_members_of_one_time_are_told_apart_by_any_eye(one: str, other: str) -> 
         assert np.linalg.norm(seen[0] - seen[1]) > 20
 
 
-def test_each_colour_is_seen_on_white_and_on_black_and_is_of_one_member() -> None:
-    shades = [*plots.COLOURS.values(), *PROVIDER_COLOURS.values(), ACCENT]
-    for shade in shades:
-        assert min(contrast(shade, "#ffffff"), contrast(shade, "#171c23")) > 2.5, shade
-    assert len(set(plots.COLOURS.values())) == len(plots.COLOURS)
-    assert plots.colour("somebody") == plots.colour("somebody") not in plots.COLOURS.values()
+@pytest.mark.parametrize(("one", "other"), list(combinations(PROVIDER_COLOURS, 2)))
+def test_providers_are_told_apart_by_any_eye(one: str, other: str) -> None:
+    for eye in EYES:
+        seen = [lab(eye @ linear(PROVIDER_COLOURS[name])) for name in (one, other)]
+        assert np.linalg.norm(seen[0] - seen[1]) > 15
+
+
+def test_no_provider_looks_like_a_member() -> None:
+    for one, other in product(plots.COLOURS.values(), PROVIDER_COLOURS.values()):
+        assert np.linalg.norm(lab(linear(one)) - lab(linear(other))) > 12, (one, other)
+
+
+def test_each_colour_is_seen_on_light_and_dark_cards_and_means_one_thing() -> None:
+    cards = re.findall(r"--card: (#\w+);", read_web("page.css"))
+    assert len(cards) == 2
+    named = [*plots.COLOURS.values(), *PROVIDER_COLOURS.values(), *STATES.values(), ACCENT]
+    shades = [*named, *{plots.colour(f"stranger {i}") for i in range(100)}]
+    assert len(shades) == len(named) + 4
+    assert len(set(shades)) == len(shades)
+    for shade in shades:  # the most that one colour can have against both is 4.1
+        assert min(contrast(shade, card) for card in cards) >= 3, shade
+    assert plots.colour("somebody") == plots.colour("somebody")

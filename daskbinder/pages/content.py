@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from daskbinder.model.dates import day_number
 from daskbinder.pages import templates
 from daskbinder.pages.data import PageData
-from daskbinder.pages.filters import Filters
+from daskbinder.pages.filters import VALUES, Filters
 from daskbinder.plots import timeseries
 from daskbinder.text import number, percent, plural, readable
 
@@ -150,6 +150,7 @@ class PageContent:
             "from": filters.first.isoformat(),
             "to": filters.last.isoformat(),
             "unit": _unit(filters.kind, filters.grain),
+            "series_csv": f"Series as CSV: {VALUES[filters.grain]}",
             "hours_unit": "launches an hour, UTC" + ("" if all_providers else ", all providers"),
             "notes": [
                 i
@@ -239,9 +240,10 @@ class PageContent:
         entry = self._entry(row)
         return {
             "repository": readable(entry["repository"], 120),
-            "repository_note": f"{_unit('lines', filters.grain)} · {entry['n']:,} launches in all, "
-            f"number {row + 1:,} of {len(self.data.directory):,} · first {entry['first_seen']}, "
-            f"last {entry['last_seen']}",
+            "repository_note": f"{_unit('lines', filters.grain)} · "
+            f"{plural(entry['n'], 'launch')} in all, "
+            f"number {row + 1:,} of {len(self.data.directory):,} · "
+            f"first {entry['first_seen']}, last {entry['last_seen']}",
             "link": self.link_to(row) or "",
             "link_text": f"Open on {readable(entry['provider'], 24)}",
         }

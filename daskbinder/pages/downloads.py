@@ -8,12 +8,12 @@ import tornado.web
 
 from daskbinder.pages.content import PageContent
 from daskbinder.pages.data import PageData
-from daskbinder.pages.filters import Filters
+from daskbinder.pages.filters import VALUES, Filters
 from daskbinder.text import write_csv
 
 
 def series_csv(content: PageContent, filters: Filters) -> str:
-    """Launches a day of the chosen members, one row per step within the chosen days."""
+    """`VALUES` of the chosen members, one row per step within the chosen days."""
     rates = content.member_rates(filters)[list(filters.members)]
     rates = rates.loc[pd.Timestamp(filters.first) : pd.Timestamp(filters.last)]
     rows = (
@@ -49,7 +49,8 @@ class Download(tornado.web.RequestHandler):
             raise tornado.web.HTTPError(403)
         filters = Filters.read(self.request.query, self.data)
         text = FILES[self.name](PageContent(self.data), filters)
-        name = f"{self.name}-{filters.first}-{filters.last}.csv"
+        what = f"series-{VALUES[filters.grain]}" if self.name == "series" else self.name
+        name = f"{what.replace(' ', '-')}-{filters.first}-{filters.last}.csv"
         self.set_header("Content-Type", "text/csv; charset=utf-8")
         self.set_header("Content-Disposition", f'attachment; filename="{name}"')
         self.set_header("X-Content-Type-Options", "nosniff")

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import socket
 import webbrowser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -98,7 +98,6 @@ class Visit:
 
     def _variables(self, query: str) -> dict[str, Any]:
         data, filters = self.data, self.filters
-        members, providers = legend(data.members, COLOURS), legend(data.providers, PROVIDER_COLOURS)
         return {
             "policy": _POLICY,
             "page_css": templates.read_web("page.css"),
@@ -115,20 +114,22 @@ class Visit:
             "headlines": list(HEADLINES.items()),
             "shown": self.bridge.shown,
             "groups": [
-                ("Members", "member", _tick(data.members, filters.members, members)),
-                ("Providers", "provider", _tick(data.providers, filters.providers, providers)),
+                ("Members", "member", legend(data.members, COLOURS, filters.members)),
+                (
+                    "Providers",
+                    "provider",
+                    legend(data.providers, PROVIDER_COLOURS, filters.providers),
+                ),
             ],
-            "members": members,
-            "providers": providers,
             "notes": list(enumerate(data.notes, 1)),
             "archive_note": plural(len(data.days), "day"),
             "states": count_states(data.states["state"]),
         }
 
     def _show_next(self) -> None:
-        """Add the next figure that is missing; between two, choices are answered."""
-        for name, slot in self.slots.items():
-            if not len(slot):
+        """Add the next figure that is missing, those in sight first; between two, choices count."""
+        for name in sorted(self.slots, key=self._is_hidden):
+            if not len(self.slots[name]):
                 self._show(name)
                 pn.state.curdoc.add_next_tick_callback(self._show_next)
                 return
@@ -140,9 +141,13 @@ class Visit:
         self.filters = Filters.read(query, self.data)
         with hold():
             for name, page_figure in FIGURES.items():
-                if page_figure.update and (name not in KINDS or name == self.filters.kind):
+                if page_figure.update and not self._is_hidden(name):
                     self._show(name)
             self.bridge.shown = self.content.texts(self.filters, query)
+
+    def _is_hidden(self, name: str) -> bool:
+        """Whether it is of a kind that is not chosen."""
+        return name in KINDS and name != self.filters.kind
 
     def _show(self, name: str) -> None:
         """Update a figure to the filters, and add it to the page if it is missing."""
@@ -207,13 +212,6 @@ def serve(
         server.io_loop.start()
     finally:
         server.stop()
-
-
-def _tick(
-    names: Sequence[str], chosen: Sequence[str], keys: list[tuple[str, str]]
-) -> list[tuple[str, str, bool]]:
-    """Label, key and ticked state of each checkbox."""
-    return [(*key, name in chosen) for name, key in zip(names, keys, strict=True)]
 
 
 def _handle_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

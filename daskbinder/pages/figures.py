@@ -138,7 +138,9 @@ FIGURES = {
 """The figures by name, in the order in which the explorer loads them."""
 
 
-def legend(names: Sequence[str], colours: dict[str, str]) -> list[tuple[str, str]]:
-    """Label members or providers as the figures do, with their colours."""
-    shades = [theme.colour(name, colours) for name in names]
-    return list(zip(plots.labels(names), shades, strict=True))
+def legend(
+    names: Sequence[str], colours: dict[str, str], chosen: Sequence[str]
+) -> list[tuple[str, str, bool]]:
+    """Label members or providers as the figures do, with their colours and whether chosen."""
+    known = zip(plots.labels(names), names, strict=True)
+    return [(label, theme.colour(name, colours), name in chosen) for label, name in known]

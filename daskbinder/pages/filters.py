@@ -10,6 +10,13 @@ from daskbinder.plots.timeseries import KINDS, labels
 
 RANGES = {"90d": "90 days", "365d": "A year", "all": "All", "own": "Other"}
 GRAINS = {"average": "7-day mean", "day": "Day", "week": "Week", "month": "Month"}
+VALUES = {
+    "average": "7-day means",
+    "day": "counts by day",
+    "week": "daily means by week",
+    "month": "daily means by month",
+}
+"""What the numbers of a series are, by its grain."""
 
 
 @dataclass(frozen=True)

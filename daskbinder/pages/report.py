@@ -22,7 +22,7 @@ from daskbinder.pages.filters import Filters
 from daskbinder.plots.theme import COLOURS, PROVIDER_COLOURS
 from daskbinder.plots.timeseries import count_states, labels
 from daskbinder.storage.location import Location
-from daskbinder.text import readable
+from daskbinder.text import plural, readable
 
 __all__ = ["render", "write"]
 
@@ -68,10 +68,10 @@ def render(rollups: Rollups) -> str:
         headlines=list(HEADLINES.items()),
         shown=shown,
         kinds=_KINDS,
-        members=legend(data.members, COLOURS),
-        providers=legend(data.providers, PROVIDER_COLOURS),
+        members=legend(data.members, COLOURS, data.members),
+        providers=legend(data.providers, PROVIDER_COLOURS, data.providers),
         states=count_states(data.states["state"]),
-        recent=(recent.last - recent.first).days + 1,
+        recent=plural((recent.last - recent.first).days + 1, "day"),
         recent_first=recent.first,
         top=[
             (*cells, content.link_to(row))
@@ -81,12 +81,12 @@ def render(rollups: Rollups) -> str:
             ("Months by member", "by-member", *_months(data, data.members, axis=2)),
             ("Months by provider", "by-provider", *_months(data, data.providers, axis=1)),
         ],
-        days=f"{len(data.days):,}",
+        days=plural(len(data.days), "day"),
         gaps=DateSet.of(data.days.loc[~data.days["present"], "date"].dt.date).texts,
         notes=[note for note in enumerate(data.notes, 1) if note[0] in shown["notes"]],
-        files=f"{totals.files:,}",
-        launches=f"{totals.accepted:,}",
-        rejected=f"{totals.rejected:,}",
+        files=plural(totals.files, "day file"),
+        launches=plural(totals.accepted, "launch"),
+        rejected=plural(totals.rejected, "line"),
     )
 
 

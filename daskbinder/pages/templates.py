@@ -10,8 +10,6 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 
-from daskbinder.text import long_date
-
 _HOSTS = {
     "GitHub": "https://github.com/",
     "Gist": "https://gist.github.com/",
@@ -34,7 +32,6 @@ def load_template(name: str) -> Template:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, loader=FunctionLoader(read_web)
     )
-    environment.filters["long_date"] = long_date
     return environment.get_template(name)
 
 

@@ -21,29 +21,30 @@ from daskbinder.model.annotations import Annotation, annotations
 from daskbinder.plots.timeseries import YEAR_ROWS
 
 COLOURS = {
-    "gke": "#4f98f0",
-    "ovh": "#1b7a34",
-    "gesis": "#5e52e9",
-    "turing": "#a99a14",
-    "ovh2": "#b26094",
-    "curvenote": "#999c56",
-    "hetzner-2i2c": "#688f2a",
-    "hetzner-gesis": "#b743ae",
-    "bids-ovh": "#c92e62",
-    "hetzner-2i2c-bare": "#f76396",
+    "gke": "#2793eb",
+    "ovh": "#357b35",
+    "gesis": "#6953ef",
+    "turing": "#9c9004",
+    "ovh2": "#b26196",
+    "curvenote": "#8f934c",
+    "hetzner-2i2c": "#688f2b",
+    "hetzner-gesis": "#b945b0",
+    "bids-ovh": "#c93163",
+    "hetzner-2i2c-bare": "#ec5a8f",
 }
-"""Colours of the members: colour-blind safe, visible on white and on black."""
+"""Colours of the members: colour-blind safe, visible on light and dark cards."""
 PROVIDER_COLOURS = {
-    "GitHub": "#4f98f0",
-    "Gist": "#b743ae",
-    "Git": "#1b7a34",
-    "GitLab": "#d9700f",
-    "Zenodo": "#5e52e9",
-    "Figshare": "#c92e62",
-    "Hydroshare": "#2a9aa8",
-    "Dataverse": "#a99a14",
-    "CKAN": "#f76396",
+    "GitHub": "#8650bd",
+    "Gist": "#6ca00f",
+    "Git": "#d77191",
+    "GitLab": "#07a85c",
+    "Zenodo": "#cb2a92",
+    "Figshare": "#7a691e",
+    "Hydroshare": "#9988cd",
+    "Dataverse": "#007851",
+    "CKAN": "#2482ff",
 }
+"""Colours of the providers; no member has one of them."""
 ACCENT = "#d9700f"
 _OTHERS = ("#8a8f98", "#a08870", "#7d93a8", "#9a86a0")
 INK = "#7b828c"
@@ -141,7 +142,7 @@ def format_dates(plot: Any, _element: Any) -> None:
     """Label the time axis with as many dates as fit."""
     axis = plot.state.xaxis[0]
     axis.formatter = DatetimeTickFormatter(
-        years="%Y", months="%b %Y", days="%d %b %Y", hours="%d %b %H:%M", hourmin="%d %b %H:%M"
+        years="%Y", months="%Y-%m", days="%Y-%m-%d", hours="%m-%d %H:%M", hourmin="%m-%d %H:%M"
     )
     axis.ticker.desired_num_ticks = 8
     axis.major_label_policy = NoOverlap(min_distance=12)

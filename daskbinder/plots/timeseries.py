@@ -10,16 +10,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from daskbinder.text import readable
+from daskbinder.text import plural, readable
 
 KINDS = ("lines", "stacked", "share")
 GRAINS = {"average": "7-day average", "day": "by day", "week": "by week", "month": "by month"}
 """Steps between the points of a series, and what each is called."""
 STATES = {
-    "complete": "#4f98f0",
-    "truncated": "#d9a514",
-    "missing": "#d43d51",
-    "provisional": "#8a8f98",
+    "complete": "#2c95c4",
+    "truncated": "#b8860b",
+    "missing": "#d0344b",
+    "provisional": "#8c8c8c",
 }
 """States of a day of the archive, with their colours."""
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -138,8 +138,8 @@ def calendar(days: pd.DataFrame) -> tuple[pd.DataFrame, range]:
             "week": (day_of_year + first_weekday) // 7,
             "row": -YEAR_ROWS * (year - min(years, default=0)) - weekday,
             "state": days["state"].to_numpy(),
-            STEP: index.strftime("%a %d %B %Y"),
-            HOVER: [f"{n:,} launches" for n in days["launches"]],
+            STEP: index.strftime("%a %Y-%m-%d"),
+            HOVER: [plural(n, "launch") for n in days["launches"]],
         }
     ).astype(dict.fromkeys(("state", STEP, HOVER), object))  # HoloViews reshapes them
     frame["code"] = frame["state"].map({state: code for code, state in enumerate(STATES)})
@@ -269,7 +269,7 @@ def _step_names(first: pd.Timestamp | None, steps: int, grain: str) -> list[str]
     if first is None:
         return []
     freq = {"week": "7D", "month": "MS"}.get(grain, "D")
-    pattern = {"week": "week of %a %d %B %Y", "month": "%B %Y"}.get(grain, "%a %d %B %Y")
+    pattern = {"week": "week of %a %Y-%m-%d", "month": "%Y-%m"}.get(grain, "%a %Y-%m-%d")
     return list(pd.date_range(first, periods=steps, freq=freq).strftime(pattern))
 
 

@@ -1,5 +1,5 @@
-// Shared by the explorer and the report: the light and dark themes, legend keys that switch series off
-// and on, and figures that a finger can scroll past. Needs no server.
+// Shared by the explorer and the report: the light and dark themes, figures that a finger can scroll
+// past and ask for values, and the report's legend keys, which switch series off and on. Needs no server.
 (() => {
   const root = document.documentElement
   const dark = matchMedia("(prefers-color-scheme: dark)")
@@ -40,7 +40,7 @@
       const theme = root.dataset.theme === "dark" ? "light" : "dark"
       try { localStorage.setItem("daskbinder-theme", theme) } catch { /* not remembered */ }
       show(theme)
-    } else if (button?.classList.contains("key")) {
+    } else if (button?.matches("[data-of=''] .key")) {
       const pressed = button.getAttribute("aria-pressed") !== "true"
       button.setAttribute("aria-pressed", pressed)
       const named = new Set(button.closest("[data-figures]").dataset.figures.split(" "))
@@ -51,14 +51,30 @@
     }
   })
 
+  // A finger does not hover, and Bokeh shows values to what hovers: move a pointer to where it tapped,
+  // and away from where it tapped before.
+  let tapped = null
+  document.addEventListener("click", (event) => {
+    if (!coarse.matches) return
+    const { clientX, clientY } = event
+    const at = { clientX, clientY, isPrimary: true, view: window } // it has no place on the page without
+    tapped?.dispatchEvent(new PointerEvent("pointerout", at))
+    const [target] = event.composedPath()
+    tapped = target.classList.contains("bk-events") ? target : null
+    tapped?.dispatchEvent(new PointerEvent("pointermove", at))
+  })
+
   // Figures arrive one after the other: style each as it comes, until all are there.
   const styled = new WeakSet()
   function style() {
-    const awaited = new Set(
-      [...document.querySelectorAll("[data-figures]")].flatMap((keys) => keys.dataset.figures.split(" ")))
+    const there = new Set(figures().map((model) => model.name))
+    let awaited = false
+    for (const part of document.querySelectorAll("[data-figures]:not(.there)")) {
+      if (part.dataset.figures.split(" ").every((name) => there.has(name))) part.classList.add("there")
+      else awaited = true
+    }
     let fresh = false
     for (const model of figures()) {
-      awaited.delete(model.name)
       if (styled.has(model)) continue
       styled.add(model)
       fresh = true
@@ -67,7 +83,7 @@
       }
     }
     if (fresh) paint()
-    if (awaited.size) setTimeout(style, 100)
+    if (awaited) setTimeout(style, 100)
   }
   addEventListener("load", style)
 })()
