@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import date, timedelta
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -244,6 +245,14 @@ def browser() -> Iterator[Browser]:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """Give the script of axe-core; the gate, which installs it, fails without."""
+    if "CI" not in os.environ:
+        pytest.importorskip("axe_playwright_python")
+    return (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """The pages as pages: what fits, what keys and the way back do, what is said while one waits."""
 
-import os
 import re
 from collections.abc import Callable, Iterator
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -362,14 +360,6 @@ def test_back_undoes_a_choice(watch: Callable[..., Watched], winter_at: str) -> 
 
 
 # For everybody ------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def axe() -> str:
-    """Give the script of axe-core; the gate, which installs it, fails without."""
-    if "CI" not in os.environ:
-        pytest.importorskip("axe_playwright_python")
-    return (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

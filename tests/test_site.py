@@ -8,15 +8,14 @@ import threading
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from click.testing import CliRunner
 from distributed import Client
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 import daskbinder as db
-from benchmarks.look import ARGUMENTS
 from conftest import MakeLaunch, needs
 from daskbinder import answers
 from daskbinder.cli import main
@@ -73,14 +72,6 @@ def address(site: Path) -> Iterator[str]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/out"
         server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(params=[1280, 390], ids=["desktop", "phone"])
@@ -189,6 +180,21 @@ def test_hostile_names_are_shown_and_never_run(page: Page, address: str, site: P
     for path in sorted(site.rglob("*.html")):
         page.goto(f"{address}/{path.relative_to(site)}")
         assert page.locator("h1").inner_text()
+
+
+@needs("chromium")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["index.html", SUBJECT, "orgs/github/owner.html"])
+def test_nothing_shuts_anybody_out(
+    page: Page, address: str, axe: str, path: str, scheme: Literal["light", "dark"]
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.goto(f"{address}/{path}")
+    page.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")
+    page.evaluate(axe)
+    found = page.evaluate("axe.run()")
+    assert len(found["passes"]) > 15
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == []
 
 
 # In a folder that holds something -----------------------------------------------------------------
