@@ -714,6 +714,7 @@ def test_the_report_is_one_file_that_works_alone(
     key.click()
     assert not figure(page, "stacked", visible)
     before = figure(page, "lines", "it.x_range.end - it.x_range.start")
+    heights = figure(page, "lines", "[it.y_range.start, it.y_range.end]")
     box = page.locator("[aria-labelledby=h-lines] .bk-Figure").bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + 300, box["y"] + 120)
@@ -723,6 +724,7 @@ def test_the_report_is_one_file_that_works_alone(
     page.mouse.up()
     page.wait_for_timeout(200)
     assert figure(page, "lines", "it.x_range.end - it.x_range.start") < before / 2
+    assert figure(page, "lines", "[it.y_range.start, it.y_range.end]") == heights
     assert seen.asked == [winter_report.as_uri()]
 
 

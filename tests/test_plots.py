@@ -174,6 +174,17 @@ def test_every_figure_says_its_unit_and_none_says_users(counted: Path) -> None:
             assert figure.toolbar.logo is None
 
 
+@pytest.mark.parametrize("name", ["lines", "stacked", "share", "providers", "repository"])
+def test_a_figure_over_time_moves_and_zooms_in_width_only(gappy: pd.DataFrame, name: str) -> None:
+    if name in KINDS:
+        plot = plots.members(gappy, kind=name)
+    else:
+        plot = plots.providers(gappy) if name == "providers" else plots.repository(gappy["gke"])
+    tools = hv.render(plot).toolbar.tools
+    ways = {type(tool).__name__: tool.dimensions for tool in tools if hasattr(tool, "dimensions")}
+    assert ways == dict.fromkeys(("PanTool", "BoxZoomTool", "WheelZoomTool"), "width")
+
+
 def test_bars_have_the_most_launched_on_top(counted: Path) -> None:
     top = answers.top(db.open(str(counted)), n=8)
     figure = hv.render(plots.repositories(top, most=5))

@@ -342,6 +342,8 @@ def series(
         *_draw_parts(values, shades, size),
         _draw_hover(values, size),
     ]
+    for layer in layers:
+        layer.opts(default_tools=theme.TIME_TOOLS)  # HoloViews ignores those of an overlay
     return hv.Overlay(layers).opts(
         title=title,
         xlabel="",
@@ -353,7 +355,6 @@ def series(
         show_grid=True,
         show_legend=legend,
         legend_position="top",
-        default_tools=["xpan", "xbox_zoom", "xwheel_zoom", "reset", "save"],
         active_tools=["xbox_zoom"],
         hooks=[theme.apply_theme, theme.format_dates, theme.number_marks(marks)],
         **size,

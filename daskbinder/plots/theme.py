@@ -48,6 +48,8 @@ ACCENT = "#d9700f"
 _OTHERS = ("#8a8f98", "#a08870", "#7d93a8", "#9a86a0")
 INK = "#7b828c"
 THOUSANDS = "0,0.[0]"
+TIME_TOOLS = ["xpan", "xbox_zoom", "xwheel_zoom", "reset", "save"]
+"""Tools of a figure over time, which move and zoom its width only."""
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _LONGEST_BAND = 130  # days; longer periods get a line where they begin
 _LABEL_WIDTH = 0.04  # share of the width that the number of a note takes
