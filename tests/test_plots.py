@@ -46,7 +46,7 @@ def drawn(plot: Any) -> dict[str, Any]:
 
 def test_the_average_is_the_one_of_the_data_set(counted: Path) -> None:
     rollups = db.open(str(counted))
-    rates = plots.rates(rollups.federation("day", wide=True))
+    rates = plots.rates(rollups.federation("day", wide=True)).table
     rows = rollups.federation("day")
     assert len(rows) > 10
     for row in rows.itertuples():
@@ -67,7 +67,7 @@ def test_weeks_and_months_are_means_over_days_with_a_file(gappy: pd.DataFrame, g
         for name, value in row.items():
             if value == value:
                 wanted.setdefault((first, str(name)), []).append(value)
-    rates = plots.rates(gappy, grain)
+    rates = plots.rates(gappy, grain).table
     found = {
         (stamp.date(), name): value
         for name in rates
@@ -111,7 +111,7 @@ def test_areas_are_stacked_and_broken_where_days_are_missing(gappy: pd.DataFrame
 
 
 def test_shares_add_up_to_one(gappy: pd.DataFrame) -> None:
-    found = plots.PlotSeries.of(plots.rates(gappy, "day"), "share", "day")
+    found = plots.PlotSeries.of(plots.rates(gappy, "day"), "share")
     tops = found.frame[[found.upper(i) for i in range(3)]].max(axis=1).dropna()
     assert len(tops) == len(gappy)
     assert tops.to_numpy() == pytest.approx(1.0)
@@ -120,12 +120,11 @@ def test_shares_add_up_to_one(gappy: pd.DataFrame) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_figure_given_new_values_is_the_figure_drawn_anew(gappy: pd.DataFrame, kind: str) -> None:
     """The explorer changes figures that HoloViews drew; this is what it relies on."""
-    first = plots.rates(gappy, "day")
-    live = LiveFigure(hv.render(plots.series(first * 3, kind=kind, grain="day")))
+    live = LiveFigure(hv.render(plots.series(plots.rates(gappy * 3, "day"), kind=kind)))
     for grain in ("average", "week"):
-        table = plots.rates(gappy, grain).assign(ovh=np.nan)
-        live.show(plots.PlotSeries.of(table, kind, grain))
-        anew = LiveFigure(hv.render(plots.series(table, kind=kind, grain=grain)))
+        rates = plots.rates(gappy, grain).only(gappy.columns != "ovh")
+        live.show(plots.PlotSeries.of(rates, kind))
+        anew = LiveFigure(hv.render(plots.series(rates, kind=kind)))
         assert live.parts.keys() == anew.parts.keys() == {"gke", "ovh", "gesis"}
         for name in ("gke", "gesis"):
             for one, other in zip(
@@ -138,9 +137,8 @@ def test_a_figure_given_new_values_is_the_figure_drawn_anew(gappy: pd.DataFrame,
 
 
 def test_what_is_said_of_a_day_has_each_member_and_all_together() -> None:
-    found = plots.PlotSeries.of(
-        plots.rates(made({"gke": [12345.0, 7.0], "ovh": [5.0, np.nan]}), "day"), "lines", "day"
-    )
+    days = made({"gke": [12345.0, 7.0], "ovh": [5.0, np.nan]})
+    found = plots.PlotSeries.of(plots.rates(days, "day"), "lines")
     space = "\N{FIGURE SPACE}"
     assert found.frame[HOVER][0] == (f"12,345 gke\n{space * 3}5.0 ovh\n12,350 {TOTAL}\n")
     assert "ovh" not in found.frame[HOVER][1]
@@ -228,7 +226,71 @@ def test_notes_are_marked_with_their_number_in_the_whole_list() -> None:
     (band,) = spans
     first, last = (band.data_source.data[name][0] for name in ("first", "last"))
     assert (str(first)[:10], str(last)[:10]) == ("2022-10-20", "2022-11-24")
-    assert numbers(plots.providers(days, notes=notes)) == []
+    assert numbers(plots.providers(days, notes=notes)) == ["3", "4", "5"]
+
+
+# Known loss ---------------------------------------------------------------------------------------
+
+LOST = Annotation(date(2021, 1, 6), date(2021, 1, 20), "gke", "lost", lost=True)  # days 9 to 23
+
+
+@pytest.fixture(scope="module")
+def lossy() -> pd.DataFrame:
+    """Sixty days from the Monday, of which gke lost nearly all of fifteen."""
+    gke = [1.0 if 9 <= day < 24 else 300.0 for day in range(60)]
+    return made({"gke": gke, "ovh": [100.0] * 60, "gesis": [50.0] * 60})
+
+
+@pytest.mark.parametrize("grain", ["average", "day"])
+def test_a_day_of_known_loss_is_a_gap_and_other_days_are_as_if_it_were_not(
+    lossy: pd.DataFrame, grain: str
+) -> None:
+    table = plots.rates(lossy, grain, [LOST]).table
+    assert np.flatnonzero(table["gke"].isna()).tolist() == list(range(9, 24))
+    assert table["gke"].dropna().unique() == pytest.approx([300.0])
+    assert table["ovh"].tolist() == [100.0] * 60
+
+
+def test_a_week_or_month_is_the_mean_of_the_days_that_are_known(lossy: pd.DataFrame) -> None:
+    weeks = plots.rates(lossy, "week", [LOST])
+    assert weeks.table["gke"].isna().tolist() == [False, False, True, *[False] * 6]
+    assert weeks.table["gke"].dropna().unique() == pytest.approx([300.0])
+    assert weeks.steps["unknown"].tolist() == weeks.table["gke"].isna().tolist()
+    months = plots.rates(lossy, "month", [LOST])
+    assert months.table["gke"].tolist() == pytest.approx([300.0] * 3)
+    assert not months.steps["unknown"].any()
+
+
+@pytest.mark.parametrize("kind", ["stacked", "share"])
+def test_shares_and_totals_are_unknown_while_a_member_loses_launches(
+    lossy: pd.DataFrame, kind: str
+) -> None:
+    rates = plots.rates(lossy, "day", [LOST])
+    found = plots.PlotSeries.of(rates, kind)
+    for number in range(3):
+        edges = found.frame[[found.upper(number), found.lower(number)]]
+        assert np.flatnonzero(edges.isna().all(axis=1)).tolist() == list(range(9, 24))
+    texts = plots.PlotSeries.of(rates, "lines").frame[HOVER]
+    assert [TOTAL in text for text in texts] == [not 9 <= day < 24 for day in range(60)]
+    space = "\N{FIGURE SPACE}"
+    assert texts[9] == f"lost gke\n100 ovh\n{space}50 gesis\n"
+
+
+def test_figures_leave_out_known_loss_unless_told_not_to(lossy: pd.DataFrame) -> None:
+    def gaps(plot: Any, name: str) -> int:
+        (part,) = (one for one in hv.render(plot).renderers if one.name == name)
+        return int(np.isnan(part.data_source.data[part.glyph.y]).sum())
+
+    assert gaps(plots.members(lossy, grain="day", notes=[LOST]), "gke") == 15
+    assert gaps(plots.members(lossy, grain="day", notes=[LOST]), "ovh") == 0
+    assert gaps(plots.members(lossy, grain="day", notes=()), "gke") == 0
+    by_provider = lossy.set_axis(["GitHub", "Gist", "GitLab"], axis=1)
+    assert gaps(plots.providers(by_provider, grain="day", notes=[LOST]), "Gist") == 15
+    assert gaps(plots.providers(by_provider, grain="day", notes=()), "Gist") == 0
+    without_gke = plots.members(lossy[["ovh", "gesis"]], kind="share", grain="day", notes=[LOST])
+    assert len(drawn(without_gke)["ovh"]["x"]) == 120
+    packaged = made({"gke": [1.0] * 60, "ovh": [1.0] * 60}, date(2022, 10, 1))
+    assert gaps(plots.members(packaged, grain="day"), "gke") == 35
 
 
 # Names of strangers -------------------------------------------------------------------------------

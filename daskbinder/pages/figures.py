@@ -6,14 +6,14 @@ from datetime import date
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from bokeh.models import LinearColorMapper
 
 from daskbinder import plots
 from daskbinder.pages.content import REPOSITORY, PageContent
 from daskbinder.pages.filters import Filters
 from daskbinder.plots import theme
-from daskbinder.plots.timeseries import HOVER, KINDS, TIME, PlotSeries
+from daskbinder.plots.rates import TIME, Rates
+from daskbinder.plots.timeseries import HOVER, KINDS, PlotSeries
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class LiveFigure:
 
 
 def over_time(
-    rates: Callable[[PageContent, Filters], pd.DataFrame],
+    rates: Callable[[PageContent, Filters], Rates],
     kind: str = "lines",
     *,
     by_member: bool = False,
@@ -71,7 +71,6 @@ def over_time(
         return plots.series(
             rates(content, filters),
             kind=kind,
-            grain=filters.grain,
             notes=content.data.notes,
             about=content.data.members if by_member else (),
             legend=False,
@@ -79,11 +78,11 @@ def over_time(
         )
 
     def update(figure: Any, content: PageContent, filters: Filters, shown: Any) -> Any:
-        table, live = rates(content, filters), LiveFigure(figure)
-        if shown is None or shown[0] != filters.grain or not shown[1].equals(table):
-            shown = filters.grain, table, PlotSeries.of(table, kind, filters.grain)
-            live.show(shown[2])
-        live.zoom(shown[2], filters.first, filters.last, style.get("logy", False))
+        found, live = rates(content, filters), LiveFigure(figure)
+        if shown is None or not shown[0].equals(found):
+            shown = found, PlotSeries.of(found, kind)
+            live.show(shown[1])
+        live.zoom(shown[1], filters.first, filters.last, style.get("logy", False))
         return shown
 
     return PageFigure(draw, update, in_report)

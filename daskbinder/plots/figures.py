@@ -11,21 +11,19 @@ from bokeh.models import NumeralTickFormatter
 
 from daskbinder.model.annotations import Annotation
 from daskbinder.plots import theme
+from daskbinder.plots.rates import GRAINS, TIME, Rates, losses, rates
 from daskbinder.plots.theme import ACCENT, COLOURS, INK, THOUSANDS
 from daskbinder.plots.timeseries import (
-    GRAINS,
     HOVER,
     KINDS,
     STATES,
     STEP,
-    TIME,
     TOP,
     YEAR_ROWS,
     PlotSeries,
     calendar,
     count_states,
     labels,
-    rates,
     states,
     week_of_hours,
 )
@@ -52,7 +50,8 @@ def members(
     grain : str
         See `rates`.
     notes : iterable of Annotation, optional
-        What to mark; by default the packaged annotations about these days and members.
+        What to mark; by default the packaged annotations about these days and members. On days on
+        which launches of one of them are lost, its line has a gap, and areas and shares of all do.
     title : str, optional
         Replaces the default title; empty for none.
     height : int
@@ -69,13 +68,13 @@ def members(
     is_share = kind == "share"
     what = "Share of launches" if is_share else "Daily launches"
     usual = f"{what} by federation member ({GRAINS[grain]})"
+    about = [str(name) for name in counts]
     return series(
-        rates(_largest_first(counts), grain),
+        rates(_largest_first(counts), grain, losses(notes, about)),
         kind=kind,
-        grain=grain,
         unit="share of launches" if is_share else "launches a day",
         notes=notes,
-        about=[str(name) for name in counts],
+        about=about,
         title=usual if title is None else title,
         height=height,
         legend=legend,
@@ -104,11 +103,10 @@ def providers(
     -------
     holoviews.Overlay
     """
-    table = rates(_largest_first(counts), grain)
+    shown = rates(_largest_first(counts), grain, losses(notes, of_sum=True))
     usual = f"Daily launches by provider ({GRAINS[grain]}, logarithmic)"
     return series(
-        table.where(table > 0),
-        grain=grain,
+        shown._replace(table=shown.table.where(shown.table > 0)),
         colours=theme.PROVIDER_COLOURS,
         notes=notes,
         title=usual if title is None else title,
@@ -143,9 +141,8 @@ def repository(
     escaped = name.replace("{", "{{").replace("}", "}}")  # HoloViews formats titles
     usual = f"Daily launches of {escaped} ({GRAINS[grain]})"
     return series(
-        rates(counts.to_frame(name), grain),
+        rates(counts.to_frame(name), grain, losses(notes, of_sum=True)),
         kind="stacked",
-        grain=grain,
         colours={name: ACCENT},
         notes=notes,
         title=usual if title is None else title,
@@ -297,14 +294,13 @@ def archive(days: pd.DataFrame, *, title: str | None = None, legend: bool = True
 
 
 def series(
-    table: pd.DataFrame,
+    rates: Rates,
     *,
     kind: str = "lines",
-    grain: str = "average",
     unit: str = "launches a day",
     colours: Mapping[str, str] = COLOURS,
     notes: Iterable[Annotation] | None = None,
-    about: Collection[str] = (),
+    about: Collection[str] | None = None,
     title: str = "",
     height: int = 360,
     legend: bool = True,
@@ -314,9 +310,9 @@ def series(
 
     Parameters
     ----------
-    table : pandas.DataFrame
+    rates : Rates
         What `rates` returns.
-    kind, grain, title, height, legend
+    kind, title, height, legend
         See `members`.
     unit : str
         Of the values.
@@ -324,8 +320,8 @@ def series(
         Colours by column; other columns are grey.
     notes : iterable of Annotation, optional
         What to mark; the packaged annotations by default.
-    about : collection of str
-        Members whose notes are marked; those about all members always are.
+    about : collection of str, optional
+        Members whose notes are marked, by default all; those about all members always are.
     logy : bool
         Whether the axis is logarithmic.
 
@@ -333,9 +329,9 @@ def series(
     -------
     holoviews.Overlay
     """
-    values = PlotSeries.of(table, kind, grain)
-    shades = [theme.colour(str(name), colours) for name in table]
-    marks = theme.find_marks(table.index, notes, about)
+    values = PlotSeries.of(rates, kind)
+    shades = [theme.colour(str(name), colours) for name in rates.table]
+    marks = theme.find_marks(rates.table.index, notes, about)
     size = {"height": height, "responsive": True}
     layers = [
         *theme.draw_marks(marks),

@@ -69,7 +69,7 @@ class Mark(NamedTuple):
 
 
 def find_marks(
-    index: pd.DatetimeIndex, notes: Iterable[Annotation] | None, members: Collection[str]
+    index: pd.DatetimeIndex, notes: Iterable[Annotation] | None, members: Collection[str] | None
 ) -> list[Mark]:
     """Find the notes on these days and members; they keep their numbers in the whole list."""
     if not len(index):
@@ -77,7 +77,7 @@ def find_marks(
     first, last = index[0].date(), index[-1].date()
     marks = []
     for number, note in enumerate(annotations() if notes is None else notes, 1):
-        if note.touches(first, last, set(members)):
+        if note.touches(first, last, members):
             is_band = note.first and note.last and (note.last - note.first).days < _LONGEST_BAND
             start = note.first or note.last
             if start is not None and (is_band or first <= start <= last):

@@ -10,11 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from daskbinder.plots.rates import TIME, Rates
 from daskbinder.text import readable
 
 KINDS = ("lines", "stacked", "share")
-GRAINS = {"average": "7-day average", "day": "by day", "week": "by week", "month": "by month"}
-"""Steps between the points of a series, and what each is called."""
 STATES = {
     "complete": "#4f98f0",
     "truncated": "#d9a514",
@@ -24,47 +23,14 @@ STATES = {
 """States of a day of the archive, with their colours."""
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
-TIME, TOP, STEP, HOVER = "date", "top", "day", "launches"
-"""Columns of a figure beside its series: time, highest value, name of the step, hover text."""
+TOP, STEP, HOVER = "top", "day", "launches"
+"""Columns of a figure beside `TIME` and its series: highest value, name of the step, hover text."""
 TOTAL = "total"
 """What the sum of all series is called in the hover text."""
 YEAR_ROWS = 8  # of the calendar: seven weekdays and a blank one
 _SPACE = "\N{FIGURE SPACE}"
 _LOST_LAUNCHES = 40
 _LONGEST_LABEL = 44
-
-
-def rates(counts: pd.DataFrame, grain: str = "average") -> pd.DataFrame:
-    """Turn launches by day into mean launches a day at each step.
-
-    Parameters
-    ----------
-    counts : pandas.DataFrame
-        Launches by day: an index of days, one column per series, as
-        ``rollups.federation("day", wide=True)`` gives them. A day that is not in the index has no
-        file; NaN says that a series has not begun or has ended.
-    grain : str
-        One of `GRAINS`: the mean of the last seven days, each day, week (from Monday) or month.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Means over the days that have a file; NaN where no day has one, or where the series has
-        not begun or has ended. The index has every step, without a time zone.
-    """
-    if grain not in GRAINS:
-        raise ValueError(f"grain must be one of {', '.join(GRAINS)}, not {grain!r}")
-    daily = _every_day(counts)
-    if grain == "day" or daily.empty:
-        return daily
-    has_file = daily.notna().any(axis=1).astype("float64")
-    if grain == "average":
-        sums, files = (of.rolling(7, min_periods=1).sum() for of in (daily, has_file))
-        return sums.div(files, axis=0).where(daily.notna())
-    rule = {"week": "W-MON", "month": "MS"}[grain]
-    step = {"rule": rule, "closed": "left", "label": "left"}
-    sums, files = (of.resample(**step).sum(min_count=1) for of in (daily, has_file))
-    return sums.div(files, axis=0)
 
 
 def week_of_hours(counts: pd.DataFrame) -> pd.DataFrame:
@@ -166,11 +132,14 @@ class PlotSeries(NamedTuple):
     kind: str
 
     @classmethod
-    def of(cls, table: pd.DataFrame, kind: str, grain: str) -> "PlotSeries":
+    def of(cls, rates: Rates, kind: str) -> "PlotSeries":
         """Lay out rates as lines, stacked areas, or stacked shares."""
+        table, unknown = rates.table, rates.steps["unknown"].to_numpy()
         names = labels(str(name) for name in table)
         values = table.to_numpy("float64")
         valid = ~np.isnan(values)
+        if kind != "lines":
+            valid &= ~unknown[:, None]  # the others would rise by what is lost
         filled = np.where(valid, values, 0.0)
         if kind == "share":
             total = filled.sum(axis=1, keepdims=True)
@@ -178,17 +147,17 @@ class PlotSeries(NamedTuple):
             valid &= total > 0
         edges = filled if kind == "lines" else np.cumsum(filled, axis=1)
         top = np.max(np.where(valid, edges, 0.0), axis=1, initial=0.0)
-        texts = _hover_texts(values, filled if kind == "share" else None, names)
         columns: dict[str, Any] = {TIME: table.index}
         for number, shown in enumerate(valid.T):
             columns[cls.upper(number)] = np.where(shown, edges[:, number], np.nan)
             if kind != "lines":
                 below = edges[:, number] - filled[:, number]
                 columns[cls.lower(number)] = np.where(shown, below, np.nan)
-        columns[TOP] = np.where(valid.any(axis=1), top, np.nan)
+        columns[TOP] = np.where(valid.any(axis=1) | unknown, top, np.nan)
+        shares = np.where(valid, filled, np.nan) if kind == "share" else None
         first = next(iter(table.index), None)
-        columns[STEP] = pd.Series(_step_names(first, len(table), grain), dtype=object)
-        columns[HOVER] = pd.Series(texts, dtype=object)
+        columns[STEP] = pd.Series(_step_names(first, len(table), rates.grain), dtype=object)
+        columns[HOVER] = pd.Series(_hover_texts(rates, shares, names), dtype=object)
         return cls(tuple(names), pd.DataFrame(columns), kind)
 
     @staticmethod
@@ -254,16 +223,6 @@ def labels(names: Iterable[str]) -> list[str]:
     return taken[1:]
 
 
-def _every_day(counts: pd.DataFrame) -> pd.DataFrame:
-    """Add the days that have no file, as NaN, and drop the time zone."""
-    index = pd.DatetimeIndex(counts.index)
-    frame = counts.set_axis(index.tz_localize(None), axis=0)
-    frame = frame.set_axis([str(name) for name in counts], axis=1).astype("float64")
-    if len(frame):
-        frame = frame.reindex(pd.date_range(index.min(), index.max(), freq="D").tz_localize(None))
-    return frame.rename_axis(TIME)
-
-
 @lru_cache(maxsize=32)
 def _step_names(first: pd.Timestamp | None, steps: int, grain: str) -> list[str]:
     if first is None:
@@ -273,25 +232,28 @@ def _step_names(first: pd.Timestamp | None, steps: int, grain: str) -> list[str]
     return list(pd.date_range(first, periods=steps, freq=freq).strftime(pattern))
 
 
-def _hover_texts(values: Any, shares: Any, names: Sequence[str]) -> list[str]:
+def _hover_texts(rates: Rates, shares: Any, names: Sequence[str]) -> list[str]:
     """Write the hover text of each step: one line per series, numbers aligned, then the total."""
-    valid = ~np.isnan(values)
-    rows = list(zip(values.T.tolist(), names, strict=True))
+    values, unknown = rates.table.to_numpy("float64"), rates.steps["unknown"].to_numpy()
+    rows = list(zip((values if shares is None else shares).T, rates.lost.T, names, strict=True))
     if shares is not None:
-        shown = np.where(valid, shares, np.nan)
-        rows = list(zip(shown.T.tolist(), names, strict=True))
-        large = small = f"{_SPACE}>6.1%"
+        width, large, small = 6, ".1%", ".1%"
     else:
-        total = np.where(valid.any(axis=1), np.where(valid, values, 0.0).sum(axis=1), np.nan)
+        valid = ~np.isnan(values)
+        is_known = valid.any(axis=1) & ~unknown
+        total = np.where(is_known, np.where(valid, values, 0.0).sum(axis=1), np.nan)
         if len(names) > 1:
-            rows.append((total.tolist(), TOTAL))
-        width = len(f"{np.nanmax(total, initial=0.0):,.0f}")
-        large, small = (f"{_SPACE}>{width},.{digits}f" for digits in (0, 1))
-    columns = [
+            rows.append((total, np.zeros_like(unknown), TOTAL))
+        width, large, small = len(f"{np.nanmax(total, initial=0.0):,.0f}"), ",.0f", ",.1f"
+    lines = [
         [
-            "" if value != value else f"{value:{small if 0 < value < 10 else large}} {name}\n"
-            for value in column
+            f"{'lost':{_SPACE}>{width}} {name}\n"
+            if is_lost
+            else ""
+            if value != value
+            else f"{value:{_SPACE}>{width}{small if 0 < value < 10 else large}} {name}\n"
+            for value, is_lost in zip(column.tolist(), lost.tolist(), strict=True)
         ]
-        for column, name in rows
+        for column, lost, name in rows
     ]
-    return ["".join(lines) for lines in zip(*columns, strict=True)]
+    return ["".join(texts) for texts in zip(*lines, strict=True)]
