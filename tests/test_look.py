@@ -304,11 +304,12 @@ def test_a_repository_is_found_chosen_linked_and_sent_on(
     drawn = figure(
         page,
         "repository",
-        "(r => [...r.data_source.data[r.glyph.y.field]])("
-        "it.renderers.find(r => 'launches' in Object.fromEntries(Object.entries("
-        "r.data_source.data))))",
+        "[...it.renderers.find(r => r.name == 'this repository').data_source.data.y]",
     )
-    assert sum(value for value in drawn if value == value) == data.directory["n"][row].as_py()
+    mine = data.launches.repository == row
+    lost = [(day - date(1970, 1, 1)).days for day in (date(2020, 1, 15), date(2020, 2, 6))]
+    is_lost = (data.launches.day[mine] >= lost[0]) & (data.launches.day[mine] <= lost[1])
+    assert sum(value for value in drawn if value == value) == data.launches.n[mine][~is_lost].sum()
 
     other = visit(watch(color_scheme="dark").page, page.url)
     for what in ("launches", "repository", "repository_note", "page_note"):
@@ -354,6 +355,37 @@ def test_keys_switch_series_off_and_on(watch: Callable[..., Watched], winter_at:
     assert not figure(page, "lines", visible)
     key.click()
     assert figure(page, "lines", visible)
+
+
+def hover(page: Page, name: str, when: str) -> None:
+    """Point at a time in a figure over time."""
+    x, y = figure(
+        page,
+        name,
+        "(view => { const box = view.el.getBoundingClientRect(), { frame } = view; return ["
+        f"box.left + frame.x_scale.compute(Date.parse('{when}Z')), "
+        "box.top + frame.bbox.top + frame.bbox.height / 2] })(Bokeh.index.find_one(it))",
+    )
+    page.mouse.move(x - 1, y)
+    page.mouse.move(x, y)
+    page.wait_for_timeout(200)
+
+
+def test_a_month_is_hovered_over_from_its_first_day_to_its_last(
+    watch: Callable[..., Watched], winter_at: str
+) -> None:
+    page = visit(watch().page, winter_at + "?grain=month")
+    for when, month in (
+        ("2020-01-01T06:00", "January 2020"),
+        ("2020-01-31T18:00", "January 2020"),
+        ("2020-02-01T06:00", "February 2020"),
+    ):
+        hover(page, "lines", when)
+        assert page.get_by_text(month).is_visible()
+    act(page, page.get_by_text("Day", exact=True).click)
+    for when, said in (("2020-02-15T14:00", "16 February"), ("2020-02-15T10:00", "15 February")):
+        hover(page, "lines", when)
+        assert page.get_by_text(said).is_visible()
 
 
 def test_it_is_used_with_the_keyboard_alone(watch: Callable[..., Watched], winter_at: str) -> None:

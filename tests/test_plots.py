@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date, timedelta
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,14 @@ import holoviews as hv
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import daskbinder as db
 from daskbinder import answers, plots
 from daskbinder.model.annotations import Annotation
 from daskbinder.pages.figures import LiveFigure
+from daskbinder.plots.rates import GRAINS, TIME
 from daskbinder.plots.theme import ACCENT, PROVIDER_COLOURS
 from daskbinder.plots.timeseries import HOVER, KINDS, STATES, STEP, TOTAL
 
@@ -117,6 +120,74 @@ def test_shares_add_up_to_one(gappy: pd.DataFrame) -> None:
     assert tops.to_numpy() == pytest.approx(1.0)
 
 
+def height(series: plots.PlotSeries, number: int, at: Any) -> float:
+    """How high the area of a series is drawn at a time."""
+    time, upper, lower = (
+        series.frame[name].to_numpy() for name in (TIME, series.upper(number), series.lower(number))
+    )
+    for i in range(len(time) - 1):
+        ends = upper[i : i + 2] - lower[i : i + 2]
+        if time[i] < at < time[i + 1] and not np.isnan(ends).any():
+            part = (at - time[i]) / (time[i + 1] - time[i])
+            return float(ends[0] + part * (ends[1] - ends[0]))
+    return 0.0
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> pd.DataFrame:
+    """Launches of members that begin and end on any day, some days without a file."""
+    length = draw(st.integers(1, 70))
+    columns = {}
+    for name in "abc":
+        first, last = sorted(draw(st.tuples(*[st.integers(0, length)] * 2)))
+        values = draw(st.lists(st.integers(1, 9), min_size=last - first, max_size=last - first))
+        columns[name] = [*[np.nan] * first, *map(float, values), *[np.nan] * (length - last)]
+    table = made(columns, draw(st.dates(date(2020, 1, 1), date(2020, 3, 1))))
+    missing = draw(st.sets(st.integers(0, length - 1), max_size=5))
+    return table.drop(index=table.index[[day for day in missing if day < len(table)]])
+
+
+@pytest.mark.parametrize("grain", GRAINS)
+@settings(max_examples=40, deadline=None)
+@given(table=tables())
+def test_drawn_shares_add_up_to_one_wherever_any_is_drawn(grain: str, table: pd.DataFrame) -> None:
+    series = plots.PlotSeries.of(plots.rates(table, grain), "share")
+    time = np.unique(series.frame[TIME].to_numpy())
+    second = np.timedelta64(1, "s")
+    for one, other in pairwise(time):
+        for at in (one + second, one + (other - one) / 2, other - second):
+            total = sum(height(series, number, at) for number in range(3))
+            assert total == pytest.approx(1.0) or total == 0.0
+
+
+def test_a_month_is_drawn_from_its_first_day_to_its_last_within_the_data() -> None:
+    """A fall at the beginning of a month is no slope through the month before."""
+    days = made({"gke": [90.0] * 20 + [30.0] * 31}, date(2021, 3, 12))
+    corners = [("03-12", 90.0), ("04-01", 90.0), ("04-01", 30.0), ("05-01", 30.0), ("05-02", 30.0)]
+    line = drawn(plots.members(days, grain="month"))["gke"]
+    found = zip(pd.DatetimeIndex(line["date"]).strftime("%m-%d"), line["series 0"], strict=True)
+    assert list(dict.fromkeys(found)) == corners
+    area = drawn(plots.members(days, grain="month", kind="stacked"))["gke"]
+    found = zip(pd.DatetimeIndex(area["x"]).strftime("%m-%d"), area["y"], strict=True)
+    assert set(corners) <= set(found)
+    figure = hv.render(plots.members(days, grain="month"))
+    ends = pd.to_datetime([figure.x_range.start, figure.x_range.end])
+    assert list(ends.strftime("%m-%d")) == ["03-12", "05-02"]
+
+
+def test_what_is_said_of_a_step_is_said_from_its_beginning_to_its_end() -> None:
+    days = made({"gke": [90.0] * 20 + [30.0] * 31}, date(2021, 3, 12))
+    month, day = (
+        plots.PlotSeries.of(plots.rates(days, grain), "lines").hover for grain in ("month", "day")
+    )
+    assert month[TIME].dt.strftime("%m-%d").tolist() == ["03-12", "04-01", "05-01", "05-02"]
+    assert [text[:5] for text in month[STEP]] == ["March", "April", "May 2", ""]
+    assert day[TIME].iloc[[0, -1]].astype(str).tolist() == [
+        "2021-03-11 12:00:00",
+        "2021-05-01 12:00:00",
+    ]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_figure_given_new_values_is_the_figure_drawn_anew(gappy: pd.DataFrame, kind: str) -> None:
     """The explorer changes figures that HoloViews drew; this is what it relies on."""
@@ -140,9 +211,9 @@ def test_what_is_said_of_a_day_has_each_member_and_all_together() -> None:
     days = made({"gke": [12345.0, 7.0], "ovh": [5.0, np.nan]})
     found = plots.PlotSeries.of(plots.rates(days, "day"), "lines")
     space = "\N{FIGURE SPACE}"
-    assert found.frame[HOVER][0] == (f"12,345 gke\n{space * 3}5.0 ovh\n12,350 {TOTAL}\n")
-    assert "ovh" not in found.frame[HOVER][1]
-    assert found.frame[STEP][0] == "Mon 28 December 2020"
+    assert found.hover[HOVER][0] == (f"12,345 gke\n{space * 3}5.0 ovh\n12,350 {TOTAL}\n")
+    assert "ovh" not in found.hover[HOVER][1]
+    assert found.hover[STEP][0] == "Mon 28 December 2020"
 
 
 def test_every_figure_says_its_unit_and_none_says_users(counted: Path) -> None:
@@ -270,7 +341,7 @@ def test_shares_and_totals_are_unknown_while_a_member_loses_launches(
     for number in range(3):
         edges = found.frame[[found.upper(number), found.lower(number)]]
         assert np.flatnonzero(edges.isna().all(axis=1)).tolist() == list(range(9, 24))
-    texts = plots.PlotSeries.of(rates, "lines").frame[HOVER]
+    texts = plots.PlotSeries.of(rates, "lines").hover[HOVER][:-1]
     assert [TOTAL in text for text in texts] == [not 9 <= day < 24 for day in range(60)]
     space = "\N{FIGURE SPACE}"
     assert texts[9] == f"lost gke\n100 ovh\n{space}50 gesis\n"

@@ -73,12 +73,11 @@ class PageContent:
 
     @remember("grain", "members", "providers")
     def provider_rates(self, filters: Filters) -> Rates:
-        """Launches a day of each provider, for a logarithmic axis: NaN for zero too."""
+        """Launches a day of each provider; NaN for those not chosen."""
         data = self.data
         counts = data.cube[:, np.isin(data.members, filters.members)].sum(axis=1)
         shown = self._rates(counts, data.present[:, None], data.providers, filters, of_sum=True)
-        shown = shown.only(np.isin(data.providers, filters.providers))
-        return shown._replace(table=shown.table.where(shown.table > 0))
+        return shown.only(np.isin(data.providers, filters.providers))
 
     @remember("grain", "first", "last", "members", "providers", "repo")
     def repository_rates(self, filters: Filters) -> Rates:

@@ -12,7 +12,7 @@ from daskbinder import plots
 from daskbinder.pages.content import REPOSITORY, PageContent
 from daskbinder.pages.filters import Filters
 from daskbinder.plots import theme
-from daskbinder.plots.rates import TIME, Rates
+from daskbinder.plots.rates import Rates
 from daskbinder.plots.timeseries import HOVER, KINDS, PlotSeries
 
 
@@ -45,14 +45,12 @@ class LiveFigure:
             source = self.parts[name]
             points = (series.line if series.kind == "lines" else series.polygon)(number)
             source.data = dict(zip(source.data, points, strict=True))
-        self.hover.data = {name: series.frame[name].to_numpy() for name in self.hover.data}
+        self.hover.data = {name: series.hover[name].to_numpy() for name in self.hover.data}
 
-    def zoom(self, series: PlotSeries, first: date, last: date, logy: bool) -> None:
+    def zoom(self, series: PlotSeries, first: date, last: date) -> None:
         """Set both axes to the days from `first` to `last`."""
-        half = np.timedelta64(12, "h")
-        start, end = np.datetime64(first) - half, np.datetime64(last) + half
-        time = series.frame[TIME].to_numpy()
-        low, high = series.ylim(logy, (time >= start) & (time <= end))
+        start, end = series.xlim(first, last)
+        low, high = series.ylim(start, end)
         self.figure.x_range.update(start=start, end=end, reset_start=start, reset_end=end)
         self.figure.y_range.update(start=low, end=high, reset_start=low, reset_end=high)
 
@@ -80,9 +78,9 @@ def over_time(
     def update(figure: Any, content: PageContent, filters: Filters, shown: Any) -> Any:
         found, live = rates(content, filters), LiveFigure(figure)
         if shown is None or not shown[0].equals(found):
-            shown = found, PlotSeries.of(found, kind)
+            shown = found, PlotSeries.of(found, kind, style.get("logy", False))
             live.show(shown[1])
-        live.zoom(shown[1], filters.first, filters.last, style.get("logy", False))
+        live.zoom(shown[1], filters.first, filters.last)
         return shown
 
     return PageFigure(draw, update, in_report)

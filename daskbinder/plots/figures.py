@@ -16,9 +16,9 @@ from daskbinder.plots.theme import ACCENT, COLOURS, INK, THOUSANDS
 from daskbinder.plots.timeseries import (
     HOVER,
     KINDS,
+    LEVEL,
     STATES,
     STEP,
-    TOP,
     YEAR_ROWS,
     PlotSeries,
     calendar,
@@ -103,10 +103,9 @@ def providers(
     -------
     holoviews.Overlay
     """
-    shown = rates(_largest_first(counts), grain, losses(notes, of_sum=True))
     usual = f"Daily launches by provider ({GRAINS[grain]}, logarithmic)"
     return series(
-        shown._replace(table=shown.table.where(shown.table > 0)),
+        rates(_largest_first(counts), grain, losses(notes, of_sum=True)),
         colours=theme.PROVIDER_COLOURS,
         notes=notes,
         title=usual if title is None else title,
@@ -329,7 +328,7 @@ def series(
     -------
     holoviews.Overlay
     """
-    values = PlotSeries.of(rates, kind)
+    values = PlotSeries.of(rates, kind, logy)
     shades = [theme.colour(str(name), colours) for name in rates.table]
     marks = theme.find_marks(rates.table.index, notes, about)
     size = {"height": height, "responsive": True}
@@ -344,8 +343,8 @@ def series(
         title=title,
         xlabel="",
         ylabel=unit,
-        ylim=values.ylim(logy),
-        xlim=values.xlim,
+        ylim=values.ylim(),
+        xlim=values.xlim(),
         logy=logy,
         yformatter=NumeralTickFormatter(format="0%" if kind == "share" else THOUSANDS),
         show_grid=True,
@@ -371,10 +370,10 @@ def _draw_parts(values: PlotSeries, shades: Sequence[str], size: dict[str, Any])
 
 
 def _draw_hover(values: PlotSeries, size: dict[str, Any]) -> Any:
-    """Draw an invisible line along the highest values, which shows the hover text."""
-    frame = values.frame[[TIME, TOP, STEP, HOVER]]
-    line = frame.hvplot.line(x=TIME, y=TOP, hover_cols=[STEP, HOVER], hover=False, alpha=0, **size)
-    tool = theme.make_hover(f"@{STEP}", f"@{HOVER}", mode="vline", line_policy="nearest")
+    """Draw an invisible line that shows the hover text."""
+    style = {"hover_cols": [STEP, HOVER], "hover": False, "alpha": 0, **size}
+    line = values.hover.hvplot.line(x=TIME, y=LEVEL, **style)
+    tool = theme.make_hover(f"@{STEP}", f"@{HOVER}", mode="vline", line_policy="none")
     return line.opts(tools=[tool], show_legend=False)
 
 

@@ -23,8 +23,8 @@ STATES = {
 """States of a day of the archive, with their colours."""
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
-TOP, STEP, HOVER = "top", "day", "launches"
-"""Columns of a figure beside `TIME` and its series: highest value, name of the step, hover text."""
+LEVEL, STEP, HOVER = "level", "day", "launches"
+"""Columns of what is hovered over, beside `TIME`: a height, name of the step, hover text."""
 TOTAL = "total"
 """What the sum of all series is called in the hover text."""
 YEAR_ROWS = 8  # of the calendar: seven weekdays and a blank one
@@ -120,24 +120,31 @@ class PlotSeries(NamedTuple):
     names : tuple of str
         The series, as they are shown.
     frame : pandas.DataFrame
-        `TIME`, a column for each series (`upper`), for areas also their lower edges (`lower`),
-        then `TOP`, `STEP` and `HOVER`. No column is named after a series, because names such as
-        ``constructor`` mean something to a browser.
+        `TIME`, a column for each series (`upper`), and for areas also their lower edges (`lower`).
+        A week or month has two rows, where it begins and where it ends. No column is named after a
+        series, because names such as ``constructor`` mean something to a browser.
+    hover : pandas.DataFrame
+        `TIME`, from which on there is something to say until the next row, `LEVEL`, `STEP` and
+        `HOVER`. The last row says nothing.
     kind : str
         One of `KINDS`.
+    logy : bool
+        Whether values are on a logarithmic axis, which has no zero.
     """
 
     names: tuple[str, ...]
     frame: pd.DataFrame
+    hover: pd.DataFrame
     kind: str
+    logy: bool = False
 
     @classmethod
-    def of(cls, rates: Rates, kind: str) -> "PlotSeries":
+    def of(cls, rates: Rates, kind: str, logy: bool = False) -> "PlotSeries":
         """Lay out rates as lines, stacked areas, or stacked shares."""
-        table, unknown = rates.table, rates.steps["unknown"].to_numpy()
-        names = labels(str(name) for name in table)
-        values = table.to_numpy("float64")
-        valid = ~np.isnan(values)
+        unknown = rates.steps["unknown"].to_numpy()
+        names = labels(str(name) for name in rates.table)
+        values = rates.table.to_numpy("float64")
+        valid = values > 0 if logy else ~np.isnan(values)
         if kind != "lines":
             valid &= ~unknown[:, None]  # the others would rise by what is lost
         filled = np.where(valid, values, 0.0)
@@ -145,20 +152,18 @@ class PlotSeries(NamedTuple):
             total = filled.sum(axis=1, keepdims=True)
             filled = np.divide(filled, total, out=np.zeros_like(filled), where=total > 0)
             valid &= total > 0
-        edges = filled if kind == "lines" else np.cumsum(filled, axis=1)
-        top = np.max(np.where(valid, edges, 0.0), axis=1, initial=0.0)
-        columns: dict[str, Any] = {TIME: table.index}
-        for number, shown in enumerate(valid.T):
-            columns[cls.upper(number)] = np.where(shown, edges[:, number], np.nan)
-            if kind != "lines":
-                below = edges[:, number] - filled[:, number]
-                columns[cls.lower(number)] = np.where(shown, below, np.nan)
-        columns[TOP] = np.where(valid.any(axis=1) | unknown, top, np.nan)
-        shares = np.where(valid, filled, np.nan) if kind == "share" else None
-        first = next(iter(table.index), None)
-        columns[STEP] = pd.Series(_step_names(first, len(table), rates.grain), dtype=object)
-        columns[HOVER] = pd.Series(_hover_texts(rates, shares, names), dtype=object)
-        return cls(tuple(names), pd.DataFrame(columns), kind)
+        upper = filled if kind == "lines" else np.cumsum(filled, axis=1)
+        shown = valid if kind == "lines" or rates.is_stepped else _widen(valid)
+        rows = np.repeat(np.arange(len(values)), 2 if rates.is_stepped else 1)
+        ends = rates.steps[["start", "end"]].to_numpy().ravel()
+        columns: dict[str, Any] = {TIME: ends if rates.is_stepped else rates.table.index}
+        edges = {cls.upper: upper} | ({} if kind == "lines" else {cls.lower: upper - filled})
+        for number in range(len(names)):
+            for name_of, edge in edges.items():
+                values_of = np.where(shown[:, number], edge[:, number], np.nan)
+                columns[name_of(number)] = values_of[rows]
+        hover = _hover(rates, np.where(valid, filled, np.nan), kind, names)
+        return cls(tuple(names), pd.DataFrame(columns), hover, kind, logy)
 
     @staticmethod
     def upper(number: int) -> str:
@@ -191,23 +196,29 @@ class PlotSeries(NamedTuple):
             y += [np.array([np.nan]), lower[part], upper[part[::-1]]]
         return np.concatenate(x[1:]), np.concatenate(y[1:])
 
-    def ylim(self, logy: bool = False, rows: Any = slice(None)) -> tuple[float, float]:
-        """Ends of the value axis, for some rows."""
+    def ylim(self, start: Any = None, end: Any = None) -> tuple[float, float]:
+        """Ends of the value axis, for the time from `start` to `end`."""
         if self.kind == "share":
             return 0.0, 1.0
-        values = self.frame[[*map(self.upper, range(len(self.names)))]].to_numpy()[rows]
+        values = self.frame[[*map(self.upper, range(len(self.names)))]].to_numpy()
+        if start is not None:
+            time = self.hover[TIME].to_numpy()
+            inside = (time[1:] > start) & (time[:-1] < end)
+            values = values[np.repeat(inside, len(values) // max(len(inside), 1))]
         top = float(np.nanmax(values, initial=0.0))
-        if logy:
+        if self.logy:
             return float(np.nanmin(values, initial=max(top, 1.0))) / 1.5, max(top, 1.0) * 2
         return 0.0, top * 1.06 or 1.0
 
-    @property
-    def xlim(self) -> tuple[Any, Any]:
-        """Ends of the time axis, half a day outside the first and last points."""
-        time, edge = self.frame[TIME], pd.Timedelta(hours=12)
-        if time.empty:
+    def xlim(self, first: Any = None, last: Any = None) -> tuple[Any, Any]:
+        """Ends of the time axis, for the days from `first` to `last`: points are inside it."""
+        if self.hover.empty:
             return np.datetime64("1970-01-01"), np.datetime64("1970-01-02")
-        return (time.iloc[0] - edge).to_datetime64(), (time.iloc[-1] + edge).to_datetime64()
+        time, day = self.hover[TIME].to_numpy(), np.timedelta64(1, "D")
+        if first is None:
+            return time[0], time[-1]
+        margin = time[0] - time[0].astype("datetime64[D]")  # half a day, or none
+        return np.datetime64(first) - margin, np.datetime64(last) + day - margin
 
 
 def labels(names: Iterable[str]) -> list[str]:
@@ -232,16 +243,37 @@ def _step_names(first: pd.Timestamp | None, steps: int, grain: str) -> list[str]
     return list(pd.date_range(first, periods=steps, freq=freq).strftime(pattern))
 
 
-def _hover_texts(rates: Rates, shares: Any, names: Sequence[str]) -> list[str]:
+def _widen(valid: Any) -> Any:
+    """Add the points beside those of each series, where others have one: areas taper to zero."""
+    beside = valid.copy()
+    beside[1:] |= valid[:-1]
+    beside[:-1] |= valid[1:]
+    return beside & valid.any(axis=1, keepdims=True)
+
+
+def _hover(rates: Rates, shown: Any, kind: str, names: Sequence[str]) -> pd.DataFrame:
+    """Say what is hovered over: a period, or a day with twelve hours to each side of its point."""
+    table, steps = rates.table, rates.steps
+    margin = pd.Timedelta(hours=0 if rates.is_stepped else 12)
+    texts = {
+        STEP: _step_names(next(iter(table.index), None), len(table), rates.grain),
+        HOVER: _hover_texts(rates, shown, kind, names),
+    }
+    nothing = [""] * bool(len(table))
+    time = pd.DatetimeIndex([*steps["start"], *steps["end"].iloc[-1:]]) - margin
+    columns = {name: pd.Series([*text, *nothing], dtype=object) for name, text in texts.items()}
+    return pd.DataFrame({TIME: time, LEVEL: 1.0, **columns})
+
+
+def _hover_texts(rates: Rates, shown: Any, kind: str, names: Sequence[str]) -> list[str]:
     """Write the hover text of each step: one line per series, numbers aligned, then the total."""
-    values, unknown = rates.table.to_numpy("float64"), rates.steps["unknown"].to_numpy()
-    rows = list(zip((values if shares is None else shares).T, rates.lost.T, names, strict=True))
-    if shares is not None:
+    rows = list(zip(shown.T, rates.lost.T, names, strict=True))
+    if kind == "share":
         width, large, small = 6, ".1%", ".1%"
     else:
-        valid = ~np.isnan(values)
+        valid, unknown = ~np.isnan(shown), rates.steps["unknown"].to_numpy()
         is_known = valid.any(axis=1) & ~unknown
-        total = np.where(is_known, np.where(valid, values, 0.0).sum(axis=1), np.nan)
+        total = np.where(is_known, np.where(valid, shown, 0.0).sum(axis=1), np.nan)
         if len(names) > 1:
             rows.append((total, np.zeros_like(unknown), TOTAL))
         width, large, small = len(f"{np.nanmax(total, initial=0.0):,.0f}"), ",.0f", ",.1f"
