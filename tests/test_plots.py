@@ -175,6 +175,57 @@ def test_a_month_is_drawn_from_its_first_day_to_its_last_within_the_data() -> No
     assert list(ends.strftime("%m-%d")) == ["03-12", "05-02"]
 
 
+def test_a_week_or_month_that_the_data_cover_in_part_says_so_and_is_hatched() -> None:
+    days = made({"gke": [90.0] * 20 + [30.0] * 31}, date(2021, 3, 12)).drop(
+        index=pd.Timestamp("2021-04-05", tz="UTC")
+    )
+    months, weeks, average, day = (
+        plots.rates(days, grain) for grain in ("month", "week", "average", "day")
+    )
+    heads = {
+        grain: plots.PlotSeries.of(rates, "lines").hover[STEP].tolist()[:-1]
+        for grain, rates in (("month", months), ("week", weeks), ("average", average), ("day", day))
+    }
+    assert heads["month"] == [
+        "March 2021, 20 of 31 days",
+        "April 2021, 29 of 30 days",
+        "May 2021, 1 of 31 days",
+    ]
+    assert [text.partition(", ")[2] for text in heads["week"]] == [
+        "3 of 7 days",
+        "",
+        "",
+        "",
+        "6 of 7 days",
+        "",
+        "",
+        "6 of 7 days",
+    ]
+    missing = (date(2021, 4, 5) - date(2021, 3, 12)).days
+    assert heads["day"][missing].endswith("April 2021, no file")
+    assert heads["average"][0].endswith("2021, 1 of 7 days")
+    assert [heads["average"][missing + more].partition(", ")[2] for more in (0, 1, 7)] == [
+        "no file",
+        "6 of 7 days",
+        "",
+    ]
+    live = LiveFigure(hv.render(plots.series(day)))
+    for rates, ends in (
+        (months, [("2021-03-12", "2021-04-01"), ("2021-05-01", "2021-05-02")]),
+        (weeks, [("2021-03-12", "2021-03-15"), ("2021-04-26", "2021-05-02")]),
+        (average, []),
+    ):
+        drawn_anew = LiveFigure(hv.render(plots.series(rates, kind="share")))
+        live.show(plots.PlotSeries.of(rates, "lines"))
+        for figure in (live, drawn_anew):
+            edges = [
+                pd.DatetimeIndex(each).strftime("%Y-%m-%d") for each in figure.partial.data.values()
+            ]
+            assert list(zip(*edges, strict=True)) == ends
+    (part,) = (one for one in live.figure.renderers if one.data_source is live.partial)
+    assert part.glyph.hatch_pattern == "right_diagonal_line"
+
+
 def test_what_is_said_of_a_step_is_said_from_its_beginning_to_its_end() -> None:
     days = made({"gke": [90.0] * 20 + [30.0] * 31}, date(2021, 3, 12))
     month, day = (
@@ -294,7 +345,7 @@ def test_notes_are_marked_with_their_number_in_the_whole_list() -> None:
     plot = plots.members(days, notes=notes)
     assert numbers(plot) == ["3", "5"]
     spans = [part for part in hv.render(plot).renderers if type(part.glyph).__name__ == "VStrip"]
-    (band,) = spans
+    (band,) = (part for part in spans if "first" in part.data_source.data)
     first, last = (band.data_source.data[name][0] for name in ("first", "last"))
     assert (str(first)[:10], str(last)[:10]) == ("2022-10-20", "2022-11-24")
     assert numbers(plots.providers(days, notes=notes)) == ["3", "4", "5"]

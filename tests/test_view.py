@@ -205,6 +205,18 @@ def test_a_month_with_known_loss_has_lower_bounds_in_the_report(
         )
 
 
+def test_a_hatched_end_is_explained_where_it_is_in_sight(lossy: PageData) -> None:
+    content = PageContent(lossy)
+    for grain, first, is_hatched in (
+        ("week", lossy.first, True),  # 1 September 2022 is a Thursday, and the first of its month
+        ("month", lossy.first, False),
+        ("average", lossy.first, False),
+        ("week", date(2022, 9, 5), False),
+    ):
+        unit = content.texts(between(lossy, first, date(2022, 10, 9), grain=grain), "")["unit"]
+        assert unit.endswith("; hatched: part of a week only") is is_hatched
+
+
 def test_another_hub_has_no_known_loss(lossy: PageData) -> None:
     other = replace(lossy, instance="Another hub")
     filters = between(other, date(2022, 11, 16), date(2022, 12, 15))

@@ -162,7 +162,7 @@ class PageContent:
             "query": query,
             "from": filters.first.isoformat(),
             "to": filters.last.isoformat(),
-            "unit": _unit(filters.kind, filters.grain),
+            "unit": self._unit(filters, filters.kind),
             "hours_unit": "launches an hour, UTC" + ("" if all_providers else ", all providers"),
             "notes": [
                 i
@@ -238,6 +238,16 @@ class PageContent:
                 return text + (without if left_out else "")
         return "no earlier days to compare with"
 
+    def _unit(self, filters: Filters, kind: str) -> str:
+        """Say what a figure over time shows, and what its hatched ends are."""
+        what = "share of launches" if kind == "share" else "launches a day"
+        steps = self.member_rates(filters).steps
+        shown = (steps["end"].dt.date > filters.first) & (steps["start"].dt.date <= filters.last)
+        hatched = (
+            f"; hatched: part of a {filters.grain} only" if steps["partial"][shown].any() else ""
+        )
+        return f"{what}, {GRAINS[filters.grain]}{hatched}"
+
     def _table(self, filters: Filters) -> dict[str, Any]:
         matches = len(self.ranking(filters)[0])
         pages = max(1, -(-matches // PAGE_ROWS))
@@ -269,7 +279,7 @@ class PageContent:
         entry = self._entry(row)
         return {
             "repository": readable(entry["repository"], 120),
-            "repository_note": f"{_unit('lines', filters.grain)} · {entry['n']:,} launches in all, "
+            "repository_note": f"{self._unit(filters, 'lines')} · {entry['n']:,} launches in all, "
             f"number {row + 1:,} of {len(self.data.directory):,} · first {entry['first_seen']}, "
             f"last {entry['last_seen']}",
             "link": self.link_to(row) or "",
@@ -314,8 +324,3 @@ class PageContent:
             totals[~np.isin(data.providers, filters.providers)[data.provider_of]] = 0
         ranked = np.argsort(-totals, kind="stable")[: int((totals > 0).sum())]
         return ranked, totals[ranked].astype(np.int64)
-
-
-def _unit(kind: str, grain: str) -> str:
-    what = "share of launches" if kind == "share" else "launches a day"
-    return f"{what}, {GRAINS[grain]}"

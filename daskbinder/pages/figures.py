@@ -13,7 +13,7 @@ from daskbinder.pages.content import REPOSITORY, PageContent
 from daskbinder.pages.filters import Filters
 from daskbinder.plots import theme
 from daskbinder.plots.rates import Rates
-from daskbinder.plots.timeseries import HOVER, KINDS, PlotSeries
+from daskbinder.plots.timeseries import HOVER, KINDS, PARTIAL, PlotSeries
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,9 @@ class LiveFigure:
     def __init__(self, figure: Any) -> None:
         self.figure = figure
         self.parts = {part.name: part.data_source for part in figure.renderers if part.name}
-        sources = (part.data_source for part in figure.renderers)
+        sources = [part.data_source for part in figure.renderers]
         (self.hover,) = (source for source in sources if HOVER in source.data)
+        (self.partial,) = (source for source in sources if PARTIAL[0] in source.data)
 
     def show(self, series: PlotSeries) -> None:
         """Replace the values."""
@@ -45,7 +46,8 @@ class LiveFigure:
             source = self.parts[name]
             points = (series.line if series.kind == "lines" else series.polygon)(number)
             source.data = dict(zip(source.data, points, strict=True))
-        self.hover.data = {name: series.hover[name].to_numpy() for name in self.hover.data}
+        for source, table in ((self.hover, series.hover), (self.partial, series.partial)):
+            source.data = {name: table[name].to_numpy() for name in source.data}
 
     def zoom(self, series: PlotSeries, first: date, last: date) -> None:
         """Set both axes to the days from `first` to `last`."""

@@ -335,6 +335,7 @@ def series(
     layers = [
         *theme.draw_marks(marks),
         *_draw_parts(values, shades, size),
+        theme.draw_partial(values.partial),
         _draw_hover(values, size),
     ]
     for layer in layers:

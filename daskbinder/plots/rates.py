@@ -32,7 +32,7 @@ class Rates(NamedTuple):
     steps : pandas.DataFrame
         For each row: ``start`` and ``end``, the days of the data that it is about, the end not
         included; ``files``, how many days have a file, of ``days`` that the period has;
-        ``partial``, whether the data begin after the period does, or end before;
+        ``partial``, whether the data begin within the week or month, or end within it;
         ``unknown``, whether the launches of all series together are, because some are lost.
     grain : str
         One of `GRAINS`.
@@ -157,7 +157,7 @@ def _steps(
             "end": np.minimum(end, days[-1] + pd.Timedelta(days=1)) if len(days) else end,
             "files": files.astype("int64"),
             "days": (end - begin).days,
-            "partial": (begin < days[:1].min()) | (end > days[-1:].max() + pd.Timedelta(days=1)),
+            "partial": (index < days[:1].min()) | (end > days[-1:].max() + pd.Timedelta(days=1)),
         },
         index,
     )

@@ -103,6 +103,18 @@ def draw_marks(marks: Sequence[Mark]) -> list[Any]:
     return layers
 
 
+def draw_partial(periods: pd.DataFrame) -> Any:
+    """Hatch the weeks or months that the data cover only in part."""
+    style = {"apply_ranges": False, "show_legend": False, "line_alpha": 0, "fill_alpha": 0}
+    return hv.VSpans(periods, [*periods]).opts(hooks=[_hatch], **style)
+
+
+def _hatch(plot: Any, _element: Any) -> None:
+    """Set what HoloViews has no option for."""
+    hatch = {"pattern": "right_diagonal_line", "color": INK, "alpha": 0.7, "scale": 8, "weight": 1}
+    plot.handles["glyph"].update(**{f"hatch_{name}": value for name, value in hatch.items()})
+
+
 def make_hover(head: str, body: str, **options: Any) -> HoverTool:
     """Make a hover tool; Bokeh escapes the values that it fills in."""
     return HoverTool(

@@ -27,6 +27,8 @@ LEVEL, STEP, HOVER = "level", "day", "launches"
 """Columns of what is hovered over, beside `TIME`: a height, name of the step, hover text."""
 TOTAL = "total"
 """What the sum of all series is called in the hover text."""
+PARTIAL = ("partial from", "partial to")
+"""Columns of weeks and months that the data cover only in part, at either end."""
 YEAR_ROWS = 8  # of the calendar: seven weekdays and a blank one
 _SPACE = "\N{FIGURE SPACE}"
 _LOST_LAUNCHES = 40
@@ -126,6 +128,8 @@ class PlotSeries(NamedTuple):
     hover : pandas.DataFrame
         `TIME`, from which on there is something to say until the next row, `LEVEL`, `STEP` and
         `HOVER`. The last row says nothing.
+    partial : pandas.DataFrame
+        `PARTIAL`: a row for each week or month that the data cover only in part.
     kind : str
         One of `KINDS`.
     logy : bool
@@ -135,6 +139,7 @@ class PlotSeries(NamedTuple):
     names: tuple[str, ...]
     frame: pd.DataFrame
     hover: pd.DataFrame
+    partial: pd.DataFrame
     kind: str
     logy: bool = False
 
@@ -163,7 +168,10 @@ class PlotSeries(NamedTuple):
                 values_of = np.where(shown[:, number], edge[:, number], np.nan)
                 columns[name_of(number)] = values_of[rows]
         hover = _hover(rates, np.where(valid, filled, np.nan), kind, names)
-        return cls(tuple(names), pd.DataFrame(columns), hover, kind, logy)
+        partial = rates.steps.loc[rates.steps["partial"], ["start", "end"]].set_axis(
+            PARTIAL, axis=1
+        )
+        return cls(tuple(names), pd.DataFrame(columns), hover, partial, kind, logy)
 
     @staticmethod
     def upper(number: int) -> str:
@@ -254,9 +262,17 @@ def _widen(valid: Any) -> Any:
 def _hover(rates: Rates, shown: Any, kind: str, names: Sequence[str]) -> pd.DataFrame:
     """Say what is hovered over: a period, or a day with twelve hours to each side of its point."""
     table, steps = rates.table, rates.steps
+    names_of_steps = _step_names(next(iter(table.index), None), len(table), rates.grain)
     margin = pd.Timedelta(hours=0 if rates.is_stepped else 12)
     texts = {
-        STEP: _step_names(next(iter(table.index), None), len(table), rates.grain),
+        STEP: [
+            name
+            if files == days
+            else f"{name}, {files} of {days} days"
+            if files
+            else f"{name}, no file"
+            for name, files, days in zip(names_of_steps, steps["files"], steps["days"], strict=True)
+        ],
         HOVER: _hover_texts(rates, shown, kind, names),
     }
     nothing = [""] * bool(len(table))
