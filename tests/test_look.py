@@ -682,7 +682,7 @@ def test_figures_of_a_notebook_draw_whatever_names_are_called(
     rollups = db.open(str(named))
     days = rollups.federation("day", wide=True)
     by_provider = answers.daily(rollups).pivot_table(
-        index="date", columns="provider", values="n", aggfunc="sum"
+        index="date", columns="provider", values="n", aggfunc="sum", fill_value=0
     )
     figures = [
         plots.members(days),

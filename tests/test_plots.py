@@ -271,7 +271,9 @@ def test_every_figure_says_its_unit_and_none_says_users(counted: Path) -> None:
     rollups = db.open(str(counted))
     days, hours = (rollups.federation(by, wide=True) for by in ("day", "hour"))
     daily = answers.daily(rollups)
-    by_provider = daily.pivot_table(index="date", columns="provider", values="n", aggfunc="sum")
+    by_provider = daily.pivot_table(
+        index="date", columns="provider", values="n", aggfunc="sum", fill_value=0
+    )
     one = answers.repository(rollups, answers.repositories(rollups)["repository"][0])
     series = one.series.set_index("date")["n"].rename(one.name)
     figures = {

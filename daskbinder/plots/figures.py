@@ -95,7 +95,7 @@ def providers(
     Parameters
     ----------
     counts : pandas.DataFrame
-        Launches by day, one column per provider.
+        Launches by day, one column per provider; 0 on a day with a file but none of a provider.
     grain, notes, title, height, legend
         See `members`.
 
