@@ -388,6 +388,29 @@ def test_a_month_is_hovered_over_from_its_first_day_to_its_last(
         assert page.get_by_text(said).is_visible()
 
 
+def test_an_empty_choice_is_a_sentence_until_something_is_chosen(
+    watch: Callable[..., Watched], winter_at: str
+) -> None:
+    page = visit(watch().page, winter_at + "?member=")
+    sentence = page.get_by_text("No launches for this choice")
+    figures = page.locator(".bk-Figure").filter(visible=True)
+    archive = 1  # which depends on no choice
+    assert (sentence.filter(visible=True).count(), figures.count()) == (4, archive)
+    assert page.get_by_text("No repository for this choice").is_visible()
+    act(page, page.locator("[name=member][value=ovh]").click)
+    assert (sentence.filter(visible=True).count(), figures.count()) == (0, 4 + archive)
+    assert painted(page) == [True] * 5
+    visit(page, winter_at + "?provider=")
+    assert sentence.filter(visible=True).count() == 3
+    assert figures.count() == 1 + archive  # hours cannot be told apart by provider
+    act(page, page.get_by_text("Share", exact=True).first.click)
+    assert sentence.filter(visible=True).count() == 3
+    act(page, page.locator("[data-of=provider]").click)
+    assert (sentence.filter(visible=True).count(), figures.count()) == (0, 4 + archive)
+    act(page, lambda: page.get_by_label("Find a repository").fill("no such repository"))
+    assert page.get_by_text("No repository for this choice").is_visible()
+
+
 def test_it_is_used_with_the_keyboard_alone(watch: Callable[..., Watched], winter_at: str) -> None:
     page = visit(watch().page, winter_at)
     unnamed = page.evaluate(

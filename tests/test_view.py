@@ -243,7 +243,8 @@ def test_a_search_finds_parts_of_names_in_any_case(data: PageData) -> None:
     ranked, _, ranks = content.ranking(chosen(data, q="JUPYTER"))
     assert {names[row] for row in ranked} == wanted
     assert ranks[0] >= 1
-    assert content.texts(chosen(data, q="no such thing"), "")["page_note"] == "none found"
+    note = content.texts(chosen(data, q="no such thing"), "")["page_note"]
+    assert note == "No repository for this choice"
 
 
 def test_the_chosen_repository_is_the_one_of_the_address(data: PageData) -> None:

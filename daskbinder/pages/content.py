@@ -264,7 +264,7 @@ class PageContent:
             "table_unit": "launches in the chosen days",
             "page_note": f"{matches:,} found, page {page:,} of {pages:,}"
             if matches
-            else "none found",
+            else "No repository for this choice",
         }
 
     def _chosen_repository(self, filters: Filters) -> dict[str, str]:

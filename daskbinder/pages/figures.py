@@ -22,7 +22,8 @@ class PageFigure:
 
     `draw` makes a HoloViews plot; `update` applies new filters to a visitor's copy, a Bokeh figure.
     What `update` returns is passed to its next call (None at first), so that it sends the browser
-    only what changed. A figure without `update` does not depend on the filters.
+    only what changed. It hides a figure that would show nothing but zeros. A figure without
+    `update` does not depend on the filters.
     """
 
     draw: Callable[[PageContent, Filters], Any]
@@ -50,8 +51,9 @@ class LiveFigure:
             source.data = {name: table[name].to_numpy() for name in source.data}
 
     def zoom(self, series: PlotSeries, first: date, last: date) -> None:
-        """Set both axes to the days from `first` to `last`."""
+        """Set both axes to the days from `first` to `last`; hide the figure if they are empty."""
         start, end = series.xlim(first, last)
+        self.figure.visible = not series.is_empty(start, end)
         low, high = series.ylim(start, end)
         self.figure.x_range.update(start=start, end=end, reset_start=start, reset_end=end)
         self.figure.y_range.update(start=low, end=high, reset_start=low, reset_end=high)
@@ -105,6 +107,7 @@ def update_hours(figure: Any, content: PageContent, filters: Filters, shown: Any
         high = float(np.nanmax(values, initial=0.0))
         low = float(np.nanmin(values, initial=high))
         figure.select_one(LinearColorMapper).update(low=low, high=high)
+        figure.visible = high > 0
     return hours
 
 

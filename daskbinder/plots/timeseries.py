@@ -208,15 +208,24 @@ class PlotSeries(NamedTuple):
         """Ends of the value axis, for the time from `start` to `end`."""
         if self.kind == "share":
             return 0.0, 1.0
-        values = self.frame[[*map(self.upper, range(len(self.names)))]].to_numpy()
-        if start is not None:
-            time = self.hover[TIME].to_numpy()
-            inside = (time[1:] > start) & (time[:-1] < end)
-            values = values[np.repeat(inside, len(values) // max(len(inside), 1))]
+        values = self._heights(start, end)
         top = float(np.nanmax(values, initial=0.0))
         if self.logy:
             return float(np.nanmin(values, initial=max(top, 1.0))) / 1.5, max(top, 1.0) * 2
         return 0.0, top * 1.06 or 1.0
+
+    def is_empty(self, start: Any = None, end: Any = None) -> bool:
+        """Whether nothing but zeros is drawn for the time from `start` to `end`."""
+        return not (self._heights(start, end) > 0).any()
+
+    def _heights(self, start: Any, end: Any) -> Any:
+        """Values, or upper edges, of all series for the time from `start` to `end`."""
+        values = self.frame[[*map(self.upper, range(len(self.names)))]].to_numpy()
+        if start is None:
+            return values
+        time = self.hover[TIME].to_numpy()
+        inside = (time[1:] > start) & (time[:-1] < end)
+        return values[np.repeat(inside, len(values) // max(len(inside), 1))]
 
     def xlim(self, first: Any = None, last: Any = None) -> tuple[Any, Any]:
         """Ends of the time axis, for the days from `first` to `last`: points are inside it."""
