@@ -727,6 +727,19 @@ def test_figures_of_a_notebook_draw_whatever_names_are_called(
     assert seen.asked == [out.as_uri()]
 
 
+def test_labels_of_a_logarithmic_axis_are_told_apart(
+    watch: Callable[..., Watched], winter_at: str
+) -> None:
+    """Also below one launch a day."""
+    ticks = [0.02, 0.05, 0.1, 0.12, 0.15, 0.2, 1, 1.25, 10, 1000]
+    shown = figure(
+        visit(watch().page, winter_at),
+        "providers",
+        f"it.left[0].formatter.doFormat({ticks}, {{ loc: 0 }})",
+    )
+    assert [float(text.replace(",", "")) for text in shown] == ticks
+
+
 # The report ---------------------------------------------------------------------------------------
 
 

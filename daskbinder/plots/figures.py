@@ -347,7 +347,9 @@ def series(
         ylim=values.ylim(),
         xlim=values.xlim(),
         logy=logy,
-        yformatter=NumeralTickFormatter(format="0%" if kind == "share" else THOUSANDS),
+        yformatter=NumeralTickFormatter(
+            format="0%" if kind == "share" else theme.MAGNITUDES if logy else THOUSANDS
+        ),
         show_grid=True,
         show_legend=legend,
         legend_position="top",

@@ -48,6 +48,7 @@ ACCENT = "#d9700f"
 _OTHERS = ("#8a8f98", "#a08870", "#7d93a8", "#9a86a0")
 INK = "#7b828c"
 THOUSANDS = "0,0.[0]"
+MAGNITUDES = "0,0.[00000]"  # of a logarithmic axis, which also has ticks below one launch a day
 TIME_TOOLS = ["xpan", "xbox_zoom", "xwheel_zoom", "reset", "save"]
 """Tools of a figure over time, which move and zoom its width only."""
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
