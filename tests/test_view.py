@@ -9,9 +9,10 @@ from datetime import date, timedelta
 from pathlib import Path
 from urllib.parse import urlencode
 
+import holoviews as hv
 import pytest
 from distributed import Client
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import daskbinder as db
@@ -20,6 +21,7 @@ from daskbinder.pages import report, templates
 from daskbinder.pages.content import PageContent
 from daskbinder.pages.data import PageData
 from daskbinder.pages.downloads import repositories_csv, series_csv
+from daskbinder.pages.figures import FIGURES, LiveFigure
 from daskbinder.pages.filters import Filters
 from daskbinder.text import number as written
 from daskbinder.text import plural
@@ -122,6 +124,15 @@ def lossy_rollups(client: Client, tmp_path_factory: pytest.TempPathFactory) -> d
 
 
 @pytest.fixture(scope="module")
+def figures(lossy: PageData) -> dict[str, LiveFigure]:
+    content, filters = PageContent(lossy), chosen(lossy)
+    return {
+        name: LiveFigure(hv.render(FIGURES[name].draw(content, filters)))
+        for name in ("lines", "share", "providers", "repository")
+    }
+
+
+@pytest.fixture(scope="module")
 def lossy(lossy_rollups: db.Rollups) -> PageData:
     return PageData.load(lossy_rollups)
 
@@ -215,6 +226,28 @@ def test_a_hatched_end_is_explained_where_it_is_in_sight(lossy: PageData) -> Non
     ):
         unit = content.texts(between(lossy, first, date(2022, 10, 9), grain=grain), "")["unit"]
         assert unit.endswith("; hatched: part of a week only") is is_hatched
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    chosen_days=st.tuples(st.integers(0, 119), st.integers(0, 119)),
+    which=st.sets(st.integers(0, 4)),
+)
+def test_the_notes_that_are_listed_are_those_with_numbers_in_the_figures(
+    lossy: PageData, figures: dict[str, LiveFigure], chosen_days: tuple[int, int], which: set[int]
+) -> None:
+    first, last = (lossy.first + timedelta(days=day) for day in sorted(chosen_days))
+    some = {"member": [lossy.members[i] for i in which if i < len(lossy.members)]} if which else {}
+    filters, content = between(lossy, first, min(last, lossy.last), **some), PageContent(lossy)
+    listed = content.texts(filters, "")["notes"]
+    for name, live in figures.items():
+        update = FIGURES[name].update
+        assert update is not None
+        update(live.figure, content, filters, None)
+        numbers = live.marks[2].data
+        assert sorted(map(int, numbers["number"])) == listed
+        x = live.figure.x_range
+        assert all(x.start <= at <= x.end for at in numbers["at"])
 
 
 def test_another_hub_has_no_known_loss(lossy: PageData) -> None:

@@ -103,9 +103,12 @@ class PageContent:
         return timeseries.week_of_hours(pd.DataFrame({"n": counts}, index=index))
 
     def losses(self, filters: Filters, *, of_sum: bool = False) -> list[Annotation]:
-        """Losses of the chosen members; of all members, also those without a launch, by default."""
-        everyone = filters.members == self.data.members
-        return losses(self.data.notes, None if everyone else filters.members, of_sum=of_sum)
+        """Losses of the members that matter."""
+        return losses(self.data.notes, self.about(filters), of_sum=of_sum)
+
+    def about(self, filters: Filters) -> tuple[str, ...] | None:
+        """Members whose notes matter; None for all, also those without a launch, by default."""
+        return None if filters.members == self.data.members else filters.members
 
     def known(self, filters: Filters) -> Any:
         """Whether each day has a file, and no launches of the chosen members that are lost."""
@@ -167,7 +170,7 @@ class PageContent:
             "notes": [
                 i
                 for i, note in enumerate(data.notes, 1)
-                if note.touches(filters.first, filters.last, filters.members)
+                if note.touches(filters.first, filters.last, self.about(filters))
             ],
             **self._headlines(filters),
             **self._table(filters),

@@ -12,6 +12,7 @@ from daskbinder import plots
 from daskbinder.pages.content import REPOSITORY, PageContent
 from daskbinder.pages.filters import Filters
 from daskbinder.plots import theme
+from daskbinder.plots.marks import Marks
 from daskbinder.plots.rates import Rates
 from daskbinder.plots.timeseries import HOVER, KINDS, PARTIAL, PlotSeries
 
@@ -40,6 +41,10 @@ class LiveFigure:
         sources = [part.data_source for part in figure.renderers]
         (self.hover,) = (source for source in sources if HOVER in source.data)
         (self.partial,) = (source for source in sources if PARTIAL[0] in source.data)
+        self.marks = [
+            next(source for source in sources if set(columns) == set(source.data))
+            for columns in Marks.find(date(1970, 1, 1), date(1970, 1, 1), (), ()).sources(0.0)
+        ]
 
     def show(self, series: PlotSeries) -> None:
         """Replace the values."""
@@ -58,12 +63,17 @@ class LiveFigure:
         self.figure.x_range.update(start=start, end=end, reset_start=start, reset_end=end)
         self.figure.y_range.update(start=low, end=high, reset_start=low, reset_end=high)
 
+    def mark(self, marks: Marks) -> None:
+        """Replace the marks of notes."""
+        found = marks.sources(self.figure.y_range.end)
+        for source, columns in zip(self.marks, found, strict=True):
+            source.data = columns
+
 
 def over_time(
     rates: Callable[[PageContent, Filters], Rates],
     kind: str = "lines",
     *,
-    by_member: bool = False,
     in_report: bool = True,
     **style: Any,
 ) -> PageFigure:
@@ -74,7 +84,6 @@ def over_time(
             rates(content, filters),
             kind=kind,
             notes=content.data.notes,
-            about=content.data.members if by_member else (),
             legend=False,
             **style,
         )
@@ -84,7 +93,9 @@ def over_time(
         if shown is None or not shown[0].equals(found):
             shown = found, PlotSeries.of(found, kind, style.get("logy", False))
             live.show(shown[1])
-        live.zoom(shown[1], filters.first, filters.last)
+        days = filters.first, filters.last
+        live.zoom(shown[1], *days)
+        live.mark(Marks.find(*days, content.data.notes, content.about(filters)))
         return shown
 
     return PageFigure(draw, update, in_report)
@@ -119,9 +130,7 @@ def draw_archive(content: PageContent, _filters: Filters) -> Any:
 _SHARE = {"share": "share of launches"}
 FIGURES = {
     **{
-        kind: over_time(
-            PageContent.member_rates, kind, by_member=True, unit=_SHARE.get(kind, "launches a day")
-        )
+        kind: over_time(PageContent.member_rates, kind, unit=_SHARE.get(kind, "launches a day"))
         for kind in KINDS
     },
     "providers": over_time(

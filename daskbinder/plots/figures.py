@@ -11,6 +11,7 @@ from bokeh.models import NumeralTickFormatter
 
 from daskbinder.model.annotations import Annotation
 from daskbinder.plots import theme
+from daskbinder.plots.marks import Marks
 from daskbinder.plots.rates import GRAINS, TIME, Rates, losses, rates
 from daskbinder.plots.theme import ACCENT, COLOURS, INK, THOUSANDS
 from daskbinder.plots.timeseries import (
@@ -330,10 +331,11 @@ def series(
     """
     values = PlotSeries.of(rates, kind, logy)
     shades = [theme.colour(str(name), colours) for name in rates.table]
-    marks = theme.find_marks(rates.table.index, notes, about)
+    first, last = (pd.Timestamp(end).date() for end in values.days)
+    marks = Marks.find(first, last, notes, about)
     size = {"height": height, "responsive": True}
     layers = [
-        *theme.draw_marks(marks),
+        *marks.draw(),
         *_draw_parts(values, shades, size),
         theme.draw_partial(values.partial),
         _draw_hover(values, size),
@@ -354,7 +356,7 @@ def series(
         show_legend=legend,
         legend_position="top",
         active_tools=["xbox_zoom"],
-        hooks=[theme.apply_theme, theme.format_dates, theme.number_marks(marks)],
+        hooks=[theme.apply_theme, theme.format_dates, marks.write(values.ylim()[1])],
         **size,
     )
 

@@ -227,6 +227,13 @@ class PlotSeries(NamedTuple):
         inside = (time[1:] > start) & (time[:-1] < end)
         return values[np.repeat(inside, len(values) // max(len(inside), 1))]
 
+    @property
+    def days(self) -> tuple[Any, Any]:
+        """The first and the last day."""
+        start, end = self.xlim()
+        half = np.timedelta64(12, "h")  # beside the points of days
+        return (start + half).astype("datetime64[D]"), (end - half).astype("datetime64[D]")
+
     def xlim(self, first: Any = None, last: Any = None) -> tuple[Any, Any]:
         """Ends of the time axis, for the days from `first` to `last`: points are inside it."""
         if self.hover.empty:
