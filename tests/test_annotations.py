@@ -18,6 +18,14 @@ def test_the_packaged_table_is_in_order_of_time() -> None:
     assert lost.links["#2394"] == "https://github.com/jupyterhub/mybinder.org-deploy/issues/2394"
 
 
+def test_only_days_on_which_all_launches_are_known_to_be_lost_are_gaps() -> None:
+    """An open beginning would blank years that are known."""
+    assert {(note.member, note.when) for note in annotations() if note.lost} == {
+        ("turing", "2020-01-15 to 2020-02-06"),
+        ("gke", "2022-10-20 to 2022-11-23"),
+    }
+
+
 def test_a_source_of_another_repository_links_there() -> None:
     links = {name: link for note in annotations() for name, link in note.links.items()}
     assert (
@@ -52,6 +60,8 @@ def test_days_and_members_it_is_about(
         "[[annotation]]\nwhat = 'x'\nfrom = '2020-01-01'",
         "[[annotation]]\nwhat = 'x'\nfrom = 2020-01-02\nto = 2020-01-01",
         "[[annotation]]\nwhat = 'x'\nfrom = 2020-01-02\nform = 2020-01-01",
+        "[[annotation]]\nwhat = 'x'\nto = 2020-01-01\nlost = true",
+        "[[annotation]]\nwhat = 'x'\nfrom = 2020-01-01\nto = 2020-01-01\nlost = 'all'",
         "not toml",
     ],
 )

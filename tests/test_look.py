@@ -104,10 +104,15 @@ def test_it_shows_what_was_counted_and_asks_nobody_else(
     last = federation[federation["timestamp"] == federation["timestamp"].max()]
     for row in last.itertuples():
         assert drawn[row.federation] == pytest.approx(row.mean_7d)
-    assert figure(page, "lines", "it.center.filter(c => c.type == 'Label').map(c => c.text)") == [
-        "4",
-        "5",
-    ]
+    drawn = (
+        "[...it.renderers.map(r => r.data_source.data.number ?? r.data_source.data.get?.('number'))"
+        ".find(Boolean)].sort((a, b) => a - b)"
+    )
+    listed = page.locator("[data-note]:visible b")
+    assert figure(page, "lines", drawn) == listed.all_inner_texts()
+    act(page, page.locator("[name=member][value=gesis]").click)
+    assert figure(page, "lines", drawn) == listed.all_inner_texts() == ["3", "4"]
+    act(page, page.locator("[name=member][value=gesis]").click)
     assert page.locator("[data-note]:visible").count() == 5
     assert not seen.strangers(urlsplit(winter_at).netloc)
     assert any(url.startswith("ws://") for url in seen.asked)
@@ -181,11 +186,12 @@ def test_a_repository_is_found_chosen_linked_and_sent_on(
     drawn = figure(
         page,
         "repository",
-        "(r => [...r.data_source.data[r.glyph.y.field]])("
-        "it.renderers.find(r => 'launches' in Object.fromEntries(Object.entries("
-        "r.data_source.data))))",
+        "[...it.renderers.find(r => r.name == 'this repository').data_source.data.y]",
     )
-    assert sum(value for value in drawn if value == value) == data.directory["n"][row].as_py()
+    mine = data.launches.repository == row
+    lost = [(day - date(1970, 1, 1)).days for day in (date(2020, 1, 15), date(2020, 2, 6))]
+    is_lost = (data.launches.day[mine] >= lost[0]) & (data.launches.day[mine] <= lost[1])
+    assert sum(value for value in drawn if value == value) == data.launches.n[mine][~is_lost].sum()
 
     other = visit(watch(color_scheme="dark").page, page.url)
     for what in ("launches", "repository", "repository_note", "page_note"):
@@ -219,6 +225,60 @@ def test_what_is_shown_is_downloaded(
     with files[f"repositories-{days}"].open() as file:
         launches = sum(int(row["launches"]) for row in csv.DictReader(file))
     assert f"{launches:,}" == shown(page, "launches")
+
+
+def hover(page: Page, name: str, when: str) -> None:
+    """Point at a time in a figure over time."""
+    x, y = figure(
+        page,
+        name,
+        "(view => { const box = view.el.getBoundingClientRect(), { frame } = view; return ["
+        f"box.left + frame.x_scale.compute(Date.parse('{when}Z')), "
+        "box.top + frame.bbox.top + frame.bbox.height / 2] })(Bokeh.index.find_one(it))",
+    )
+    page.mouse.move(x - 1, y)
+    page.mouse.move(x, y)
+    page.wait_for_timeout(200)
+
+
+def test_a_month_is_hovered_over_from_its_first_day_to_its_last(
+    watch: Callable[..., Watched], winter_at: str
+) -> None:
+    page = visit(watch().page, winter_at + "?grain=month")
+    for when, month in (
+        ("2020-01-01T06:00", "2020-01"),
+        ("2020-01-31T18:00", "2020-01"),
+        ("2020-02-01T06:00", "2020-02"),
+    ):
+        hover(page, "lines", when)
+        assert page.get_by_text(month).is_visible()
+    act(page, page.get_by_text("Day", exact=True).click)
+    for when, said in (("2020-02-15T14:00", "2020-02-16"), ("2020-02-15T10:00", "2020-02-15")):
+        hover(page, "lines", when)
+        assert page.get_by_text(said).is_visible()
+
+
+def test_an_empty_choice_is_a_sentence_until_something_is_chosen(
+    watch: Callable[..., Watched], winter_at: str
+) -> None:
+    page = visit(watch().page, winter_at + "?member=")
+    sentence = page.get_by_text("No launches for this choice")
+    figures = page.locator(".bk-Figure").filter(visible=True)
+    archive = 1  # which depends on no choice
+    assert (sentence.filter(visible=True).count(), figures.count()) == (4, archive)
+    assert page.get_by_text("No repository for this choice").is_visible()
+    act(page, page.locator("[name=member][value=ovh]").click)
+    assert (sentence.filter(visible=True).count(), figures.count()) == (0, 4 + archive)
+    assert painted(page) == [True] * 5
+    visit(page, winter_at + "?provider=")
+    assert sentence.filter(visible=True).count() == 3
+    assert figures.count() == 1 + archive  # hours cannot be told apart by provider
+    act(page, page.get_by_text("Share", exact=True).first.click)
+    assert sentence.filter(visible=True).count() == 3
+    act(page, page.locator("[data-of=provider]").click)
+    assert (sentence.filter(visible=True).count(), figures.count()) == (0, 4 + archive)
+    act(page, lambda: page.get_by_label("Find a repository").fill("no such repository"))
+    assert page.get_by_text("No repository for this choice").is_visible()
 
 
 def test_it_is_used_with_the_keyboard_alone(watch: Callable[..., Watched], winter_at: str) -> None:
@@ -513,7 +573,7 @@ def test_figures_of_a_notebook_draw_whatever_names_are_called(
     rollups = db.open(str(named))
     days = rollups.federation("day", wide=True)
     by_provider = answers.daily(rollups).pivot_table(
-        index="date", columns="provider", values="n", aggfunc="sum"
+        index="date", columns="provider", values="n", aggfunc="sum", fill_value=0
     )
     figures = [
         plots.members(days),
@@ -533,6 +593,19 @@ def test_figures_of_a_notebook_draw_whatever_names_are_called(
     page.wait_for_function("window.Bokeh?.documents.length > 0 && Bokeh.documents[0].is_idle")
     assert painted(page) == [True] * len(figures)
     assert seen.asked == [out.as_uri()]
+
+
+def test_labels_of_a_logarithmic_axis_are_told_apart(
+    watch: Callable[..., Watched], winter_at: str
+) -> None:
+    """Also below one launch a day."""
+    ticks = [0.02, 0.05, 0.1, 0.12, 0.15, 0.2, 1, 1.25, 10, 1000]
+    shown = figure(
+        visit(watch().page, winter_at),
+        "providers",
+        f"it.left[0].formatter.doFormat({ticks}, {{ loc: 0 }})",
+    )
+    assert [float(text.replace(",", "")) for text in shown] == ticks
 
 
 # The report ---------------------------------------------------------------------------------------
@@ -568,6 +641,7 @@ def test_the_report_is_one_file_that_works_alone(
     key.click()
     assert not figure(page, "stacked", visible)
     before = figure(page, "lines", "it.x_range.end - it.x_range.start")
+    heights = figure(page, "lines", "[it.y_range.start, it.y_range.end]")
     box = page.locator("[aria-labelledby=h-lines] .bk-Figure").bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + 300, box["y"] + 120)
@@ -577,6 +651,7 @@ def test_the_report_is_one_file_that_works_alone(
     page.mouse.up()
     page.wait_for_timeout(200)
     assert figure(page, "lines", "it.x_range.end - it.x_range.start") < before / 2
+    assert figure(page, "lines", "[it.y_range.start, it.y_range.end]") == heights
     assert seen.asked == [winter_report.as_uri()]
 
 

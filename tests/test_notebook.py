@@ -1,10 +1,20 @@
 """The notebook for mybinder.org: it runs from the first cell to the last, and shows figures."""
 
 import json
+import math
 import os
 import subprocess
 import sys
+from collections import Counter
+from datetime import date, timedelta
 from pathlib import Path
+
+import holoviews as hv
+import pandas as pd
+import pytest
+
+import daskbinder as db
+from daskbinder import answers, plots
 
 ROOT = Path(__file__).parents[1]
 BINDER = ROOT / ".binder"
@@ -44,6 +54,29 @@ def test_the_notebook_walks_through_sample_run_load_and_plot(tmp_path: Path) -> 
         if output["output_type"] in ("error", "stream") and "arning" in str(output)
     ]
     assert (tmp_path / "rollups" / "manifest.json").exists()
+
+
+def test_its_averages_of_providers_are_over_all_days_that_have_a_file(counted: Path) -> None:
+    """Also over those on which a provider has no launch."""
+    rollups = db.open(str(counted))
+    (cell,) = (one for one in NOTEBOOK["cells"] if "plots.providers" in "".join(one["source"]))
+    *lines, last = "".join(cell["source"]).splitlines()
+    names = {"rollups": rollups, "answers": answers, "plots": plots}
+    exec("\n".join(lines), names)
+    figure = hv.render(eval(last, names))
+    launches: Counter[tuple[date, str]] = Counter()
+    for row in rollups.load("monthly", by="day").itertuples():
+        launches[row.timestamp.date(), row.provider] += row.n
+    files = {day for day, _ in launches}
+    drawn = [part for part in figure.renderers if part.name]
+    assert {part.name for part in drawn} == {provider for _, provider in launches}
+    for part in drawn:
+        points = dict(zip(*part.data_source.data.values(), strict=True))
+        shown = {pd.Timestamp(at).date(): y for at, y in points.items()}
+        for day in files:
+            week = files & {day - timedelta(days=back) for back in range(7)}
+            mean = sum(launches[each, part.name] for each in week) / len(week)
+            assert shown.get(day, math.nan) == pytest.approx(mean or math.nan, nan_ok=True)
 
 
 def test_it_is_kept_without_what_it_showed() -> None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import date, timedelta
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,15 @@ import holoviews as hv
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import daskbinder as db
 from daskbinder import answers, plots
 from daskbinder.model.annotations import Annotation
 from daskbinder.pages.figures import LiveFigure
 from daskbinder.pages.templates import read_web
+from daskbinder.plots.rates import GRAINS, TIME
 from daskbinder.plots.theme import ACCENT, PROVIDER_COLOURS
 from daskbinder.plots.timeseries import HOVER, KINDS, STATES, STEP, TOTAL
 
@@ -48,7 +51,7 @@ def drawn(plot: Any) -> dict[str, Any]:
 
 def test_the_average_is_the_one_of_the_data_set(counted: Path) -> None:
     rollups = db.open(str(counted))
-    rates = plots.rates(rollups.federation("day", wide=True))
+    rates = plots.rates(rollups.federation("day", wide=True)).table
     rows = rollups.federation("day")
     assert len(rows) > 10
     for row in rows.itertuples():
@@ -69,7 +72,7 @@ def test_weeks_and_months_are_means_over_days_with_a_file(gappy: pd.DataFrame, g
         for name, value in row.items():
             if value == value:
                 wanted.setdefault((first, str(name)), []).append(value)
-    rates = plots.rates(gappy, grain)
+    rates = plots.rates(gappy, grain).table
     found = {
         (stamp.date(), name): value
         for name in rates
@@ -113,21 +116,139 @@ def test_areas_are_stacked_and_broken_where_days_are_missing(gappy: pd.DataFrame
 
 
 def test_shares_add_up_to_one(gappy: pd.DataFrame) -> None:
-    found = plots.PlotSeries.of(plots.rates(gappy, "day"), "share", "day")
+    found = plots.PlotSeries.of(plots.rates(gappy, "day"), "share")
     tops = found.frame[[found.upper(i) for i in range(3)]].max(axis=1).dropna()
     assert len(tops) == len(gappy)
     assert tops.to_numpy() == pytest.approx(1.0)
 
 
+def height(series: plots.PlotSeries, number: int, at: Any) -> float:
+    """How high the area of a series is drawn at a time."""
+    time, upper, lower = (
+        series.frame[name].to_numpy() for name in (TIME, series.upper(number), series.lower(number))
+    )
+    for i in range(len(time) - 1):
+        ends = upper[i : i + 2] - lower[i : i + 2]
+        if time[i] < at < time[i + 1] and not np.isnan(ends).any():
+            part = (at - time[i]) / (time[i + 1] - time[i])
+            return float(ends[0] + part * (ends[1] - ends[0]))
+    return 0.0
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> pd.DataFrame:
+    """Launches of members that begin and end on any day, some days without a file."""
+    length = draw(st.integers(1, 70))
+    columns = {}
+    for name in "abc":
+        first, last = sorted(draw(st.tuples(*[st.integers(0, length)] * 2)))
+        values = draw(st.lists(st.integers(1, 9), min_size=last - first, max_size=last - first))
+        columns[name] = [*[np.nan] * first, *map(float, values), *[np.nan] * (length - last)]
+    table = made(columns, draw(st.dates(date(2020, 1, 1), date(2020, 3, 1))))
+    missing = draw(st.sets(st.integers(0, length - 1), max_size=5))
+    return table.drop(index=table.index[[day for day in missing if day < len(table)]])
+
+
+@pytest.mark.parametrize("grain", GRAINS)
+@settings(max_examples=40, deadline=None)
+@given(table=tables())
+def test_drawn_shares_add_up_to_one_wherever_any_is_drawn(grain: str, table: pd.DataFrame) -> None:
+    series = plots.PlotSeries.of(plots.rates(table, grain), "share")
+    time = np.unique(series.frame[TIME].to_numpy())
+    second = np.timedelta64(1, "s")
+    for one, other in pairwise(time):
+        for at in (one + second, one + (other - one) / 2, other - second):
+            total = sum(height(series, number, at) for number in range(3))
+            assert total == pytest.approx(1.0) or total == 0.0
+
+
+def test_a_month_is_drawn_from_its_first_day_to_its_last_within_the_data() -> None:
+    """A fall at the beginning of a month is no slope through the month before."""
+    days = made({"gke": [90.0] * 20 + [30.0] * 31}, date(2021, 3, 12))
+    corners = [("03-12", 90.0), ("04-01", 90.0), ("04-01", 30.0), ("05-01", 30.0), ("05-02", 30.0)]
+    line = drawn(plots.members(days, grain="month"))["gke"]
+    found = zip(pd.DatetimeIndex(line["date"]).strftime("%m-%d"), line["series 0"], strict=True)
+    assert list(dict.fromkeys(found)) == corners
+    area = drawn(plots.members(days, grain="month", kind="stacked"))["gke"]
+    found = zip(pd.DatetimeIndex(area["x"]).strftime("%m-%d"), area["y"], strict=True)
+    assert set(corners) <= set(found)
+    figure = hv.render(plots.members(days, grain="month"))
+    ends = pd.to_datetime([figure.x_range.start, figure.x_range.end])
+    assert list(ends.strftime("%m-%d")) == ["03-12", "05-02"]
+
+
+def test_a_week_or_month_that_the_data_cover_in_part_says_so_and_is_hatched() -> None:
+    days = made({"gke": [90.0] * 20 + [30.0] * 31}, date(2021, 3, 12)).drop(
+        index=pd.Timestamp("2021-04-05", tz="UTC")
+    )
+    months, weeks, average, day = (
+        plots.rates(days, grain) for grain in ("month", "week", "average", "day")
+    )
+    heads = {
+        grain: plots.PlotSeries.of(rates, "lines").hover[STEP].tolist()[:-1]
+        for grain, rates in (("month", months), ("week", weeks), ("average", average), ("day", day))
+    }
+    assert heads["month"] == [
+        "March 2021, 20 of 31 days",
+        "April 2021, 29 of 30 days",
+        "May 2021, 1 of 31 days",
+    ]
+    assert [text.partition(", ")[2] for text in heads["week"]] == [
+        "3 of 7 days",
+        "",
+        "",
+        "",
+        "6 of 7 days",
+        "",
+        "",
+        "6 of 7 days",
+    ]
+    missing = (date(2021, 4, 5) - date(2021, 3, 12)).days
+    assert heads["day"][missing].endswith("April 2021, no file")
+    assert heads["average"][0].endswith("2021, 1 of 7 days")
+    assert [heads["average"][missing + more].partition(", ")[2] for more in (0, 1, 7)] == [
+        "no file",
+        "6 of 7 days",
+        "",
+    ]
+    live = LiveFigure(hv.render(plots.series(day)))
+    for rates, ends in (
+        (months, [("2021-03-12", "2021-04-01"), ("2021-05-01", "2021-05-02")]),
+        (weeks, [("2021-03-12", "2021-03-15"), ("2021-04-26", "2021-05-02")]),
+        (average, []),
+    ):
+        drawn_anew = LiveFigure(hv.render(plots.series(rates, kind="share")))
+        live.show(plots.PlotSeries.of(rates, "lines"))
+        for figure in (live, drawn_anew):
+            edges = [
+                pd.DatetimeIndex(each).strftime("%Y-%m-%d") for each in figure.partial.data.values()
+            ]
+            assert list(zip(*edges, strict=True)) == ends
+    (part,) = (one for one in live.figure.renderers if one.data_source is live.partial)
+    assert part.glyph.hatch_pattern == "right_diagonal_line"
+
+
+def test_what_is_said_of_a_step_is_said_from_its_beginning_to_its_end() -> None:
+    days = made({"gke": [90.0] * 20 + [30.0] * 31}, date(2021, 3, 12))
+    month, day = (
+        plots.PlotSeries.of(plots.rates(days, grain), "lines").hover for grain in ("month", "day")
+    )
+    assert month[TIME].dt.strftime("%m-%d").tolist() == ["03-12", "04-01", "05-01", "05-02"]
+    assert [text[:5] for text in month[STEP]] == ["March", "April", "May 2", ""]
+    assert day[TIME].iloc[[0, -1]].astype(str).tolist() == [
+        "2021-03-11 12:00:00",
+        "2021-05-01 12:00:00",
+    ]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_figure_given_new_values_is_the_figure_drawn_anew(gappy: pd.DataFrame, kind: str) -> None:
     """The explorer changes figures that HoloViews drew; this is what it relies on."""
-    first = plots.rates(gappy, "day")
-    live = LiveFigure(hv.render(plots.series(first * 3, kind=kind, grain="day")))
+    live = LiveFigure(hv.render(plots.series(plots.rates(gappy * 3, "day"), kind=kind)))
     for grain in ("average", "week"):
-        table = plots.rates(gappy, grain).assign(ovh=np.nan)
-        live.show(plots.PlotSeries.of(table, kind, grain))
-        anew = LiveFigure(hv.render(plots.series(table, kind=kind, grain=grain)))
+        rates = plots.rates(gappy, grain).only(gappy.columns != "ovh")
+        live.show(plots.PlotSeries.of(rates, kind))
+        anew = LiveFigure(hv.render(plots.series(rates, kind=kind)))
         assert live.parts.keys() == anew.parts.keys() == {"gke", "ovh", "gesis"}
         for name in ("gke", "gesis"):
             for one, other in zip(
@@ -140,20 +261,21 @@ def test_a_figure_given_new_values_is_the_figure_drawn_anew(gappy: pd.DataFrame,
 
 
 def test_what_is_said_of_a_day_has_each_member_and_all_together() -> None:
-    found = plots.PlotSeries.of(
-        plots.rates(made({"gke": [12345.0, 7.0], "ovh": [5.0, np.nan]}), "day"), "lines", "day"
-    )
+    days = made({"gke": [12345.0, 7.0], "ovh": [5.0, np.nan]})
+    found = plots.PlotSeries.of(plots.rates(days, "day"), "lines")
     space = "\N{FIGURE SPACE}"
-    assert found.frame[HOVER][0] == (f"12,345 gke\n{space * 3}5.0 ovh\n12,350 {TOTAL}\n")
-    assert "ovh" not in found.frame[HOVER][1]
-    assert found.frame[STEP][0] == "Mon 2020-12-28"
+    assert found.hover[HOVER][0] == (f"12,345 gke\n{space * 3}5.0 ovh\n12,350 {TOTAL}\n")
+    assert "ovh" not in found.hover[HOVER][1]
+    assert found.hover[STEP][0] == "Mon 2020-12-28"
 
 
 def test_every_figure_says_its_unit_and_none_says_users(counted: Path) -> None:
     rollups = db.open(str(counted))
     days, hours = (rollups.federation(by, wide=True) for by in ("day", "hour"))
     daily = answers.daily(rollups)
-    by_provider = daily.pivot_table(index="date", columns="provider", values="n", aggfunc="sum")
+    by_provider = daily.pivot_table(
+        index="date", columns="provider", values="n", aggfunc="sum", fill_value=0
+    )
     one = answers.repository(rollups, answers.repositories(rollups)["repository"][0])
     series = one.series.set_index("date")["n"].rename(one.name)
     figures = {
@@ -174,6 +296,17 @@ def test_every_figure_says_its_unit_and_none_says_users(counted: Path) -> None:
             assert unit in words.lower(), words
             assert "user" not in words
             assert figure.toolbar.logo is None
+
+
+@pytest.mark.parametrize("name", ["lines", "stacked", "share", "providers", "repository"])
+def test_a_figure_over_time_moves_and_zooms_in_width_only(gappy: pd.DataFrame, name: str) -> None:
+    if name in KINDS:
+        plot = plots.members(gappy, kind=name)
+    else:
+        plot = plots.providers(gappy) if name == "providers" else plots.repository(gappy["gke"])
+    tools = hv.render(plot).toolbar.tools
+    ways = {type(tool).__name__: tool.dimensions for tool in tools if hasattr(tool, "dimensions")}
+    assert ways == dict.fromkeys(("PanTool", "BoxZoomTool", "WheelZoomTool"), "width")
 
 
 def test_bars_have_the_most_launched_on_top(counted: Path) -> None:
@@ -200,12 +333,13 @@ def test_hours_are_means_of_the_hours_that_have_a_file(counted: Path) -> None:
 
 
 def numbers(plot: Any) -> list[str]:
-    return [one.text for one in hv.render(plot).center if type(one).__name__ == "Label"]
+    sources = (part.data_source.data for part in hv.render(plot).renderers)
+    return sorted(next(list(source["number"]) for source in sources if "number" in source))
 
 
 def test_notes_are_marked_with_their_number_in_the_whole_list() -> None:
     days = made({"gke": [1.0] * 60, "ovh": [1.0] * 60}, date(2022, 10, 1))
-    assert numbers(plots.members(days)) == ["6"]
+    assert numbers(plots.members(days)) == ["3", "6"]
     notes = [
         Annotation(date(2022, 9, 1), date(2022, 9, 2), None, "before"),
         Annotation(date(2022, 9, 1), None, None, "began before, and goes on"),
@@ -214,12 +348,76 @@ def test_notes_are_marked_with_their_number_in_the_whole_list() -> None:
         Annotation(date(2022, 10, 20), date(2022, 11, 23), "gke", "a gap"),
     ]
     plot = plots.members(days, notes=notes)
-    assert numbers(plot) == ["3", "5"]
+    assert numbers(plot) == ["2", "3", "5"]
     spans = [part for part in hv.render(plot).renderers if type(part.glyph).__name__ == "VStrip"]
-    (band,) = spans
+    (band,) = (part for part in spans if "first" in part.data_source.data)
     first, last = (band.data_source.data[name][0] for name in ("first", "last"))
     assert (str(first)[:10], str(last)[:10]) == ("2022-10-20", "2022-11-24")
-    assert numbers(plots.providers(days, notes=notes)) == []
+    assert numbers(plots.providers(days, notes=notes)) == ["2", "3", "4", "5"]
+
+
+# Known loss ---------------------------------------------------------------------------------------
+
+LOST = Annotation(date(2021, 1, 6), date(2021, 1, 20), "gke", "lost", lost=True)  # days 9 to 23
+
+
+@pytest.fixture(scope="module")
+def lossy() -> pd.DataFrame:
+    """Sixty days from the Monday, of which gke lost nearly all of fifteen."""
+    gke = [1.0 if 9 <= day < 24 else 300.0 for day in range(60)]
+    return made({"gke": gke, "ovh": [100.0] * 60, "gesis": [50.0] * 60})
+
+
+@pytest.mark.parametrize("grain", ["average", "day"])
+def test_a_day_of_known_loss_is_a_gap_and_other_days_are_as_if_it_were_not(
+    lossy: pd.DataFrame, grain: str
+) -> None:
+    table = plots.rates(lossy, grain, [LOST]).table
+    assert np.flatnonzero(table["gke"].isna()).tolist() == list(range(9, 24))
+    assert table["gke"].dropna().unique() == pytest.approx([300.0])
+    assert table["ovh"].tolist() == [100.0] * 60
+
+
+def test_a_week_or_month_is_the_mean_of_the_days_that_are_known(lossy: pd.DataFrame) -> None:
+    weeks = plots.rates(lossy, "week", [LOST])
+    assert weeks.table["gke"].isna().tolist() == [False, False, True, *[False] * 6]
+    assert weeks.table["gke"].dropna().unique() == pytest.approx([300.0])
+    assert weeks.steps["unknown"].tolist() == weeks.table["gke"].isna().tolist()
+    months = plots.rates(lossy, "month", [LOST])
+    assert months.table["gke"].tolist() == pytest.approx([300.0] * 3)
+    assert not months.steps["unknown"].any()
+
+
+@pytest.mark.parametrize("kind", ["stacked", "share"])
+def test_shares_and_totals_are_unknown_while_a_member_loses_launches(
+    lossy: pd.DataFrame, kind: str
+) -> None:
+    rates = plots.rates(lossy, "day", [LOST])
+    found = plots.PlotSeries.of(rates, kind)
+    for number in range(3):
+        edges = found.frame[[found.upper(number), found.lower(number)]]
+        assert np.flatnonzero(edges.isna().all(axis=1)).tolist() == list(range(9, 24))
+    texts = plots.PlotSeries.of(rates, "lines").hover[HOVER][:-1]
+    assert [TOTAL in text for text in texts] == [not 9 <= day < 24 for day in range(60)]
+    space = "\N{FIGURE SPACE}"
+    assert texts[9] == f"lost gke\n100 ovh\n{space}50 gesis\n"
+
+
+def test_figures_leave_out_known_loss_unless_told_not_to(lossy: pd.DataFrame) -> None:
+    def gaps(plot: Any, name: str) -> int:
+        (part,) = (one for one in hv.render(plot).renderers if one.name == name)
+        return int(np.isnan(part.data_source.data[part.glyph.y]).sum())
+
+    assert gaps(plots.members(lossy, grain="day", notes=[LOST]), "gke") == 15
+    assert gaps(plots.members(lossy, grain="day", notes=[LOST]), "ovh") == 0
+    assert gaps(plots.members(lossy, grain="day", notes=()), "gke") == 0
+    by_provider = lossy.set_axis(["GitHub", "Gist", "GitLab"], axis=1)
+    assert gaps(plots.providers(by_provider, grain="day", notes=[LOST]), "Gist") == 15
+    assert gaps(plots.providers(by_provider, grain="day", notes=()), "Gist") == 0
+    without_gke = plots.members(lossy[["ovh", "gesis"]], kind="share", grain="day", notes=[LOST])
+    assert len(drawn(without_gke)["ovh"]["x"]) == 120
+    packaged = made({"gke": [1.0] * 60, "ovh": [1.0] * 60}, date(2022, 10, 1))
+    assert gaps(plots.members(packaged, grain="day"), "gke") == 35
 
 
 # Names of strangers -------------------------------------------------------------------------------

@@ -38,6 +38,9 @@ class Annotation(
         What happened, in one sentence.
     source : str
         Where the information comes from.
+    lost : bool
+        Whether launches of these days happened but are not in the archive, so that a series of
+        them has a gap. Both ends are given then.
     """
 
     first: date | None = None
@@ -45,6 +48,7 @@ class Annotation(
     member: str | None = None
     what: str = ""
     source: str = ""
+    lost: bool = False
 
     def __post_init__(self) -> None:
         if not self.what:
@@ -53,6 +57,8 @@ class Annotation(
             raise ValueError("'from' or 'to' is missing")
         if self.first and self.last and self.first > self.last:
             raise ValueError(f"'from' {self.first} is after 'to' {self.last}")
+        if self.lost and not (self.first and self.last):
+            raise ValueError("'lost' needs both 'from' and 'to'")
 
     @property
     def when(self) -> str:
@@ -89,7 +95,8 @@ def annotations(path: str | Path | None = None) -> tuple[Annotation, ...]:
     ----------
     path : str or Path, optional
         A TOML file of ``[[annotation]]`` tables with ``what``, at least one of ``from`` and ``to``
-        (TOML dates), and optional ``member`` and ``source``. The packaged table by default.
+        (TOML dates), and optional ``member``, ``source`` and ``lost``. The packaged table by
+        default.
 
     Returns
     -------

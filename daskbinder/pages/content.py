@@ -10,11 +10,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from daskbinder.model.annotations import Annotation
 from daskbinder.model.dates import day_number
 from daskbinder.pages import templates
 from daskbinder.pages.data import PageData
 from daskbinder.pages.filters import VALUES, Filters
 from daskbinder.plots import timeseries
+from daskbinder.plots.rates import GRAINS, Rates, losses, lost_days, rates
 from daskbinder.text import number, percent, plural, readable
 
 HEADLINES = {
@@ -62,23 +64,23 @@ class PageContent:
         self.results: dict[Any, Any] = {}
 
     @remember("grain", "members", "providers")
-    def member_rates(self, filters: Filters) -> pd.DataFrame:
+    def member_rates(self, filters: Filters) -> Rates:
         """Launches a day of each member; NaN for those not chosen."""
         data = self.data
         counts = data.cube[:, :, np.isin(data.providers, filters.providers)].sum(axis=2)
-        rates = self._rates(counts, data.active, data.members, filters.grain)
-        return rates.where(rates.notna() & np.isin(data.members, filters.members))
+        shown = self._rates(counts, data.active, data.members, filters)
+        return shown.only(np.isin(data.members, filters.members))
 
     @remember("grain", "members", "providers")
-    def provider_rates(self, filters: Filters) -> pd.DataFrame:
-        """Launches a day of each provider, for a logarithmic axis: NaN for zero too."""
+    def provider_rates(self, filters: Filters) -> Rates:
+        """Launches a day of each provider; NaN for those not chosen."""
         data = self.data
         counts = data.cube[:, np.isin(data.members, filters.members)].sum(axis=1)
-        rates = self._rates(counts, data.present[:, None], data.providers, filters.grain)
-        return rates.where((rates > 0) & np.isin(data.providers, filters.providers))
+        shown = self._rates(counts, data.present[:, None], data.providers, filters, of_sum=True)
+        return shown.only(np.isin(data.providers, filters.providers))
 
     @remember("grain", "first", "last", "members", "providers", "repo")
-    def repository_rates(self, filters: Filters) -> pd.DataFrame:
+    def repository_rates(self, filters: Filters) -> Rates:
         """Launches a day of the chosen repository, on the chosen members."""
         data, launches = self.data, self.data.launches
         repository = self.repository(filters)
@@ -86,18 +88,32 @@ class PageContent:
         rows = rows[np.isin(data.members, filters.members)[launches.member[rows]]]
         days = launches.day[rows] - day_number(data.first)
         counts = np.bincount(days, weights=launches.n[rows], minlength=len(data.index))
-        return self._rates(counts[:, None], data.present[:, None], (REPOSITORY,), filters.grain)
+        counts, present = counts[:, None], data.present[:, None]
+        return self._rates(counts, present, (REPOSITORY,), filters, of_sum=True)
 
     @remember("first", "last", "members")
     def hours(self, filters: Filters) -> pd.DataFrame:
         """Mean launches in each hour of the week."""
         data, rows = self.data, filters.rows(self.data)
-        present = data.present[rows]
+        present = self.known(filters)[rows]
         chosen = np.isin(data.members, filters.members)
         counts = data.hourly[rows][present][:, :, chosen].sum(axis=2).ravel()
         hours = pd.to_timedelta(np.tile(np.arange(24), int(present.sum())), "h")
         index = data.index[rows][present].repeat(24) + hours
         return timeseries.week_of_hours(pd.DataFrame({"n": counts}, index=index))
+
+    def losses(self, filters: Filters, *, of_sum: bool = False) -> list[Annotation]:
+        """Losses of the members that matter."""
+        return losses(self.data.notes, self.about(filters), of_sum=of_sum)
+
+    def about(self, filters: Filters) -> tuple[str, ...] | None:
+        """Members whose notes matter; None for all, also those without a launch, by default."""
+        return None if filters.members == self.data.members else filters.members
+
+    def known(self, filters: Filters) -> Any:
+        """Whether each day has a file, and no launches of the chosen members that are lost."""
+        data = self.data
+        return data.present & ~lost_days(data.index, self.losses(filters))
 
     def repository(self, filters: Filters) -> int | None:
         """Row of the chosen repository, by default of the one with the most launches."""
@@ -149,13 +165,13 @@ class PageContent:
             "query": query,
             "from": filters.first.isoformat(),
             "to": filters.last.isoformat(),
-            "unit": _unit(filters.kind, filters.grain),
+            "unit": self._unit(filters, filters.kind),
             "series_csv": f"Series as CSV: {VALUES[filters.grain]}",
             "hours_unit": "launches an hour, UTC" + ("" if all_providers else ", all providers"),
             "notes": [
                 i
                 for i, note in enumerate(data.notes, 1)
-                if note.touches(filters.first, filters.last, filters.members)
+                if note.touches(filters.first, filters.last, self.about(filters))
             ],
             **self._headlines(filters),
             **self._table(filters),
@@ -164,8 +180,11 @@ class PageContent:
 
     def _headlines(self, filters: Filters) -> dict[str, str]:
         data, rows = self.data, filters.rows(self.data)
-        counts, days = self._by_member(filters, rows), int(data.present[rows].sum())
-        total, largest = int(counts.sum()), int(counts.argmax())
+        files, known = data.present[rows], self.known(filters)[rows]
+        total = int(self._by_member(filters, rows, files).sum())
+        counts, days = self._by_member(filters, rows, known), int(known.sum())
+        rated, largest = int(counts.sum()), int(counts.argmax())
+        lost = int(files.sum()) - days
         repositories = len(self._totals(filters)[0])
         dates = data.states["date"]
         within = dates.between(pd.Timestamp(filters.first), pd.Timestamp(filters.last))
@@ -173,16 +192,21 @@ class PageContent:
         headlines = {
             "launches": (
                 f"{total:,}",
-                f"{plural(rows.stop - rows.start, 'day')}, {days:,} with a file",
+                f"{plural(rows.stop - rows.start, 'day')}, {int(files.sum()):,} with a file"
+                + (f", {lost:,} with launches lost" if lost else ""),
             ),
-            "rate": (number(total / days) if days else "–", self._change(filters, rows)),
+            "rate": (number(rated / days) if days else "–", self._change(filters, rows)),
             "repositories": (
                 f"{repositories:,}",
                 f"{total / repositories:,.1f} launches each on average" if repositories else "none",
             ),
             "largest": (
-                readable(data.members[largest], 24) if total else "–",
-                f"{percent(counts[largest] / total)} of the launches" if total else "no launches",
+                readable(data.members[largest], 24) if rated else "–",
+                f"{percent(counts[largest] / rated)} of the launches"
+                if rated
+                else "no launches"
+                if days
+                else "not known",
             ),
             "missing": (
                 f"{states.get('missing', 0):,}",
@@ -196,18 +220,37 @@ class PageContent:
 
     def _change(self, filters: Filters, rows: slice) -> str:
         """Compare launches a day with those of the same number of days before."""
-        present, length = self.data.present, rows.stop - rows.start
+        length = rows.stop - rows.start
         before = slice(rows.start - length, rows.start)
-        if before.start >= 0 and present[rows].any() and present[before].any():
+        known, present = self.known(filters), self.data.present
+        if before.start >= 0 and known[rows].any() and known[before].any():
             rate, earlier = (
-                self._by_member(filters, part).sum() / present[part].sum()
+                self._by_member(filters, part, known[part]).sum() / known[part].sum()
                 for part in (rows, before)
             )
             if earlier:
                 change = rate / earlier - 1
                 sign = "▲" if change > 0 else "▼" if change < 0 else "="
-                return f"{sign} {abs(change):.1%} against the {plural(length, 'day')} before"
+                lost = [int((present & ~known)[part].sum()) for part in (rows, before)]
+                left_out = [
+                    f"{plural(days, 'day')} of {which}"
+                    for days, which in zip(lost, ("these", "those"), strict=True)
+                    if days
+                ]
+                text = f"{sign} {abs(change):.1%} against the {plural(length, 'day')} before"
+                without = f", without {' and '.join(left_out)} with launches lost"
+                return text + (without if left_out else "")
         return "no earlier days to compare with"
+
+    def _unit(self, filters: Filters, kind: str) -> str:
+        """Say what a figure over time shows, and what its hatched ends are."""
+        what = "share of launches" if kind == "share" else "launches a day"
+        steps = self.member_rates(filters).steps
+        shown = (steps["end"].dt.date > filters.first) & (steps["start"].dt.date <= filters.last)
+        hatched = (
+            f"; hatched: part of a {filters.grain} only" if steps["partial"][shown].any() else ""
+        )
+        return f"{what}, {GRAINS[filters.grain]}{hatched}"
 
     def _table(self, filters: Filters) -> dict[str, Any]:
         matches = len(self.ranking(filters)[0])
@@ -225,7 +268,7 @@ class PageContent:
             "table_unit": "launches in the chosen days",
             "page_note": f"{matches:,} found, page {page:,} of {pages:,}"
             if matches
-            else "none found",
+            else "No repository for this choice",
         }
 
     def _chosen_repository(self, filters: Filters) -> dict[str, str]:
@@ -240,7 +283,7 @@ class PageContent:
         entry = self._entry(row)
         return {
             "repository": readable(entry["repository"], 120),
-            "repository_note": f"{_unit('lines', filters.grain)} · "
+            "repository_note": f"{self._unit(filters, 'lines')} · "
             f"{plural(entry['n'], 'launch')} in all, "
             f"number {row + 1:,} of {len(self.data.directory):,} · "
             f"first {entry['first_seen']}, last {entry['last_seen']}",
@@ -253,14 +296,22 @@ class PageContent:
         entry: dict[str, Any] = self.data.directory.slice(int(row), 1).to_pylist()[0]
         return entry
 
-    def _rates(self, counts: Any, valid: Any, names: tuple[str, ...], grain: str) -> pd.DataFrame:
+    def _rates(
+        self,
+        counts: Any,
+        valid: Any,
+        names: tuple[str, ...],
+        filters: Filters,
+        *,
+        of_sum: bool = False,
+    ) -> Rates:
         frame = pd.DataFrame(np.where(valid, counts, np.nan), self.data.index, list(names))
-        return timeseries.rates(frame, grain)
+        return rates(frame, filters.grain, self.losses(filters, of_sum=of_sum))
 
-    def _by_member(self, filters: Filters, rows: slice) -> Any:
-        """Launches of each member in these rows of the days; zero for those not chosen."""
+    def _by_member(self, filters: Filters, rows: slice, days: Any) -> Any:
+        """Launches of each member on some days of these rows; zero for those not chosen."""
         providers = np.isin(self.data.providers, filters.providers)
-        counts = self.data.cube[rows][:, :, providers].sum(axis=(0, 2))
+        counts = self.data.cube[rows][days][:, :, providers].sum(axis=(0, 2))
         return counts * np.isin(self.data.members, filters.members)
 
     @remember("first", "last", "members", "providers")
@@ -278,8 +329,3 @@ class PageContent:
             totals[~np.isin(data.providers, filters.providers)[data.provider_of]] = 0
         ranked = np.argsort(-totals, kind="stable")[: int((totals > 0).sum())]
         return ranked, totals[ranked].astype(np.int64)
-
-
-def _unit(kind: str, grain: str) -> str:
-    what = "share of launches" if kind == "share" else "launches a day"
-    return f"{what}, {timeseries.GRAINS[grain]}"

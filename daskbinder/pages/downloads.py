@@ -14,7 +14,7 @@ from daskbinder.text import write_csv
 
 def series_csv(content: PageContent, filters: Filters) -> str:
     """`VALUES` of the chosen members, one row per step within the chosen days."""
-    rates = content.member_rates(filters)[list(filters.members)]
+    rates = content.member_rates(filters).table[list(filters.members)]
     rates = rates.loc[pd.Timestamp(filters.first) : pd.Timestamp(filters.last)]
     rows = (
         [step.date().isoformat(), *("" if value != value else round(value, 3) for value in row)]

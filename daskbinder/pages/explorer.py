@@ -35,6 +35,7 @@ from daskbinder.text import plural
 
 __all__ = ["serve"]
 
+_NOTHING = "No launches for this choice"
 _LOOPBACK = "127.0.0.1"
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
@@ -157,7 +158,10 @@ class Visit:
             self.shown[name] = update(figure, self.content, self.filters, self.shown.get(name))
         if not len(slot):  # after its update, since each change to a shown figure is sent
             size = {"sizing_mode": "stretch_width", "height": figure.height, "margin": 0}
-            slot.append(pn.pane.Bokeh(figure, **size))
+            plot = pn.pane.Bokeh(figure, visible=figure.visible, **size)
+            style = {"styles": {"color": "var(--soft)"}, "visible": not figure.visible}
+            slot.extend([plot, pn.pane.Str(_NOTHING, **style)])
+        slot[0].visible, slot[1].visible = figure.visible, not figure.visible
 
 
 def make_page(data: PageData, origin: str) -> Callable[[], Any]:

@@ -6,14 +6,15 @@ from datetime import date
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from bokeh.models import LinearColorMapper
 
 from daskbinder import plots
 from daskbinder.pages.content import REPOSITORY, PageContent
 from daskbinder.pages.filters import Filters
 from daskbinder.plots import theme
-from daskbinder.plots.timeseries import HOVER, KINDS, TIME, PlotSeries
+from daskbinder.plots.marks import Marks
+from daskbinder.plots.rates import Rates
+from daskbinder.plots.timeseries import HOVER, KINDS, PARTIAL, PlotSeries
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class PageFigure:
 
     `draw` makes a HoloViews plot; `update` applies new filters to a visitor's copy, a Bokeh figure.
     What `update` returns is passed to its next call (None at first), so that it sends the browser
-    only what changed. A figure without `update` does not depend on the filters.
+    only what changed. It hides a figure that would show nothing but zeros. A figure without
+    `update` does not depend on the filters.
     """
 
     draw: Callable[[PageContent, Filters], Any]
@@ -36,8 +38,13 @@ class LiveFigure:
     def __init__(self, figure: Any) -> None:
         self.figure = figure
         self.parts = {part.name: part.data_source for part in figure.renderers if part.name}
-        sources = (part.data_source for part in figure.renderers)
+        sources = [part.data_source for part in figure.renderers]
         (self.hover,) = (source for source in sources if HOVER in source.data)
+        (self.partial,) = (source for source in sources if PARTIAL[0] in source.data)
+        self.marks = [
+            next(source for source in sources if set(columns) == set(source.data))
+            for columns in Marks.find(date(1970, 1, 1), date(1970, 1, 1), (), ()).sources(0.0)
+        ]
 
     def show(self, series: PlotSeries) -> None:
         """Replace the values."""
@@ -45,23 +52,28 @@ class LiveFigure:
             source = self.parts[name]
             points = (series.line if series.kind == "lines" else series.polygon)(number)
             source.data = dict(zip(source.data, points, strict=True))
-        self.hover.data = {name: series.frame[name].to_numpy() for name in self.hover.data}
+        for source, table in ((self.hover, series.hover), (self.partial, series.partial)):
+            source.data = {name: table[name].to_numpy() for name in source.data}
 
-    def zoom(self, series: PlotSeries, first: date, last: date, logy: bool) -> None:
-        """Set both axes to the days from `first` to `last`."""
-        half = np.timedelta64(12, "h")
-        start, end = np.datetime64(first) - half, np.datetime64(last) + half
-        time = series.frame[TIME].to_numpy()
-        low, high = series.ylim(logy, (time >= start) & (time <= end))
+    def zoom(self, series: PlotSeries, first: date, last: date) -> None:
+        """Set both axes to the days from `first` to `last`; hide the figure if they are empty."""
+        start, end = series.xlim(first, last)
+        self.figure.visible = not series.is_empty(start, end)
+        low, high = series.ylim(start, end)
         self.figure.x_range.update(start=start, end=end, reset_start=start, reset_end=end)
         self.figure.y_range.update(start=low, end=high, reset_start=low, reset_end=high)
 
+    def mark(self, marks: Marks) -> None:
+        """Replace the marks of notes."""
+        found = marks.sources(self.figure.y_range.end)
+        for source, columns in zip(self.marks, found, strict=True):
+            source.data = columns
+
 
 def over_time(
-    rates: Callable[[PageContent, Filters], pd.DataFrame],
+    rates: Callable[[PageContent, Filters], Rates],
     kind: str = "lines",
     *,
-    by_member: bool = False,
     in_report: bool = True,
     **style: Any,
 ) -> PageFigure:
@@ -71,19 +83,19 @@ def over_time(
         return plots.series(
             rates(content, filters),
             kind=kind,
-            grain=filters.grain,
             notes=content.data.notes,
-            about=content.data.members if by_member else (),
             legend=False,
             **style,
         )
 
     def update(figure: Any, content: PageContent, filters: Filters, shown: Any) -> Any:
-        table, live = rates(content, filters), LiveFigure(figure)
-        if shown is None or shown[0] != filters.grain or not shown[1].equals(table):
-            shown = filters.grain, table, PlotSeries.of(table, kind, filters.grain)
-            live.show(shown[2])
-        live.zoom(shown[2], filters.first, filters.last, style.get("logy", False))
+        found, live = rates(content, filters), LiveFigure(figure)
+        if shown is None or not shown[0].equals(found):
+            shown = found, PlotSeries.of(found, kind, style.get("logy", False))
+            live.show(shown[1])
+        days = filters.first, filters.last
+        live.zoom(shown[1], *days)
+        live.mark(Marks.find(*days, content.data.notes, content.about(filters)))
         return shown
 
     return PageFigure(draw, update, in_report)
@@ -106,6 +118,7 @@ def update_hours(figure: Any, content: PageContent, filters: Filters, shown: Any
         high = float(np.nanmax(values, initial=0.0))
         low = float(np.nanmin(values, initial=high))
         figure.select_one(LinearColorMapper).update(low=low, high=high)
+        figure.visible = high > 0
     return hours
 
 
@@ -117,9 +130,7 @@ def draw_archive(content: PageContent, _filters: Filters) -> Any:
 _SHARE = {"share": "share of launches"}
 FIGURES = {
     **{
-        kind: over_time(
-            PageContent.member_rates, kind, by_member=True, unit=_SHARE.get(kind, "launches a day")
-        )
+        kind: over_time(PageContent.member_rates, kind, unit=_SHARE.get(kind, "launches a day"))
         for kind in KINDS
     },
     "providers": over_time(

@@ -19,6 +19,7 @@ from daskbinder.pages.content import HEADLINES, PageContent
 from daskbinder.pages.data import PageData
 from daskbinder.pages.figures import FIGURES, legend
 from daskbinder.pages.filters import Filters
+from daskbinder.plots.rates import losses, lost_days
 from daskbinder.plots.theme import COLOURS, PROVIDER_COLOURS
 from daskbinder.plots.timeseries import count_states, labels
 from daskbinder.storage.location import Location
@@ -120,15 +121,22 @@ def _policy(scripts: Sequence[str]) -> str:
 def _months(data: PageData, names: Sequence[str], *, axis: int) -> tuple[list[str], list[Any]]:
     """Launches by month, the newest first: labels, then for each month its name, values and total.
 
-    The last cell says how many of its days have a file. `axis` of the cube is summed.
+    The last cell says how many of its days have a file. `axis` of the cube is summed. Where
+    launches are lost, what is left of them is a lower bound.
     """
     counts = data.cube.sum(axis=axis)
     months = data.index.to_period("M")
+    members = [[name] if names is data.members else None for name in names]
+    gaps = [lost_days(data.index, losses(data.notes, each)) for each in (*members, None)]
+    lost = np.stack(gaps, axis=1) & data.present[:, None]
     rows = []
     for month in months.unique()[::-1]:
         days = np.asarray(months == month)
-        values = counts[days].sum(axis=0)
+        values = counts[days].sum(axis=0).tolist()
         files = f"{int(data.present[days].sum())} of {month.days_in_month}"
-        shown = [f"{value:,}" if value else "–" for value in values.tolist()]
-        rows.append((str(month), shown, f"{int(values.sum()):,}", files))
+        shown = [
+            f"≥ {value:,}" if is_lost else f"{value:,}" if value else "–"
+            for value, is_lost in zip([*values, sum(values)], lost[days].any(axis=0), strict=True)
+        ]
+        rows.append((str(month), shown[:-1], shown[-1], files))
     return labels(names), rows

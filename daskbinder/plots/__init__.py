@@ -2,7 +2,7 @@
 
 They take the tables that `Rollups` and `answers` give; nothing here reads a file. Series show
 launches a day at every step, so that a week or month with missing days does not look like a drop.
-Days without a file are gaps in the figure.
+Days without a file, or with launches that are known to be lost, are gaps in the figure.
 """
 
 from daskbinder.plots.figures import (
@@ -15,12 +15,14 @@ from daskbinder.plots.figures import (
     repository,
     series,
 )
+from daskbinder.plots.rates import Rates, rates
 from daskbinder.plots.theme import COLOURS, colour
-from daskbinder.plots.timeseries import PlotSeries, labels, rates, states, week_of_hours
+from daskbinder.plots.timeseries import PlotSeries, labels, states, week_of_hours
 
 __all__ = [
     "COLOURS",
     "PlotSeries",
+    "Rates",
     "archive",
     "colour",
     "draw_hours",

@@ -11,21 +11,20 @@ from bokeh.models import NumeralTickFormatter
 
 from daskbinder.model.annotations import Annotation
 from daskbinder.plots import theme
+from daskbinder.plots.marks import Marks
+from daskbinder.plots.rates import GRAINS, TIME, Rates, losses, rates
 from daskbinder.plots.theme import ACCENT, COLOURS, INK, THOUSANDS
 from daskbinder.plots.timeseries import (
-    GRAINS,
     HOVER,
     KINDS,
+    LEVEL,
     STATES,
     STEP,
-    TIME,
-    TOP,
     YEAR_ROWS,
     PlotSeries,
     calendar,
     count_states,
     labels,
-    rates,
     states,
     week_of_hours,
 )
@@ -52,7 +51,8 @@ def members(
     grain : str
         See `rates`.
     notes : iterable of Annotation, optional
-        What to mark; by default the packaged annotations about these days and members.
+        What to mark; by default the packaged annotations about these days and members. On days on
+        which launches of one of them are lost, its line has a gap, and areas and shares of all do.
     title : str, optional
         Replaces the default title; empty for none.
     height : int
@@ -69,13 +69,13 @@ def members(
     is_share = kind == "share"
     what = "Share of launches" if is_share else "Daily launches"
     usual = f"{what} by federation member ({GRAINS[grain]})"
+    about = [str(name) for name in counts]
     return series(
-        rates(_largest_first(counts), grain),
+        rates(_largest_first(counts), grain, losses(notes, about)),
         kind=kind,
-        grain=grain,
         unit="share of launches" if is_share else "launches a day",
         notes=notes,
-        about=[str(name) for name in counts],
+        about=about,
         title=usual if title is None else title,
         height=height,
         legend=legend,
@@ -96,7 +96,7 @@ def providers(
     Parameters
     ----------
     counts : pandas.DataFrame
-        Launches by day, one column per provider.
+        Launches by day, one column per provider; 0 on a day with a file but none of a provider.
     grain, notes, title, height, legend
         See `members`.
 
@@ -104,11 +104,9 @@ def providers(
     -------
     holoviews.Overlay
     """
-    table = rates(_largest_first(counts), grain)
     usual = f"Daily launches by provider ({GRAINS[grain]}, logarithmic)"
     return series(
-        table.where(table > 0),
-        grain=grain,
+        rates(_largest_first(counts), grain, losses(notes, of_sum=True)),
         colours=theme.PROVIDER_COLOURS,
         notes=notes,
         title=usual if title is None else title,
@@ -143,9 +141,8 @@ def repository(
     escaped = name.replace("{", "{{").replace("}", "}}")  # HoloViews formats titles
     usual = f"Daily launches of {escaped} ({GRAINS[grain]})"
     return series(
-        rates(counts.to_frame(name), grain),
+        rates(counts.to_frame(name), grain, losses(notes, of_sum=True)),
         kind="stacked",
-        grain=grain,
         colours={name: ACCENT},
         notes=notes,
         title=usual if title is None else title,
@@ -297,14 +294,13 @@ def archive(days: pd.DataFrame, *, title: str | None = None, legend: bool = True
 
 
 def series(
-    table: pd.DataFrame,
+    rates: Rates,
     *,
     kind: str = "lines",
-    grain: str = "average",
     unit: str = "launches a day",
     colours: Mapping[str, str] = COLOURS,
     notes: Iterable[Annotation] | None = None,
-    about: Collection[str] = (),
+    about: Collection[str] | None = None,
     title: str = "",
     height: int = 360,
     legend: bool = True,
@@ -314,9 +310,9 @@ def series(
 
     Parameters
     ----------
-    table : pandas.DataFrame
+    rates : Rates
         What `rates` returns.
-    kind, grain, title, height, legend
+    kind, title, height, legend
         See `members`.
     unit : str
         Of the values.
@@ -324,8 +320,8 @@ def series(
         Colours by column; other columns are grey.
     notes : iterable of Annotation, optional
         What to mark; the packaged annotations by default.
-    about : collection of str
-        Members whose notes are marked; those about all members always are.
+    about : collection of str, optional
+        Members whose notes are marked, by default all; those about all members always are.
     logy : bool
         Whether the axis is logarithmic.
 
@@ -333,29 +329,34 @@ def series(
     -------
     holoviews.Overlay
     """
-    values = PlotSeries.of(table, kind, grain)
-    shades = [theme.colour(str(name), colours) for name in table]
-    marks = theme.find_marks(table.index, notes, about)
+    values = PlotSeries.of(rates, kind, logy)
+    shades = [theme.colour(str(name), colours) for name in rates.table]
+    first, last = (pd.Timestamp(end).date() for end in values.days)
+    marks = Marks.find(first, last, notes, about)
     size = {"height": height, "responsive": True}
     layers = [
-        *theme.draw_marks(marks),
+        *marks.draw(),
         *_draw_parts(values, shades, size),
+        theme.draw_partial(values.partial),
         _draw_hover(values, size),
     ]
+    for layer in layers:
+        layer.opts(default_tools=theme.TIME_TOOLS)  # HoloViews ignores those of an overlay
     return hv.Overlay(layers).opts(
         title=title,
         xlabel="",
         ylabel=unit,
-        ylim=values.ylim(logy),
-        xlim=values.xlim,
+        ylim=values.ylim(),
+        xlim=values.xlim(),
         logy=logy,
-        yformatter=NumeralTickFormatter(format="0%" if kind == "share" else THOUSANDS),
+        yformatter=NumeralTickFormatter(
+            format="0%" if kind == "share" else theme.MAGNITUDES if logy else THOUSANDS
+        ),
         show_grid=True,
         show_legend=legend,
         legend_position="top",
-        default_tools=["xpan", "xbox_zoom", "xwheel_zoom", "reset", "save"],
         active_tools=["xbox_zoom"],
-        hooks=[theme.apply_theme, theme.format_dates, theme.number_marks(marks)],
+        hooks=[theme.apply_theme, theme.format_dates, marks.write(values.ylim()[1])],
         **size,
     )
 
@@ -374,10 +375,10 @@ def _draw_parts(values: PlotSeries, shades: Sequence[str], size: dict[str, Any])
 
 
 def _draw_hover(values: PlotSeries, size: dict[str, Any]) -> Any:
-    """Draw an invisible line along the highest values, which shows the hover text."""
-    frame = values.frame[[TIME, TOP, STEP, HOVER]]
-    line = frame.hvplot.line(x=TIME, y=TOP, hover_cols=[STEP, HOVER], hover=False, alpha=0, **size)
-    tool = theme.make_hover(f"@{STEP}", f"@{HOVER}", mode="vline", line_policy="nearest")
+    """Draw an invisible line that shows the hover text."""
+    style = {"hover_cols": [STEP, HOVER], "hover": False, "alpha": 0, **size}
+    line = values.hover.hvplot.line(x=TIME, y=LEVEL, **style)
+    tool = theme.make_hover(f"@{STEP}", f"@{HOVER}", mode="vline", line_policy="none")
     return line.opts(tools=[tool], show_legend=False)
 
 

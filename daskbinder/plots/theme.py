@@ -1,8 +1,7 @@
-"""How figures look: colours, axes, hover text, and marks of known gaps."""
+"""How figures look: colours, axes and hover text."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import date
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 from zlib import crc32
 
 import holoviews as hv
@@ -11,13 +10,10 @@ from bokeh.models import (
     DatetimeTickFormatter,
     FixedTicker,
     HoverTool,
-    Label,
-    Node,
     NoOverlap,
     NumeralTickFormatter,
 )
 
-from daskbinder.model.annotations import Annotation, annotations
 from daskbinder.plots.timeseries import YEAR_ROWS
 
 COLOURS = {
@@ -49,9 +45,10 @@ ACCENT = "#d9700f"
 _OTHERS = ("#8a8f98", "#a08870", "#7d93a8", "#9a86a0")
 INK = "#7b828c"
 THOUSANDS = "0,0.[0]"
+MAGNITUDES = "0,0.[00000]"  # of a logarithmic axis, which also has ticks below one launch a day
+TIME_TOOLS = ["xpan", "xbox_zoom", "xwheel_zoom", "reset", "save"]
+"""Tools of a figure over time, which move and zoom its width only."""
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_LONGEST_BAND = 130  # days; longer periods get a line where they begin
-_LABEL_WIDTH = 0.04  # share of the width that the number of a note takes
 
 
 def colour(name: str, colours: Mapping[str, str] = COLOURS) -> str:
@@ -59,47 +56,16 @@ def colour(name: str, colours: Mapping[str, str] = COLOURS) -> str:
     return colours.get(name) or _OTHERS[crc32(name.encode()) % len(_OTHERS)]
 
 
-class Mark(NamedTuple):
-    """Where a note is drawn: a band of days, or a line when `last` is None."""
-
-    number: int
-    first: date
-    last: date | None
+def draw_partial(periods: pd.DataFrame) -> Any:
+    """Hatch the weeks or months that the data cover only in part."""
+    style = {"apply_ranges": False, "show_legend": False, "line_alpha": 0, "fill_alpha": 0}
+    return hv.VSpans(periods, [*periods]).opts(hooks=[_hatch], **style)
 
 
-def find_marks(
-    index: pd.DatetimeIndex, notes: Iterable[Annotation] | None, members: Collection[str]
-) -> list[Mark]:
-    """Find the notes on these days and members; they keep their numbers in the whole list."""
-    if not len(index):
-        return []
-    first, last = index[0].date(), index[-1].date()
-    marks = []
-    for number, note in enumerate(annotations() if notes is None else notes, 1):
-        if note.touches(first, last, set(members)):
-            is_band = note.first and note.last and (note.last - note.first).days < _LONGEST_BAND
-            start = note.first or note.last
-            if start is not None and (is_band or first <= start <= last):
-                marks.append(Mark(number, start, note.last if is_band else None))
-    return marks
-
-
-def draw_marks(marks: Sequence[Mark]) -> list[Any]:
-    """Draw a band over the days of a note, or a dashed line where a long one begins."""
-    day = pd.Timedelta(days=1)
-    bands = [
-        (pd.Timestamp(mark.first), pd.Timestamp(mark.last) + day) for mark in marks if mark.last
-    ]
-    lines = [pd.Timestamp(mark.first) for mark in marks if not mark.last]
-    style = {"color": INK, "apply_ranges": False, "show_legend": False}
-    layers: list[Any] = []
-    if bands:
-        frame = pd.DataFrame(bands, columns=["first", "last"])
-        layers.append(hv.VSpans(frame, ["first", "last"]).opts(alpha=0.18, line_alpha=0, **style))
-    if lines:
-        dashes = {"alpha": 0.9, "line_width": 1, "line_dash": "4 3"}
-        layers.append(hv.VLines(pd.DataFrame({"at": lines}), ["at"]).opts(**dashes, **style))
-    return layers
+def _hatch(plot: Any, _element: Any) -> None:
+    """Set what HoloViews has no option for."""
+    hatch = {"pattern": "right_diagonal_line", "color": INK, "alpha": 0.7, "scale": 8, "weight": 1}
+    plot.handles["glyph"].update(**{f"hatch_{name}": value for name, value in hatch.items()})
 
 
 def make_hover(head: str, body: str, **options: Any) -> HoverTool:
@@ -146,34 +112,6 @@ def format_dates(plot: Any, _element: Any) -> None:
     )
     axis.ticker.desired_num_ticks = 8
     axis.major_label_policy = NoOverlap(min_distance=12)
-
-
-def number_marks(marks: Sequence[Mark]) -> Callable[[Any, Any], None]:
-    """Make a hook that writes the number of each note above its mark."""
-
-    def write(plot: Any, _element: Any) -> None:
-        if any(isinstance(part, Label) for part in plot.state.center):
-            return
-        x = plot.state.x_range
-        width = (pd.Timestamp(x.end) - pd.Timestamp(x.start)) * _LABEL_WIDTH
-        row_ends: list[pd.Timestamp] = []
-        for mark in sorted(marks, key=lambda mark: mark.first):
-            start = pd.Timestamp(mark.first)
-            row = next((row for row, end in enumerate(row_ends) if start >= end), len(row_ends))
-            row_ends[row : row + 1] = [start + width]
-            label = Label(
-                x=start.value / 1e6,
-                y=Node(target="frame", symbol="top"),
-                text=str(mark.number),
-                text_font_size="11px",
-                text_color=INK,
-                x_offset=2,
-                y_offset=-3 - 12 * row,
-                text_baseline="top",
-            )
-            plot.state.add_layout(label)
-
-    return write
 
 
 def label_bars(plot: Any, _element: Any) -> None:

@@ -10,11 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from daskbinder.plots.rates import TIME, Rates
 from daskbinder.text import plural, readable
 
 KINDS = ("lines", "stacked", "share")
-GRAINS = {"average": "7-day average", "day": "by day", "week": "by week", "month": "by month"}
-"""Steps between the points of a series, and what each is called."""
 STATES = {
     "complete": "#2c95c4",
     "truncated": "#b8860b",
@@ -24,47 +23,16 @@ STATES = {
 """States of a day of the archive, with their colours."""
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
-TIME, TOP, STEP, HOVER = "date", "top", "day", "launches"
-"""Columns of a figure beside its series: time, highest value, name of the step, hover text."""
+LEVEL, STEP, HOVER = "level", "day", "launches"
+"""Columns of what is hovered over, beside `TIME`: a height, name of the step, hover text."""
 TOTAL = "total"
 """What the sum of all series is called in the hover text."""
+PARTIAL = ("partial from", "partial to")
+"""Columns of weeks and months that the data cover only in part, at either end."""
 YEAR_ROWS = 8  # of the calendar: seven weekdays and a blank one
 _SPACE = "\N{FIGURE SPACE}"
 _LOST_LAUNCHES = 40
 _LONGEST_LABEL = 44
-
-
-def rates(counts: pd.DataFrame, grain: str = "average") -> pd.DataFrame:
-    """Turn launches by day into mean launches a day at each step.
-
-    Parameters
-    ----------
-    counts : pandas.DataFrame
-        Launches by day: an index of days, one column per series, as
-        ``rollups.federation("day", wide=True)`` gives them. A day that is not in the index has no
-        file; NaN says that a series has not begun or has ended.
-    grain : str
-        One of `GRAINS`: the mean of the last seven days, each day, week (from Monday) or month.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Means over the days that have a file; NaN where no day has one, or where the series has
-        not begun or has ended. The index has every step, without a time zone.
-    """
-    if grain not in GRAINS:
-        raise ValueError(f"grain must be one of {', '.join(GRAINS)}, not {grain!r}")
-    daily = _every_day(counts)
-    if grain == "day" or daily.empty:
-        return daily
-    has_file = daily.notna().any(axis=1).astype("float64")
-    if grain == "average":
-        sums, files = (of.rolling(7, min_periods=1).sum() for of in (daily, has_file))
-        return sums.div(files, axis=0).where(daily.notna())
-    rule = {"week": "W-MON", "month": "MS"}[grain]
-    step = {"rule": rule, "closed": "left", "label": "left"}
-    sums, files = (of.resample(**step).sum(min_count=1) for of in (daily, has_file))
-    return sums.div(files, axis=0)
 
 
 def week_of_hours(counts: pd.DataFrame) -> pd.DataFrame:
@@ -154,42 +122,56 @@ class PlotSeries(NamedTuple):
     names : tuple of str
         The series, as they are shown.
     frame : pandas.DataFrame
-        `TIME`, a column for each series (`upper`), for areas also their lower edges (`lower`),
-        then `TOP`, `STEP` and `HOVER`. No column is named after a series, because names such as
-        ``constructor`` mean something to a browser.
+        `TIME`, a column for each series (`upper`), and for areas also their lower edges (`lower`).
+        A week or month has two rows, where it begins and where it ends. No column is named after a
+        series, because names such as ``constructor`` mean something to a browser.
+    hover : pandas.DataFrame
+        `TIME`, from which on there is something to say until the next row, `LEVEL`, `STEP` and
+        `HOVER`. The last row says nothing.
+    partial : pandas.DataFrame
+        `PARTIAL`: a row for each week or month that the data cover only in part.
     kind : str
         One of `KINDS`.
+    logy : bool
+        Whether values are on a logarithmic axis, which has no zero.
     """
 
     names: tuple[str, ...]
     frame: pd.DataFrame
+    hover: pd.DataFrame
+    partial: pd.DataFrame
     kind: str
+    logy: bool = False
 
     @classmethod
-    def of(cls, table: pd.DataFrame, kind: str, grain: str) -> "PlotSeries":
+    def of(cls, rates: Rates, kind: str, logy: bool = False) -> "PlotSeries":
         """Lay out rates as lines, stacked areas, or stacked shares."""
-        names = labels(str(name) for name in table)
-        values = table.to_numpy("float64")
-        valid = ~np.isnan(values)
+        unknown = rates.steps["unknown"].to_numpy()
+        names = labels(str(name) for name in rates.table)
+        values = rates.table.to_numpy("float64")
+        valid = values > 0 if logy else ~np.isnan(values)
+        if kind != "lines":
+            valid &= ~unknown[:, None]  # the others would rise by what is lost
         filled = np.where(valid, values, 0.0)
         if kind == "share":
             total = filled.sum(axis=1, keepdims=True)
             filled = np.divide(filled, total, out=np.zeros_like(filled), where=total > 0)
             valid &= total > 0
-        edges = filled if kind == "lines" else np.cumsum(filled, axis=1)
-        top = np.max(np.where(valid, edges, 0.0), axis=1, initial=0.0)
-        texts = _hover_texts(values, filled if kind == "share" else None, names)
-        columns: dict[str, Any] = {TIME: table.index}
-        for number, shown in enumerate(valid.T):
-            columns[cls.upper(number)] = np.where(shown, edges[:, number], np.nan)
-            if kind != "lines":
-                below = edges[:, number] - filled[:, number]
-                columns[cls.lower(number)] = np.where(shown, below, np.nan)
-        columns[TOP] = np.where(valid.any(axis=1), top, np.nan)
-        first = next(iter(table.index), None)
-        columns[STEP] = pd.Series(_step_names(first, len(table), grain), dtype=object)
-        columns[HOVER] = pd.Series(texts, dtype=object)
-        return cls(tuple(names), pd.DataFrame(columns), kind)
+        upper = filled if kind == "lines" else np.cumsum(filled, axis=1)
+        shown = valid if kind == "lines" or rates.is_stepped else _widen(valid)
+        rows = np.repeat(np.arange(len(values)), 2 if rates.is_stepped else 1)
+        ends = rates.steps[["start", "end"]].to_numpy().ravel()
+        columns: dict[str, Any] = {TIME: ends if rates.is_stepped else rates.table.index}
+        edges = {cls.upper: upper} | ({} if kind == "lines" else {cls.lower: upper - filled})
+        for number in range(len(names)):
+            for name_of, edge in edges.items():
+                values_of = np.where(shown[:, number], edge[:, number], np.nan)
+                columns[name_of(number)] = values_of[rows]
+        hover = _hover(rates, np.where(valid, filled, np.nan), kind, names)
+        partial = rates.steps.loc[rates.steps["partial"], ["start", "end"]].set_axis(
+            PARTIAL, axis=1
+        )
+        return cls(tuple(names), pd.DataFrame(columns), hover, partial, kind, logy)
 
     @staticmethod
     def upper(number: int) -> str:
@@ -222,23 +204,45 @@ class PlotSeries(NamedTuple):
             y += [np.array([np.nan]), lower[part], upper[part[::-1]]]
         return np.concatenate(x[1:]), np.concatenate(y[1:])
 
-    def ylim(self, logy: bool = False, rows: Any = slice(None)) -> tuple[float, float]:
-        """Ends of the value axis, for some rows."""
+    def ylim(self, start: Any = None, end: Any = None) -> tuple[float, float]:
+        """Ends of the value axis, for the time from `start` to `end`."""
         if self.kind == "share":
             return 0.0, 1.0
-        values = self.frame[[*map(self.upper, range(len(self.names)))]].to_numpy()[rows]
+        values = self._heights(start, end)
         top = float(np.nanmax(values, initial=0.0))
-        if logy:
+        if self.logy:
             return float(np.nanmin(values, initial=max(top, 1.0))) / 1.5, max(top, 1.0) * 2
         return 0.0, top * 1.06 or 1.0
 
+    def is_empty(self, start: Any = None, end: Any = None) -> bool:
+        """Whether nothing but zeros is drawn for the time from `start` to `end`."""
+        return not (self._heights(start, end) > 0).any()
+
+    def _heights(self, start: Any, end: Any) -> Any:
+        """Values, or upper edges, of all series for the time from `start` to `end`."""
+        values = self.frame[[*map(self.upper, range(len(self.names)))]].to_numpy()
+        if start is None:
+            return values
+        time = self.hover[TIME].to_numpy()
+        inside = (time[1:] > start) & (time[:-1] < end)
+        return values[np.repeat(inside, len(values) // max(len(inside), 1))]
+
     @property
-    def xlim(self) -> tuple[Any, Any]:
-        """Ends of the time axis, half a day outside the first and last points."""
-        time, edge = self.frame[TIME], pd.Timedelta(hours=12)
-        if time.empty:
+    def days(self) -> tuple[Any, Any]:
+        """The first and the last day."""
+        start, end = self.xlim()
+        half = np.timedelta64(12, "h")  # beside the points of days
+        return (start + half).astype("datetime64[D]"), (end - half).astype("datetime64[D]")
+
+    def xlim(self, first: Any = None, last: Any = None) -> tuple[Any, Any]:
+        """Ends of the time axis, for the days from `first` to `last`: points are inside it."""
+        if self.hover.empty:
             return np.datetime64("1970-01-01"), np.datetime64("1970-01-02")
-        return (time.iloc[0] - edge).to_datetime64(), (time.iloc[-1] + edge).to_datetime64()
+        time, day = self.hover[TIME].to_numpy(), np.timedelta64(1, "D")
+        if first is None:
+            return time[0], time[-1]
+        margin = time[0] - time[0].astype("datetime64[D]")  # half a day, or none
+        return np.datetime64(first) - margin, np.datetime64(last) + day - margin
 
 
 def labels(names: Iterable[str]) -> list[str]:
@@ -254,16 +258,6 @@ def labels(names: Iterable[str]) -> list[str]:
     return taken[1:]
 
 
-def _every_day(counts: pd.DataFrame) -> pd.DataFrame:
-    """Add the days that have no file, as NaN, and drop the time zone."""
-    index = pd.DatetimeIndex(counts.index)
-    frame = counts.set_axis(index.tz_localize(None), axis=0)
-    frame = frame.set_axis([str(name) for name in counts], axis=1).astype("float64")
-    if len(frame):
-        frame = frame.reindex(pd.date_range(index.min(), index.max(), freq="D").tz_localize(None))
-    return frame.rename_axis(TIME)
-
-
 @lru_cache(maxsize=32)
 def _step_names(first: pd.Timestamp | None, steps: int, grain: str) -> list[str]:
     if first is None:
@@ -273,25 +267,57 @@ def _step_names(first: pd.Timestamp | None, steps: int, grain: str) -> list[str]
     return list(pd.date_range(first, periods=steps, freq=freq).strftime(pattern))
 
 
-def _hover_texts(values: Any, shares: Any, names: Sequence[str]) -> list[str]:
+def _widen(valid: Any) -> Any:
+    """Add the points beside those of each series, where others have one: areas taper to zero."""
+    beside = valid.copy()
+    beside[1:] |= valid[:-1]
+    beside[:-1] |= valid[1:]
+    return beside & valid.any(axis=1, keepdims=True)
+
+
+def _hover(rates: Rates, shown: Any, kind: str, names: Sequence[str]) -> pd.DataFrame:
+    """Say what is hovered over: a period, or a day with twelve hours to each side of its point."""
+    table, steps = rates.table, rates.steps
+    names_of_steps = _step_names(next(iter(table.index), None), len(table), rates.grain)
+    margin = pd.Timedelta(hours=0 if rates.is_stepped else 12)
+    texts = {
+        STEP: [
+            name
+            if files == days
+            else f"{name}, {files} of {days} days"
+            if files
+            else f"{name}, no file"
+            for name, files, days in zip(names_of_steps, steps["files"], steps["days"], strict=True)
+        ],
+        HOVER: _hover_texts(rates, shown, kind, names),
+    }
+    nothing = [""] * bool(len(table))
+    time = pd.DatetimeIndex([*steps["start"], *steps["end"].iloc[-1:]]) - margin
+    columns = {name: pd.Series([*text, *nothing], dtype=object) for name, text in texts.items()}
+    return pd.DataFrame({TIME: time, LEVEL: 1.0, **columns})
+
+
+def _hover_texts(rates: Rates, shown: Any, kind: str, names: Sequence[str]) -> list[str]:
     """Write the hover text of each step: one line per series, numbers aligned, then the total."""
-    valid = ~np.isnan(values)
-    rows = list(zip(values.T.tolist(), names, strict=True))
-    if shares is not None:
-        shown = np.where(valid, shares, np.nan)
-        rows = list(zip(shown.T.tolist(), names, strict=True))
-        large = small = f"{_SPACE}>6.1%"
+    rows = list(zip(shown.T, rates.lost.T, names, strict=True))
+    if kind == "share":
+        width, large, small = 6, ".1%", ".1%"
     else:
-        total = np.where(valid.any(axis=1), np.where(valid, values, 0.0).sum(axis=1), np.nan)
+        valid, unknown = ~np.isnan(shown), rates.steps["unknown"].to_numpy()
+        is_known = valid.any(axis=1) & ~unknown
+        total = np.where(is_known, np.where(valid, shown, 0.0).sum(axis=1), np.nan)
         if len(names) > 1:
-            rows.append((total.tolist(), TOTAL))
-        width = len(f"{np.nanmax(total, initial=0.0):,.0f}")
-        large, small = (f"{_SPACE}>{width},.{digits}f" for digits in (0, 1))
-    columns = [
+            rows.append((total, np.zeros_like(unknown), TOTAL))
+        width, large, small = len(f"{np.nanmax(total, initial=0.0):,.0f}"), ",.0f", ",.1f"
+    lines = [
         [
-            "" if value != value else f"{value:{small if 0 < value < 10 else large}} {name}\n"
-            for value in column
+            f"{'lost':{_SPACE}>{width}} {name}\n"
+            if is_lost
+            else ""
+            if value != value
+            else f"{value:{_SPACE}>{width}{small if 0 < value < 10 else large}} {name}\n"
+            for value, is_lost in zip(column.tolist(), lost.tolist(), strict=True)
         ]
-        for column, name in rows
+        for column, lost, name in rows
     ]
-    return ["".join(lines) for lines in zip(*columns, strict=True)]
+    return ["".join(texts) for texts in zip(*lines, strict=True)]
