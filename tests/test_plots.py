@@ -205,7 +205,7 @@ def test_a_week_or_month_that_the_data_cover_in_part_says_so_and_is_hatched() ->
     ]
     missing = (date(2021, 4, 5) - date(2021, 3, 12)).days
     assert heads["day"][missing] == "Mon 2021-04-05, no file"
-    assert heads["average"][0].endswith("2021, 1 of 7 days")
+    assert heads["average"][0].endswith("2021-03-12, 1 of 7 days")
     assert [heads["average"][missing + more].partition(", ")[2] for more in (0, 1, 7)] == [
         "no file",
         "6 of 7 days",
