@@ -609,3 +609,52 @@ def test_each_colour_is_seen_on_light_and_dark_cards_and_means_one_thing() -> No
     for shade in shades:  # the most that one colour can have against both is 4.1
         assert min(contrast(shade, card) for card in cards) >= 3, shade
     assert plots.colour("somebody") == plots.colour("somebody")
+
+
+# From a data set ----------------------------------------------------------------------------------
+
+
+def test_a_data_set_is_drawn_as_its_tables_are(counted: Path) -> None:
+    rollups = db.open(str(counted))
+    daily = answers.daily(rollups).pivot_table(
+        index="date", columns="provider", values="n", aggfunc="sum", fill_value=0
+    )
+    name = answers.top(rollups, n=1)["repository"][0]
+    series = answers.repository(rollups, name).series.set_index("date")["n"].rename(name)
+    series.index = pd.DatetimeIndex(series.index)
+    assert len(series) == answers.completeness(rollups)["present"].sum(), "launched on every day"
+    for draw, table, *more in (
+        (plots.members, rollups.federation("day", wide=True)),
+        (plots.hours, rollups.federation("hour", wide=True)),
+        (plots.providers, daily),
+        (plots.repository, series, name),
+        (plots.repositories, answers.top(rollups, n=20)),
+        (plots.archive, answers.completeness(rollups)),
+    ):
+        draw_one: Any = draw
+        found, wanted = draw_one(rollups, *more), draw_one(table)
+        assert _shown(found) == _shown(wanted), draw.__name__
+
+
+def _shown(plot: Any) -> list[str]:
+    """Data of each part of a figure, and its title."""
+    figure = hv.render(plot)
+    parts = [part.data_source.data for part in figure.renderers]
+    return [figure.title.text, *(repr({k: list(v) for k, v in part.items()}) for part in parts)]
+
+
+def test_days_without_a_launch_of_a_repository_are_zero_if_they_have_a_file(
+    counted: Path,
+) -> None:
+    rollups = db.open(str(counted))
+    rare = answers.repositories(rollups)["repository"].iloc[-1]
+    days = answers.completeness(rollups).query("present")["date"]
+    launched = answers.repository(rollups, rare).series.set_index("date")["n"]
+    launched.index = pd.DatetimeIndex(launched.index)
+    assert len(launched) < len(days)
+    series = launched.reindex(pd.DatetimeIndex(days), fill_value=0).rename(rare)
+    assert _shown(plots.repository(rollups, rare)) == _shown(plots.repository(series))
+    with pytest.raises(TypeError, match="name the repository"):
+        plots.repository(rollups)
+    with pytest.raises(db.InputError, match="never launched"):
+        plots.repository(rollups, "nobody/nothing")

@@ -1,4 +1,4 @@
-"""The figures as functions: a table in, a plot out."""
+"""The figures as functions: a data set or a table in, a plot out."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from bokeh.models import NumeralTickFormatter
 
+from daskbinder.dataset.rollups import Rollups
 from daskbinder.model.annotations import Annotation
-from daskbinder.plots import theme
+from daskbinder.plots import tables, theme
 from daskbinder.plots.marks import Marks
 from daskbinder.plots.rates import GRAINS, TIME, Rates, losses, rates
 from daskbinder.plots.theme import ACCENT, COLOURS, INK, THOUSANDS
@@ -31,7 +32,7 @@ from daskbinder.plots.timeseries import (
 
 
 def members(
-    counts: pd.DataFrame,
+    counts: tables.Given,
     *,
     kind: str = "lines",
     grain: str = "average",
@@ -44,15 +45,17 @@ def members(
 
     Parameters
     ----------
-    counts : pandas.DataFrame
-        Launches by day, one column per member: ``rollups.federation("day", wide=True)``.
+    counts : Rollups or pandas.DataFrame
+        A data set, or launches by day, one column per member:
+        ``rollups.federation("day", wide=True)``.
     kind : {"lines", "stacked", "share"}
         One line per member, stacked areas, or stacked areas in percent.
     grain : str
         See `rates`.
     notes : iterable of Annotation, optional
-        What to mark; by default the packaged annotations about these days and members. On days on
-        which launches of one of them are lost, its line has a gap, and areas and shares of all do.
+        What to mark; by default the packaged annotations about these days and members, which are
+        about mybinder.org alone. On days on which launches of one of them are lost, its line has a
+        gap, and areas and shares of all do.
     title : str, optional
         Replaces the default title; empty for none.
     height : int
@@ -69,9 +72,10 @@ def members(
     is_share = kind == "share"
     what = "Share of launches" if is_share else "Daily launches"
     usual = f"{what} by federation member ({GRAINS[grain]})"
-    about = [str(name) for name in counts]
+    notes, table = tables.notes_on(counts, notes), tables.by_member(counts)
+    about = [str(name) for name in table]
     return series(
-        rates(_largest_first(counts), grain, losses(notes, about)),
+        rates(tables.largest_first(table), grain, losses(notes, about)),
         kind=kind,
         unit="share of launches" if is_share else "launches a day",
         notes=notes,
@@ -83,7 +87,7 @@ def members(
 
 
 def providers(
-    counts: pd.DataFrame,
+    counts: tables.Given,
     *,
     grain: str = "average",
     notes: Iterable[Annotation] | None = None,
@@ -95,8 +99,9 @@ def providers(
 
     Parameters
     ----------
-    counts : pandas.DataFrame
-        Launches by day, one column per provider; 0 on a day with a file but none of a provider.
+    counts : Rollups or pandas.DataFrame
+        A data set, or launches by day, one column per provider; 0 on a day with a file but none of
+        a provider.
     grain, notes, title, height, legend
         See `members`.
 
@@ -105,8 +110,9 @@ def providers(
     holoviews.Overlay
     """
     usual = f"Daily launches by provider ({GRAINS[grain]}, logarithmic)"
+    notes = tables.notes_on(counts, notes)
     return series(
-        rates(_largest_first(counts), grain, losses(notes, of_sum=True)),
+        rates(tables.largest_first(tables.by_provider(counts)), grain, losses(notes, of_sum=True)),
         colours=theme.PROVIDER_COLOURS,
         notes=notes,
         title=usual if title is None else title,
@@ -117,7 +123,8 @@ def providers(
 
 
 def repository(
-    counts: "pd.Series[int]",
+    counts: "Rollups | pd.Series[int]",
+    name: str | None = None,
     *,
     grain: str = "average",
     notes: Iterable[Annotation] | None = None,
@@ -128,22 +135,31 @@ def repository(
 
     Parameters
     ----------
-    counts : pandas.Series
-        Launches by day, for every day that has a file; its name is that of the repository.
+    counts : Rollups or pandas.Series
+        A data set, or launches by day, for every day that has a file; its name is that of the
+        repository.
+    name : str, optional
+        In a data set: ``owner/name``, or a URL, as `daskbinder.answers.repository` takes it.
     grain, notes, title, height
         See `members`.
 
     Returns
     -------
     holoviews.Overlay
+
+    Raises
+    ------
+    InputError
+        When the repository was never launched.
     """
-    (name,) = labels([str(counts.name)])
-    escaped = name.replace("{", "{{").replace("}", "}}")  # HoloViews formats titles
+    notes, launches = tables.notes_on(counts, notes), tables.of_repository(counts, name)
+    (label,) = labels([str(launches.name)])
+    escaped = label.replace("{", "{{").replace("}", "}}")  # HoloViews formats titles
     usual = f"Daily launches of {escaped} ({GRAINS[grain]})"
     return series(
-        rates(counts.to_frame(name), grain, losses(notes, of_sum=True)),
+        rates(launches.to_frame(label), grain, losses(notes, of_sum=True)),
         kind="stacked",
-        colours={name: ACCENT},
+        colours={label: ACCENT},
         notes=notes,
         title=usual if title is None else title,
         height=height,
@@ -152,14 +168,14 @@ def repository(
 
 
 def repositories(
-    table: pd.DataFrame, *, most: int = 20, title: str | None = None, height: int | None = None
+    table: tables.Given, *, most: int = 20, title: str | None = None, height: int | None = None
 ) -> hv.Bars:
     """Draw the repositories with the most launches.
 
     Parameters
     ----------
-    table : pandas.DataFrame
-        ``repository`` and ``n``: ``answers.top(rollups, by="repo")``.
+    table : Rollups or pandas.DataFrame
+        A data set, or ``repository`` and ``n``: ``answers.top(rollups, by="repo")``.
     most : int
         How many to show.
     title, height
@@ -169,7 +185,7 @@ def repositories(
     -------
     holoviews.Bars
     """
-    top = table.nlargest(most, "n", keep="first").iloc[::-1]
+    top = tables.top(table, most).nlargest(most, "n", keep="first").iloc[::-1]
     names = labels(top["repository"].astype(str))
     frame = pd.DataFrame({"repository": names, "launches": top["n"].to_numpy("int64")})
     return frame.hvplot.barh(
@@ -193,13 +209,13 @@ def repositories(
     )
 
 
-def hours(counts: pd.DataFrame, *, title: str | None = None, height: int = 300) -> hv.HeatMap:
+def hours(counts: tables.Given, *, title: str | None = None, height: int = 300) -> hv.HeatMap:
     """Draw mean launches an hour, by hour of the day and day of the week, in UTC.
 
     Parameters
     ----------
-    counts : pandas.DataFrame
-        Launches by hour: ``rollups.federation("hour", wide=True)``.
+    counts : Rollups or pandas.DataFrame
+        A data set, or launches by hour: ``rollups.federation("hour", wide=True)``.
     title, height
         See `members`.
 
@@ -207,7 +223,8 @@ def hours(counts: pd.DataFrame, *, title: str | None = None, height: int = 300) 
     -------
     holoviews.HeatMap
     """
-    return draw_hours(week_of_hours(counts), title=title, height=height)
+    table = week_of_hours(tables.by_member(counts, "hour"))
+    return draw_hours(table, title=title, height=height)
 
 
 def draw_hours(frame: pd.DataFrame, *, title: str | None = None, height: int = 300) -> hv.HeatMap:
@@ -243,13 +260,13 @@ def draw_hours(frame: pd.DataFrame, *, title: str | None = None, height: int = 3
     )
 
 
-def archive(days: pd.DataFrame, *, title: str | None = None, legend: bool = True) -> hv.Overlay:
+def archive(days: tables.Given, *, title: str | None = None, legend: bool = True) -> hv.Overlay:
     """Draw a calendar of the archive: one square per day, one block of weeks per year.
 
     Parameters
     ----------
-    days : pandas.DataFrame
-        ``answers.completeness(rollups)``.
+    days : Rollups or pandas.DataFrame
+        A data set, or ``answers.completeness(rollups)``.
     title, legend
         See `members`.
 
@@ -257,7 +274,7 @@ def archive(days: pd.DataFrame, *, title: str | None = None, legend: bool = True
     -------
     holoviews.Overlay
     """
-    frame, years = calendar(states(days))
+    frame, years = calendar(states(tables.days(days)))
     height = 44 + 13 * YEAR_ROWS * max(len(years), 1) + 30 * legend
     size = {"height": height, "responsive": True}
     squares = frame.hvplot.heatmap(
@@ -380,8 +397,3 @@ def _draw_hover(values: PlotSeries, size: dict[str, Any]) -> Any:
     line = values.hover.hvplot.line(x=TIME, y=LEVEL, **style)
     tool = theme.make_hover(f"@{STEP}", f"@{HOVER}", mode="vline", line_policy="none")
     return line.opts(tools=[tool], show_legend=False)
-
-
-def _largest_first(counts: pd.DataFrame) -> pd.DataFrame:
-    order = counts.sum().to_numpy("float64").argsort(kind="stable")[::-1]
-    return counts.iloc[:, order]

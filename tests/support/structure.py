@@ -16,10 +16,11 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 STAGES = [
     ["_version", "errors", "redaction", "text"],
     ["model", "storage"],
-    ["counting", "plots"],
+    ["counting"],
     ["archive"],
     ["cluster", "dataset"],
     ["answers", "pipeline"],
+    ["plots"],
     ["pages"],
     ["cli"],
     ["__init__", "__main__"],
