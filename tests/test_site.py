@@ -131,6 +131,20 @@ def test_a_repository_can_be_launched(site: Path, path: str, link: str) -> None:
     assert f'href="https://mybinder.org/v2/{link}"' in (site / path).read_text()
 
 
+def test_a_month_with_a_known_loss_says_so(
+    launch: MakeLaunch, client: Client, tmp_path: Path
+) -> None:
+    for day in ("2022-09-30", "2022-10-01", "2022-11-30", "2022-12-01"):
+        event = launch(f"{day}T05:00:00+00:00", spec="owner/name/main")
+        (tmp_path / f"events-{day}.jsonl").write_text(json.dumps(event) + "\n")
+    dest, out = tmp_path / "dest", tmp_path / "out"
+    db.run(db.plan(db.Archive(tmp_path), dest), client)
+    invoke("export", dest, out, "--least", 1)
+    for name in "index.html", SUBJECT:
+        bars = re.findall(r"<title>(.*?)</title></rect>", (out / name).read_text())
+        assert [bar.endswith(", some of gke lost") for bar in bars] == [False, True, True, False]
+
+
 def test_nobody_else_is_asked_to_launch(launch: MakeLaunch, client: Client, tmp_path: Path) -> None:
     event = launch(f"{FIRST}T05:00:00+00:00", spec="owner/name/main")
     (tmp_path / f"events-{FIRST}.jsonl").write_text(json.dumps(event) + "\n")

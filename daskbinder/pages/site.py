@@ -18,6 +18,7 @@ from daskbinder.dataset.manifest import Manifest
 from daskbinder.dataset.rollups import Rollups
 from daskbinder.model.hub import MYBINDER
 from daskbinder.pages import templates
+from daskbinder.plots.rates import losses
 from daskbinder.text import percent, plural, readable
 
 __all__ = ["SitePages"]
@@ -54,6 +55,7 @@ class SitePages:
         self._instance = readable(rollups.instance, 120)
         self._days = _days_by_month(rollups.contents)
         self._launched = rollups.instance == MYBINDER.name
+        self._losses = losses(None) if self._launched else []
 
     def of_subject(self, subject: Subject) -> bytes:
         """Make the page of a repository or an organisation."""
@@ -136,6 +138,8 @@ class SitePages:
             height = bottom - 10 if kind == "unknown" else n * scale
             said = plural(n, "launch") if kind != "unknown" else "no day file"
             said += ", some days without a file" if kind == "partial" else ""
+            if kind != "unknown" and (lost := self._lost_in(month)):
+                kind, said = "partial", f"{said}, some of {lost} lost"
             place = round(_LEFT + number * step, 1), round(bottom - height, 1)
             size = round(max(step * 0.82, 0.5), 1), round(height, 1)
             bars.append(Bar(*place, *size, f"{month}: {said}", kind))
@@ -146,6 +150,14 @@ class SitePages:
         shown = years[:: -(-len(years) // 12)] if months else []
         labels = [(round(_LEFT + i * step, 1), months[i][0][:4]) for i in shown]
         return Chart(_WIDTH, _HEIGHT, _LEFT, bars, lines, labels, rows[::-1])
+
+    def _lost_in(self, month: str) -> str:
+        """Name the members of which launches of a month are known to be lost."""
+        return ", ".join(
+            note.member or "all members"
+            for note in self._losses
+            if f"{note.first}"[:7] <= month <= f"{note.last}"[:7]
+        )
 
     def _launch(self, facts: Mapping[str, Any]) -> str | None:
         """Where mybinder.org launches a repository; None for a provider it has no address for."""
