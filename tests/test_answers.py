@@ -442,7 +442,7 @@ def _shown(rollups: db.Rollups) -> pd.DataFrame:
     content, filters = PageContent(data), Filters.read("", data)
     for figure in FIGURES.values():
         figure.draw(content, filters)
-    return content.member_rates(filters)
+    return content.member_rates(filters).table
 
 
 @pytest.mark.parametrize("question", QUESTIONS)

@@ -289,7 +289,7 @@ def test_annotations_are_well_formed() -> None:
     (notes,) = packaged("annotations.toml").values()
     starts = []
     for note in notes:
-        assert set(note) <= {"from", "to", "member", "what", "source"}
+        assert set(note) <= {"from", "to", "member", "what", "source", "lost"}
         assert note["what"]
         assert note["source"]
         assert note.get("member", "gke") in FEDERATION.members
