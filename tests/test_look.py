@@ -778,7 +778,8 @@ def test_all_of_a_visitor_who_left_is_given_back(winter: Path, browser: Browser)
 
     def count() -> int:
         print(file=process.stdin, flush=True)
-        return int(process.stdout.readline())  # type: ignore[union-attr]
+        # Panel's log goes to standard output as well
+        return next(int(line) for line in process.stdout if line.strip().isdigit())  # type: ignore[union-attr]
 
     def comes_to(wanted: Callable[[int], bool]) -> bool:
         deadline = time.monotonic() + 90  # a broken connection is noticed after half a minute
