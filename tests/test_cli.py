@@ -19,7 +19,7 @@ import pytest
 import daskbinder as db
 from conftest import MakeArchive, MakeLaunch
 from daskbinder.counting.kernel import COMPILED_FROM, load_compiled
-from support.commands import PROGRAM, ROOT, command, environment, python
+from support.commands import PROGRAM, ROOT, command, environment, python, start
 
 
 def sentence(ended: subprocess.CompletedProcess[str], code: int) -> str:
@@ -193,14 +193,7 @@ def count_block(*_):
 counting_tasks.count_block = count_block
 cli.main(["run", {str(small)!r}, {str(tmp_path / "out")!r}])
 """
-    process = subprocess.Popen(
-        [sys.executable, "-c", code],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env=environment(PYTHONUNBUFFERED="1"),
-    )
+    process = start(sys.executable, "-c", code)
     assert process.stdout is not None
     assert process.stdout.readline() == "reading\n"
     process.send_signal(signal.SIGINT)

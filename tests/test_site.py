@@ -5,7 +5,7 @@ import http.server
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -13,12 +13,13 @@ from typing import Any, Literal
 import pytest
 from click.testing import CliRunner
 from distributed import Client
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 import daskbinder as db
 from conftest import MakeLaunch, needs
 from daskbinder import answers
 from daskbinder.cli import main
+from support.browsing import Watched
 from support.commands import invoke
 from support.names import MARKUP
 
@@ -75,21 +76,16 @@ def address(site: Path) -> Iterator[str]:
 
 
 @pytest.fixture(params=[1280, 390], ids=["desktop", "phone"])
-def page(browser: Browser, request: pytest.FixtureRequest, address: str) -> Iterator[Page]:
-    """Watch a page: it asks nobody else, and nothing goes wrong."""
-    wrong: list[str] = []
-    context = browser.new_context(viewport={"width": request.param, "height": 900})
-    page = context.new_page()
-    page.on("console", lambda message: wrong.append(message.text))
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on(
-        "request", lambda asked: asked.url.startswith(address) or wrong.append(f"asked {asked.url}")
-    )
-    yield page
-    assert page.evaluate("window.pwned") is None
-    assert page.evaluate("document.documentElement.scrollWidth") == request.param
-    assert not wrong
-    context.close()
+def page(
+    watch: Callable[..., Watched], request: pytest.FixtureRequest, address: str
+) -> Iterator[Page]:
+    """Watch a page: it asks nobody else, and says nothing."""
+    seen, said = watch(viewport={"width": request.param, "height": 900}), list[str]()
+    seen.page.on("console", lambda message: said.append(message.text))
+    yield seen.page
+    assert seen.page.evaluate("document.documentElement.scrollWidth") == request.param
+    assert [asked for asked in seen.asked if not asked.startswith(address)] == []
+    assert said == []
 
 
 def text_of(site: Path, name: str) -> str:

@@ -113,7 +113,7 @@ class _Index(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     unfinished: bool = False
 
     def names(self) -> set[str]:
-        """Names of the files of the export, of those that only some exports have.
+        """Names of the files that another export may lack.
 
         An index is untrusted, so only names that a tree can have are returned.
         """
@@ -123,6 +123,10 @@ class _Index(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
             names |= {*map(page_of, paths)}
         return {name for name in names if _OURS.fullmatch(name)} | (SITE if self.pages else set())
 
+    def top_level(self) -> set[str]:
+        """Names at the top level, without the index."""
+        return _TOP_LEVEL | (SITE if self.pages else set())
+
 
 def _claim(out: Location, index: bytes) -> set[str]:
     """Make sure that a tree may be written; return the names of the files of an earlier one.
@@ -131,11 +135,10 @@ def _claim(out: Location, index: bytes) -> set[str]:
     """
     new = msgspec.json.decode(index, type=_Index)
     before = _exported_before(out)
-    ours = set() if before is None else _TOP_LEVEL | (SITE if before.pages else set())
-    added = (_TOP_LEVEL | (SITE if new.pages else set())) - ours
+    added = new.top_level() - (set() if before is None else before.top_level())
+    if added and (foreign := sorted(_names_in_use(out) & added)):
+        raise _not_ours(out, foreign[0])
     if added:
-        if foreign := sorted(_names_in_use(out) & added):
-            raise _not_ours(out, foreign[0])
         started = new if before is None else msgspec.structs.replace(before, pages=True)
         out.write(INDEX, msgspec.json.encode(msgspec.structs.replace(started, unfinished=True)))
     return set() if before is None else before.names()

@@ -132,58 +132,62 @@ class _Counts(NamedTuple):
         return {name: n for name, n in counts if n}
 
 
-def _count_by_month_and_member(
-    rollups: Rollups, subjects: tuple[Subjects, ...]
-) -> list[dict[str, _Counts]]:
-    """Count the launches of subjects, reading the file of each month once."""
+def _count(
+    rollups: Rollups, repositories: Subjects, organisations: Subjects
+) -> tuple[list[dict[str, _Counts]], list[dict[str, int]]]:
+    """Count the launches of subjects, reading the file of each month once.
 
-    def count(rows: pa.Table) -> list[_Counts]:
+    Returns counts by month and by member, for repositories and for organisations, and the launches
+    of the most launched refs of each repository.
+    """
+    kinds = repositories, organisations
+
+    def count(rows: pa.Table) -> tuple[list[_Counts], pa.Table]:
         members = as_array(rows["federation"])
         names, n = members.dictionary.to_pylist(), rows["n"].to_numpy()
         member = members.indices.to_numpy().astype(np.int64)
+        owners = [select.row_numbers(rows, kind.table, kind.column) for kind in kinds]
         found = []
-        for subject in subjects:
-            row, size = select.row_numbers(rows, subject.table, subject.column), len(subject.table)
-            chosen = np.flatnonzero(row >= 0)
+        for kind, row in zip(kinds, owners, strict=True):
+            size, chosen = len(kind.table), np.flatnonzero(row >= 0)
             counts = sum_groups(member[chosen] * size + row[chosen], n[chosen], len(names) * size)
             found.append(_Counts(names, counts.reshape(len(names), size)))
-        return found
+        return found, _sum_refs(rows.select(["ref", "n"]).append_column("row", pa.array(owners[0])))
 
     files = select.month_files(rollups, select.all_days(rollups))
-    columns = ["federation", "provider", *(subject.column for subject in subjects), "n"]
+    columns = ["federation", "provider", *(kind.column for kind in kinds), "ref", "n"]
     counted = select.from_files(rollups, files, count, columns)
     labels = [name[-15:-8] for name in files]
     found = []
-    for number, subject in enumerate(subjects):
-        months = [counts[number] for counts in counted]
+    for number, kind in enumerate(kinds):
+        months = [counts[number] for counts, _ in counted]
         members = sorted({name for month in months for name in month.names})
-        by_member = np.zeros((len(members), len(subject.table)), np.int64)
+        by_member = np.zeros((len(members), len(kind.table)), np.int64)
         for month in months:
             by_member[[members.index(name) for name in month.names]] += month.grid
         by_month = np.array([month.grid.sum(axis=0) for month in months])
         found.append(
             {"by_month": _Counts(labels, by_month), "by_member": _Counts(members, by_member)}
         )
-    return found
+    return found, _most_refs(
+        pa.concat_tables([refs for _, refs in counted]), len(repositories.paths)
+    )
 
 
-def _count_refs(rollups: Rollups, repositories: Subjects) -> list[dict[str, int]]:
-    """Count the launches of the most launched refs of each repository."""
+def _sum_refs(rows: pa.Table) -> pa.Table:
+    """Add up launches by repository, a number in `row`, and ref."""
+    rows = rows.set_column(0, "ref", as_array(rows["ref"]).cast(pa.string()))
+    rows = rows.filter(pc.greater_equal(rows["row"], 0)).group_by(["row", "ref"], use_threads=False)
+    return rows.aggregate([("n", "sum")]).rename_columns(["row", "ref", "n"])
 
-    def count(rows: pa.Table) -> pa.Table:
-        row = select.row_numbers(rows, repositories.table)
-        refs = as_array(rows["ref"]).cast(pa.string())
-        table = pa.table({"row": row, "ref": refs, "n": rows["n"]}).filter(pa.array(row >= 0))
-        return table.group_by(["row", "ref"], use_threads=False).aggregate([("n", "sum")])
 
-    files = select.month_files(rollups, select.all_days(rollups))
-    counted = select.from_files(rollups, files, count, ["provider", "repository", "ref", "n"])
-    totals = pa.concat_tables(counted).group_by(["row", "ref"], use_threads=False)
-    order = [("row", "ascending"), ("n_sum_sum", "descending"), ("ref", "ascending")]
-    found: list[dict[str, int]] = [{} for _ in repositories.paths]
-    for row in totals.aggregate([("n_sum", "sum")]).sort_by(order).to_pylist():
+def _most_refs(rows: pa.Table, repositories: int) -> list[dict[str, int]]:
+    """Launches of the most launched refs of each repository."""
+    order = [("row", "ascending"), ("n", "descending"), ("ref", "ascending")]
+    found: list[dict[str, int]] = [{} for _ in range(repositories)]
+    for row in _sum_refs(rows.select(["ref", "n", "row"])).sort_by(order).to_pylist():
         if len(refs := found[row["row"]]) < _MOST_REFS:
-            refs[row["ref"] or ""] = row["n_sum_sum"]
+            refs[row["ref"] or ""] = row["n"]
     return found
 
 
@@ -191,17 +195,14 @@ def describe(
     rollups: Rollups, repositories: Subjects, organisations: Subjects
 ) -> dict[str, list[Subject]]:
     """Gather all that is known of repositories and of organisations, the most launched first."""
-    of_repositories, of_organisations = _count_by_month_and_member(
-        rollups, (repositories, organisations)
-    )
-    refs = _count_refs(rollups, repositories)
+    (of_repositories, of_organisations), refs = _count(rollups, repositories, organisations)
     described = repositories.describe(of_repositories)
     of_org: dict[int, list[Subject]] = {}
     org = select.row_numbers(repositories.table, organisations.table, "org").tolist()
     for row, subject in zip(org, described, strict=True):
         of_org.setdefault(row, []).append(subject)
-    for facts, by_ref in zip(described, refs, strict=True):
-        facts.facts["by_ref"] = by_ref
+    for subject, by_ref in zip(described, refs, strict=True):
+        subject.facts["by_ref"] = by_ref
     return {
         "repositories": described,
         "organisations": [

@@ -70,7 +70,8 @@ def _kept() -> tuple[str, bytes] | None:
     """Name and machine code of the kernel, if an earlier process has kept it unharmed."""
     for folder in _folders():
         with suppress(OSError, ImportError):
-            checksum, content = _cut((folder / _file()).read_bytes(), _CHECKSUM)
+            kept = (folder / _file()).read_bytes()
+            checksum, content = kept[:_CHECKSUM], kept[_CHECKSUM:]
             if hashlib.sha256(content).digest() == checksum:
                 name, _, code = content.partition(b"\n")
                 return name.decode(), code
@@ -164,7 +165,3 @@ def _llvm() -> Any:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     return llvm
-
-
-def _cut(data: bytes, at: int) -> tuple[bytes, bytes]:
-    return data[:at], data[at:]

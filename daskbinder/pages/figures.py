@@ -16,6 +16,10 @@ from daskbinder.plots.marks import Marks
 from daskbinder.plots.rates import Rates
 from daskbinder.plots.timeseries import HOVER, KINDS, PARTIAL, PlotSeries
 
+_NO_MARKS = Marks.find(date(1970, 1, 1), date(1970, 1, 1), (), ())
+_COLUMNS_OF_MARKS = [set(source) for source in _NO_MARKS.sources(0.0)]
+"""By which the sources of a figure's marks are told from the others."""
+
 
 @dataclass(frozen=True)
 class PageFigure:
@@ -42,8 +46,8 @@ class LiveFigure:
         (self.hover,) = (source for source in sources if HOVER in source.data)
         (self.partial,) = (source for source in sources if PARTIAL[0] in source.data)
         self.marks = [
-            next(source for source in sources if set(columns) == set(source.data))
-            for columns in Marks.find(date(1970, 1, 1), date(1970, 1, 1), (), ()).sources(0.0)
+            next(source for source in sources if columns == set(source.data))
+            for columns in _COLUMNS_OF_MARKS
         ]
 
     def show(self, series: PlotSeries) -> None:

@@ -10,7 +10,6 @@ from calendar import monthrange
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 from daskbinder.answers.export import badge, page_of
 from daskbinder.answers.subjects import Subject
@@ -30,16 +29,6 @@ _POLICY = (
 _LISTED = 50
 """Names that a list on a page shows."""
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 720, 220, 72, 24
-_HUB = "https://mybinder.org/v2"
-_PREFIXES = {
-    "GitHub": "gh",
-    "Gist": "gist",
-    "GitLab": "gl",
-    "Zenodo": "zenodo",
-    "Figshare": "figshare",
-    "Dataverse": "dataverse",
-}
-"""Providers in the addresses of a BinderHub (https://binderhub.readthedocs.io, API)."""
 
 
 class SitePages:
@@ -54,15 +43,15 @@ class SitePages:
     def __init__(self, rollups: Rollups) -> None:
         self._instance = readable(rollups.instance, 120)
         self._days = _days_by_month(rollups.contents)
-        self._launched = rollups.instance == MYBINDER.name
-        self._losses = losses(None) if self._launched else []
+        self._is_mybinder = rollups.instance == MYBINDER.name
+        self._losses = losses(None) if self._is_mybinder else []
 
     def of_subject(self, subject: Subject) -> bytes:
         """Make the page of a repository or an organisation."""
         facts, n = subject.facts, subject.facts["launches"]
         first, last = (facts[name].isoformat()[:7] for name in ("first_seen", "last_seen"))
         months = {month: 0 for month in self._days if first <= month <= last}
-        is_repository = "repository" in facts
+        name, is_repository = (facts["provider"], subject.name), "repository" in facts
         return self._render(
             "subject.html",
             depth=subject.path.count("/"),
@@ -71,8 +60,10 @@ class SitePages:
             facts=facts,
             name=readable(subject.name, 120),
             provider=readable(facts["provider"], 40),
-            link=templates.link_to(facts["provider"], subject.name) if is_repository else None,
-            launch=self._launch(facts) if is_repository else None,
+            link=templates.link_to(*name) if is_repository else None,
+            launch=templates.launch_on_mybinder(*name)
+            if is_repository and self._is_mybinder
+            else None,
             chart=self._chart(months | facts["by_month"]),
             tables=[
                 (title, [(readable(name, 80), f"{k:,}", percent(k / n)) for name, k in rows])
@@ -112,10 +103,8 @@ class SitePages:
             lists=lists,
         )
         read = templates.read_web
-        style, script = (
-            read("page.css") + read("site.css"),
-            f"{read('page.js')};\n{read('site.js')}",
-        )
+        style = read("page.css") + read("site.css")
+        script = f"{read('page.js')};\n{read('site.js')}"
         return {"index.html": page, "site.css": style.encode(), "site.js": script.encode()}
 
     def _render(self, template: str, *, depth: int, **values: Any) -> bytes:
@@ -158,17 +147,6 @@ class SitePages:
             for note in self._losses
             if f"{note.first}"[:7] <= month <= f"{note.last}"[:7]
         )
-
-    def _launch(self, facts: Mapping[str, Any]) -> str | None:
-        """Where mybinder.org launches a repository; None for a provider it has no address for."""
-        prefix = _PREFIXES.get(facts["provider"])
-        if prefix is None or not self._launched or facts["org"] is None:
-            return None
-        parts = facts["repository"].split("/")
-        if not all(parts) or {".", ".."} & {*parts}:
-            return None
-        name = quote("/".join(parts), safe="") if prefix == "gl" else "/".join(map(_quoted, parts))
-        return f"{_HUB}/{prefix}/{name}" + ("/HEAD" if prefix in ("gh", "gist", "gl") else "")
 
 
 class Bar(NamedTuple):
@@ -220,7 +198,3 @@ def _days_by_month(contents: Manifest) -> dict[str, str]:
 
 def _largest(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-
-
-def _quoted(part: str) -> str:
-    return quote(part, safe="")

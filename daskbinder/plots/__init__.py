@@ -1,8 +1,8 @@
 """Figures of finished results: one function per figure, drawn by hvplot, returned as HoloViews.
 
-They take the tables that `Rollups` and `answers` give; nothing here reads a file. Series show
-launches a day at every step, so that a week or month with missing days does not look like a drop.
-Days without a file, or with launches that are known to be lost, are gaps in the figure.
+They take a data set, or the tables that `Rollups` and `answers` give. Series show launches a day at
+every step, so that a week or month with missing days does not look like a drop. Days without a
+file, or with launches that are known to be lost, are gaps in the figure.
 """
 
 from daskbinder.plots.figures import (

@@ -1,7 +1,7 @@
 """The tables that figures draw: taken from a data set, or given by the caller."""
 
 from collections.abc import Iterable
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 import pandas as pd
 
@@ -12,6 +12,7 @@ from daskbinder.model.hub import MYBINDER
 
 Given: TypeAlias = Rollups | pd.DataFrame
 """A data set, or the table itself."""
+Table = TypeVar("Table", pd.DataFrame, pd.Series)
 Notes: TypeAlias = Iterable[Annotation] | None
 
 
@@ -46,9 +47,7 @@ def of_repository(given: "Rollups | pd.Series[int]", name: str | None) -> "pd.Se
     if name is None:
         raise TypeError("name the repository: plots.repository(rollups, 'owner/name')")
     found = answers.repository(given, name)
-    return _on_days_with_a_file(given, found.series.set_index("date")["n"].to_frame(found.name))[
-        found.name
-    ]
+    return _on_days_with_a_file(given, found.series.set_index("date")["n"].rename(found.name))
 
 
 def top(given: Given, most: int) -> pd.DataFrame:
@@ -74,7 +73,7 @@ def largest_first(counts: pd.DataFrame) -> pd.DataFrame:
     return counts.iloc[:, order]
 
 
-def _on_days_with_a_file(rollups: Rollups, table: pd.DataFrame) -> pd.DataFrame:
+def _on_days_with_a_file(rollups: Rollups, table: Table) -> Table:
     """Add the days without launches that have a file."""
     known = answers.completeness(rollups)
     present = pd.DatetimeIndex(known.loc[known["present"], "date"])

@@ -1,6 +1,5 @@
 """The explorer and the report in headless Chromium: started, opened, watched, asked."""
 
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ import daskbinder as db
 from benchmarks.look import FIGURES
 from daskbinder.model.hub import MYBINDER
 from support import runs
-from support.commands import PROGRAM, ROOT, environment
+from support.commands import PROGRAM, start
 
 
 def count(archive: Path, dest: Path, client: Client, instance: db.Instance = MYBINDER) -> Path:
@@ -25,14 +24,7 @@ def count(archive: Path, dest: Path, client: Client, instance: db.Instance = MYB
 
 @contextmanager
 def explorer(dest: Path, port: int = 0) -> Iterator[tuple[str, psutil.Process]]:
-    process = subprocess.Popen(
-        [*PROGRAM, "explore", str(dest), "--no-browser", "--port", str(port)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env=environment(PYTHONUNBUFFERED="1"),
-    )
+    process = start(*PROGRAM, "explore", dest, "--no-browser", "--port", port)
     assert process.stdout is not None
     try:
         address = process.stdout.readline().split()[0]

@@ -45,6 +45,18 @@ def command(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
     return execute(*PROGRAM, *words, **options)
 
 
+def start(*words: object) -> subprocess.Popen[str]:
+    """Start a program that says at once what it prints."""
+    return subprocess.Popen(
+        [str(word) for word in words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=environment(PYTHONUNBUFFERED="1"),
+    )
+
+
 def python(code: str, *words: object, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run some code in a new Python process."""
     return execute(sys.executable, "-c", code, *words, **options)
